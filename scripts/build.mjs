@@ -1,0 +1,281 @@
+/**
+ * Builds everything into `dist/`; what is up to date is left alone.
+ *
+ *     npm run build                  everything
+ *     npm run build:wasm             the core as WebAssembly     dist/wasm/
+ *     npm run build:js               the npm package and pages   dist/*.js, dist/types/, dist/www/
+ *     npm run build:servers          servers and clinic tool     dist/bin/
+ *
+ * From other scripts: `import { build } from "./build.mjs"; await build("wasm", "js", "servers")`.
+ * What is built is listed in lib/artifacts.mjs.
+ *
+ * A step is skipped when the contents of its inputs are those of the last build. WebAssembly
+ * modules are kept in the cache by that hash too, so that a fresh clone need not compile them.
+ *
+ * The pages in `dist/www/` import the package as a plain page of a user would: by URL, from the
+ * copy of its files in `dist/www/sealed-visit/`. So does a worker with its WebAssembly: nothing is
+ * inline, and `script-src 'self' 'wasm-unsafe-eval'` is enough.
+ */
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import { bundles, serverInputs, servers, wasmInputs, wasmModules, wasmOptFeatures } from "./lib/artifacts.mjs";
+import { filesUnder, fingerprint } from "./lib/fingerprint.mjs";
+import { withLock } from "./lib/lock.mjs";
+import { say, timed } from "./lib/log.mjs";
+import { binDir, cacheDir, distDir, inRoot, targetDir, wwwDir } from "./lib/paths.mjs";
+import { capture, run } from "./lib/run.mjs";
+import { ensure } from "./setup.mjs";
+
+const steps = { wasm: buildWasm, js: buildJs, servers: buildServers };
+
+/** Builds the named steps, all when none is named. */
+export async function build(...names) {
+  for (const name of names.length > 0 ? names : Object.keys(steps)) {
+    if (!Object.hasOwn(steps, name))
+      throw new Error(`no build step "${name}"; there are: ${Object.keys(steps).join(", ")}`);
+    await steps[name]();
+  }
+}
+
+// --- WebAssembly --------------------------------------------------------------------------------
+
+async function buildWasm() {
+  const tools = await ensure("node", "wasm");
+  const rustc = await capture(tools.wasm.env.RUSTC ?? "rustc", ["--version"]);
+  const binaryen = JSON.parse(readFileSync(inRoot("node_modules", "binaryen", "package.json"), "utf8")).version;
+  for (const module of wasmModules) {
+    const hash = fingerprint(wasmInputs, [rustc, binaryen, JSON.stringify(module), wasmOptFeatures.join(" ")]);
+    if (isCurrent(`wasm-${module.name}`, hash, [`wasm/${module.name}_bg.wasm`])) continue;
+    const kept = path.join(cacheDir, "wasm", `${module.name}-${hash}`);
+    if (!existsSync(kept)) {
+      await withLock("cargo-wasm", async () => {
+        if (!existsSync(kept))
+          await timed(`building WebAssembly module "${module.name}"`, () => compileModule(module, tools.wasm, kept));
+      });
+    }
+    cpSync(kept, path.join(distDir, "wasm"), { recursive: true });
+    markCurrent(`wasm-${module.name}`, hash);
+  }
+}
+
+/** Cargo, wasm-bindgen, wasm-opt; the finished files move into `destination` in one step. */
+async function compileModule({ name, features, profile, simd, optimize }, { cargo, env, bindgen }, destination) {
+  const wasmTarget = "wasm32-unknown-unknown";
+  await run(
+    cargo,
+    [
+      "build",
+      "--quiet",
+      "--package",
+      "sealed-visit",
+      "--lib",
+      "--target",
+      wasmTarget,
+      "--profile",
+      profile,
+      "--no-default-features",
+      "--features",
+      features.join(","),
+    ],
+    {
+      env: {
+        ...env,
+        CARGO_TARGET_DIR: targetDir,
+        CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: simd ? "-Ctarget-feature=+simd128" : "",
+      },
+    },
+  );
+  const scratch = `${destination}.${process.pid}`;
+  rmSync(scratch, { recursive: true, force: true });
+  mkdirSync(scratch, { recursive: true });
+  // The worker names the module's URL itself: the default, relative to the glue, would be wrong
+  // once the glue is bundled.
+  await run(bindgen, [
+    path.join(targetDir, wasmTarget, profile, "sealed_visit.wasm"),
+    ...["--target", "web", "--omit-default-module-path", "--out-dir", scratch, "--out-name", name],
+  ]);
+  const wasm = path.join(scratch, `${name}_bg.wasm`);
+  await run(process.execPath, [
+    inRoot("node_modules", "binaryen", "bin", "wasm-opt"),
+    ...[optimize, ...wasmOptFeatures, ...(simd ? ["--enable-simd"] : []), wasm, "-o", wasm],
+  ]);
+  renameSync(scratch, destination);
+}
+
+// --- The npm package and the pages --------------------------------------------------------------
+
+async function buildJs() {
+  if (!existsSync(path.join(distDir, "wasm", "visit_bg.wasm"))) await buildWasm();
+  await ensure("node");
+  const esbuild = await import("esbuild");
+  await buildPackage(esbuild);
+  await buildTypes();
+  await buildPages(esbuild);
+}
+
+const esbuildOptions = {
+  bundle: true,
+  format: "esm",
+  platform: "browser",
+  target: ["es2022"],
+  minify: true,
+  sourcemap: "linked",
+  legalComments: "linked",
+  logLevel: "warning",
+};
+
+async function buildPackage(esbuild) {
+  const hash = fingerprint(
+    ["js", "worker", "dist/wasm", "package-lock.json"],
+    [JSON.stringify(bundles), JSON.stringify(esbuildOptions)],
+  );
+  const present = bundles.filter(({ entry, optional }) => existsSync(inRoot(entry)) || !optional);
+  if (
+    isCurrent(
+      "package",
+      hash,
+      present.map(({ output }) => output),
+    )
+  )
+    return;
+  await timed(`bundling ${present.map(({ output }) => output).join(", ")}`, () =>
+    Promise.all(
+      present.map(({ entry, output }) =>
+        esbuild.build({
+          ...esbuildOptions,
+          entryPoints: [inRoot(entry)],
+          outfile: path.join(distDir, output),
+          banner: { js: "/*! sealed-visit. MIT OR Apache-2.0 */" },
+        }),
+      ),
+    ),
+  );
+  markCurrent("package", hash);
+}
+
+async function buildTypes() {
+  const hash = fingerprint(["js", "worker", "dist/wasm", "tsconfig.json", "tsconfig.types.json", "package-lock.json"]);
+  if (isCurrent("types", hash, ["types/js/index.d.ts"])) return;
+  rmSync(path.join(distDir, "types"), { recursive: true, force: true });
+  await timed("writing type declarations", () =>
+    run(inRoot("node_modules", ".bin", "tsc"), ["-p", "tsconfig.types.json"]),
+  );
+  markCurrent("types", hash);
+}
+
+/** Every `www/NAME.ts` becomes `dist/www/NAME.js`; every other file beside it is copied. */
+async function buildPages(esbuild) {
+  const sources = filesUnder("www");
+  const entries = sources.filter((file) => /^www\/[^/]+\.ts$/.test(file) && !file.endsWith(".d.ts"));
+  const packageFiles = readdirSync(distDir).filter((name) => /\.(js|map|txt)$/.test(name));
+  const hash = fingerprint(
+    ["www", "package-lock.json", "dist/wasm", ...packageFiles.map((name) => `dist/${name}`)],
+    [JSON.stringify(esbuildOptions)],
+  );
+  if (isCurrent("www", hash, ["www/sealed-visit/index.js"])) return;
+  await timed("building the pages", async () => {
+    rmSync(wwwDir, { recursive: true, force: true });
+    mkdirSync(wwwDir, { recursive: true });
+    for (const file of sources.filter((name) => !name.endsWith(".ts"))) {
+      const destination = path.join(distDir, file);
+      mkdirSync(path.dirname(destination), { recursive: true });
+      copyFileSync(inRoot(file), destination);
+    }
+    for (const name of packageFiles) {
+      mkdirSync(path.join(wwwDir, "sealed-visit"), { recursive: true });
+      copyFileSync(path.join(distDir, name), path.join(wwwDir, "sealed-visit", name));
+    }
+    cpSync(path.join(distDir, "wasm"), path.join(wwwDir, "sealed-visit", "wasm"), { recursive: true });
+    if (entries.length === 0) return;
+    await esbuild.build({
+      ...esbuildOptions,
+      entryPoints: entries.map((file) => inRoot(file)),
+      outdir: wwwDir,
+      plugins: [packageByUrl],
+    });
+  });
+  markCurrent("www", hash);
+}
+
+/** `sealed-visit` and its subpaths stay imports, by URL, of the package's own files. */
+const packageByUrl = {
+  name: "package-by-url",
+  setup(pluginBuild) {
+    pluginBuild.onResolve({ filter: /^sealed-visit(\/.*)?$/ }, ({ path: specifier }) => {
+      const subpath = specifier.slice("sealed-visit/".length);
+      return { path: `./sealed-visit/${subpath || "index"}.js`, external: true };
+    });
+  },
+};
+
+// --- Servers ------------------------------------------------------------------------------------
+
+async function buildServers() {
+  const { rust } = await ensure("rust");
+  const hash = fingerprint(serverInputs, [rust.version, JSON.stringify(servers)]);
+  if (
+    isCurrent(
+      "servers",
+      hash,
+      servers.map(({ program }) => `bin/${program}`),
+    )
+  )
+    return;
+  await withLock("cargo-servers", () =>
+    timed("building servers and clinic tool", async () => {
+      const packages = servers.flatMap((server) => ["--package", server.package]);
+      await run("cargo", ["build", "--quiet", "--release", "--bins", ...packages], {
+        env: { CARGO_TARGET_DIR: targetDir },
+      });
+      mkdirSync(binDir, { recursive: true });
+      for (const { program } of servers) {
+        // By renaming: a running program's file cannot be written, but it can be replaced.
+        const destination = path.join(binDir, program);
+        copyFileSync(path.join(targetDir, "release", program), `${destination}.new`);
+        chmodSync(`${destination}.new`, 0o755);
+        renameSync(`${destination}.new`, destination);
+      }
+    }),
+  );
+  markCurrent("servers", hash);
+}
+
+// --- What is up to date -------------------------------------------------------------------------
+
+const stampFile = (step) => path.join(distDir, ".stamps", step);
+
+/** Whether a step's last build had these inputs and its outputs (in dist/) are still there. */
+function isCurrent(step, hash, outputs) {
+  const stamped = existsSync(stampFile(step)) && readFileSync(stampFile(step), "utf8") === hash;
+  return stamped && outputs.every((output) => statSync(path.join(distDir, output), { throwIfNoEntry: false }));
+}
+
+function markCurrent(step, hash) {
+  mkdirSync(path.dirname(stampFile(step)), { recursive: true });
+  writeFileSync(stampFile(step), hash);
+}
+
+// --- Command line -------------------------------------------------------------------------------
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  try {
+    await build(...process.argv.slice(2));
+    say("built: dist/");
+  } catch (error) {
+    say(`build failed: ${error.message}`);
+    process.exitCode = 1;
+  }
+}

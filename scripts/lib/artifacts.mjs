@@ -1,0 +1,53 @@
+/**
+ * Everything that `npm run build` makes, as data. Add an entry here and nowhere else.
+ */
+
+/**
+ * The core, compiled to WebAssembly three times: a patient downloads `visit` and `frames` to join,
+ * a recorder `recording` too. Each becomes `dist/wasm/NAME.js`, `NAME_bg.wasm` and `NAME.d.ts`.
+ *
+ * `simd`: fixslicing in 128-bit lanes needs it; every browser with encoded transforms has it.
+ * `optimize`: what wasm-opt is told; size for what everybody downloads, speed for the frame path.
+ */
+export const wasmModules = [
+  { name: "visit", features: ["wasm", "visit"], profile: "wasm-size", simd: false, optimize: "-Oz" },
+  { name: "frames", features: ["wasm", "frames"], profile: "wasm-speed", simd: true, optimize: "-O3" },
+  { name: "recording", features: ["wasm", "recording"], profile: "wasm-speed", simd: true, optimize: "-O3" },
+];
+
+/** What the modules are made from. */
+export const wasmInputs = ["Cargo.toml", "Cargo.lock", "src", "crates/protocol"];
+
+/**
+ * wasm-opt may use exactly what the compiler used already. `--all-features` would let it emit
+ * instructions that browsers refuse.
+ */
+export const wasmOptFeatures = [
+  "--enable-bulk-memory",
+  "--enable-bulk-memory-opt",
+  "--enable-reference-types",
+  "--enable-mutable-globals",
+  "--enable-sign-ext",
+  "--enable-nontrapping-float-to-int",
+  "--enable-multivalue",
+];
+
+/** The npm package: one ES module for the page, one module worker each. */
+export const bundles = [
+  { entry: "js/index.ts", output: "index.js" },
+  { entry: "js/components.ts", output: "components.js", optional: true },
+  { entry: "worker/visit-worker.ts", output: "visit-worker.js" },
+  { entry: "worker/compose-worker.ts", output: "compose-worker.js", optional: true },
+  { entry: "worker/open-worker.ts", output: "open-worker.js", optional: true },
+];
+
+/** Rust programs, as `dist/bin/NAME`. */
+export const servers = [
+  { package: "sealed-visit-relay", program: "sealed-visit-relay" },
+  { package: "sealed-visit-authority", program: "sealed-visit-authority" },
+  { package: "sealed-visit-vault", program: "sealed-visit-vault" },
+  { package: "sealed-visit-cli", program: "sealed-visit" },
+];
+
+/** What the programs are made from. */
+export const serverInputs = ["Cargo.toml", "Cargo.lock", "src", "crates"];
