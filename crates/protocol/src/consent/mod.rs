@@ -1,0 +1,20 @@
+//! Consent: the host's request, everybody's statements, and the verdict whether a recorder may be in a roster.
+//!
+//! - [`ConsentState`] is what the MLS group carries in its GroupContext. It changes only by [`Change`]s, which
+//!   every member applies by the same pure function.
+//! - [`verdict`] is the gate: a pure function of the resulting roster and the resulting state. No clock, no
+//!   setting, no fetch.
+
+mod request;
+mod state;
+mod statement;
+mod verdict;
+
+pub use request::{
+    ConsentText, Layer, Purpose, Request, RequestClaims, RequestError, Terms, WithdrawalPolicy,
+};
+pub use state::{Change, ConsentState, StateError};
+pub use statement::{
+    Answer, OnBehalfOf, Statement, StatementClaims, StatementError, StatementKind, WithdrawalWish,
+};
+pub use verdict::{RosterEntry, Verdict, verdict};

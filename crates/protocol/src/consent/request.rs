@@ -1,0 +1,220 @@
+//! The host's signed request, which opens a consent round.
+
+use crate::bytes::{B64, Hash32};
+use crate::clinic::{ClinicDocument, ClinicError, RecipientRef};
+use crate::id::{ParticipantId, RoundId, VisitId};
+use crate::jws::{Claims, Jws, JwsError};
+use crate::pass::{Pass, PassClaims, PassError, Role};
+use serde::{Deserialize, Serialize};
+
+/// Why a visit is recorded. Free text for `Other` stays inside the encryption.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    MedicalRecord,
+    Supervision,
+    QualityReview,
+    AiNote,
+    Dispute,
+    Research,
+    Other,
+}
+
+impl Purpose {
+    /// Whether the purpose goes beyond treatment, payment and operations, so that a written authorization is due.
+    pub fn needs_authorization(self) -> bool {
+        matches!(self, Purpose::Research | Purpose::Dispute | Purpose::Other)
+    }
+}
+
+/// The two things that are decided separately.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layer {
+    /// Use of the health information.
+    Information,
+    /// Being recorded at all.
+    Recording,
+}
+
+/// One text that is shown, named by its hash.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ConsentText {
+    pub layer: Layer,
+    /// BCP 47 language tag.
+    pub language: String,
+    pub version: String,
+    /// SHA-256 of the text's UTF-8 bytes.
+    pub hash: Hash32,
+}
+
+/// What happens to what was recorded when somebody withdraws.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WithdrawalPolicy {
+    /// What was recorded until then is kept.
+    Keep,
+    /// The recording is deleted whole.
+    Delete,
+    /// The person who withdraws says which.
+    Ask,
+}
+
+/// What everybody agrees to besides purpose and recipients.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// Days from the end of the recording until it is deleted.
+    pub retention_days: u32,
+    pub on_withdrawal: WithdrawalPolicy,
+    /// When an AI processor's audio is deleted, days from the end of the recording.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processor_retention_days: Option<u32>,
+    /// Whether 42 CFR Part 2 governs the visit.
+    #[serde(default)]
+    pub part2: bool,
+    /// When an authorization ends, milliseconds since the Unix epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_expires_ms: Option<u64>,
+}
+
+/// Claims of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestClaims {
+    pub v: u32,
+    pub round: RoundId,
+    pub visit: VisitId,
+    /// The MLS group the round belongs to.
+    pub group_id: B64,
+    /// The recorder that would join: this participant and no other.
+    pub recorder: ParticipantId,
+    pub purpose: Purpose,
+    /// Sorted, without duplicates.
+    pub recipients: Vec<RecipientRef>,
+    pub texts: Vec<ConsentText>,
+    pub terms: Terms,
+    /// When asked again after a refusal: the round that was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again_after: Option<RoundId>,
+    /// The host's ticks before asking, with their times in milliseconds since the Unix epoch.
+    #[serde(default)]
+    pub checklist: Vec<Tick>,
+    pub at_ms: u64,
+    /// The host's pass, which names the key that signed this.
+    pub pass: Jws<PassClaims>,
+}
+
+/// One ticked precondition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tick {
+    /// `identity_verified`, `emergency_place_known` or `private_setting`.
+    pub what: String,
+    pub at_ms: u64,
+}
+
+impl Claims for RequestClaims {
+    const TYP: &'static str = "sv-request+jwt";
+}
+
+/// Why a request was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    #[error(transparent)]
+    Jws(#[from] JwsError),
+    #[error(transparent)]
+    Pass(#[from] PassError),
+    #[error(transparent)]
+    Recipient(#[from] ClinicError),
+    #[error("a request must come from the host, not from a {0:?}")]
+    NotTheHost(Role),
+    #[error("the request is for another visit or group")]
+    OtherGroup,
+    #[error("the request names no recipient")]
+    NoRecipient,
+    #[error("the recipients are not sorted, or repeat")]
+    RecipientsNotSorted,
+    #[error("the request has no text for both layers in language {0}")]
+    TextsIncomplete(String),
+}
+
+/// A request whose signature, pass and recipients were checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    jws: Jws<RequestClaims>,
+    claims: RequestClaims,
+    host: Pass,
+}
+
+impl Request {
+    pub fn verify(
+        jws: &Jws<RequestClaims>,
+        clinic: &ClinicDocument,
+        visit: VisitId,
+        group_id: &[u8],
+    ) -> Result<Self, RequestError> {
+        let unverified = jws.unverified_claims()?;
+        let host = Pass::verify_for(&unverified.pass, clinic, visit)?;
+        let claims = jws.verify(host.key())?;
+        if host.role() != Role::Clinician {
+            return Err(RequestError::NotTheHost(host.role()));
+        }
+        if claims.visit != visit || claims.group_id.0 != group_id {
+            return Err(RequestError::OtherGroup);
+        }
+        if claims.recipients.is_empty() {
+            return Err(RequestError::NoRecipient);
+        }
+        if !claims
+            .recipients
+            .is_sorted_by(|a, b| a.fingerprint < b.fingerprint)
+        {
+            return Err(RequestError::RecipientsNotSorted);
+        }
+        for recipient in &claims.recipients {
+            clinic.recipient(recipient)?;
+        }
+        for text in &claims.texts {
+            if claims.text(Layer::Information, &text.language).is_none()
+                || claims.text(Layer::Recording, &text.language).is_none()
+            {
+                return Err(RequestError::TextsIncomplete(
+                    text.language.chars().take(35).collect(),
+                ));
+            }
+        }
+        if claims.texts.is_empty() {
+            return Err(RequestError::TextsIncomplete("any".into()));
+        }
+        Ok(Self {
+            jws: jws.clone(),
+            claims,
+            host,
+        })
+    }
+
+    pub fn claims(&self) -> &RequestClaims {
+        &self.claims
+    }
+
+    pub fn jws(&self) -> &Jws<RequestClaims> {
+        &self.jws
+    }
+
+    /// How statements name this request: nothing in it can change without a new round.
+    pub fn hash(&self) -> Hash32 {
+        self.jws.hash()
+    }
+
+    pub fn host(&self) -> &Pass {
+        &self.host
+    }
+}
+
+impl RequestClaims {
+    /// The text of a layer in a language.
+    pub fn text(&self, layer: Layer, language: &str) -> Option<&ConsentText> {
+        self.texts
+            .iter()
+            .find(|text| text.layer == layer && text.language == language)
+    }
+}

@@ -1,0 +1,199 @@
+//! The consent state that the group's context carries, and the one function that changes it.
+//!
+//! Invariant: a round that was withdrawn from, or replaced, is dead for good; within a round a participant's
+//! highest sequence number counts; a refusal or withdrawal is never followed by a grant in the same round.
+
+use super::request::{Request, RequestClaims, RequestError};
+use super::statement::{Statement, StatementClaims, StatementError, StatementKind};
+use crate::clinic::ClinicDocument;
+use crate::id::{ParticipantId, RoundId, VisitId};
+use crate::jws::Jws;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A signed document that changes the state; carried by value in a custom proposal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "jws", rename_all = "snake_case")]
+pub enum Change {
+    Request(Jws<RequestClaims>),
+    Statement(Jws<StatementClaims>),
+}
+
+/// Why a change was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    #[error(transparent)]
+    Statement(#[from] StatementError),
+    #[error("round {0} is over")]
+    DeadRound(RoundId),
+    #[error("round {0} is open already")]
+    SameRound(RoundId),
+    #[error("no consent round is open")]
+    NoRound,
+    #[error("a statement with sequence number {got} came after {last}")]
+    OldStatement { last: u64, got: u64 },
+    #[error("a grant cannot follow a refusal in the same round")]
+    GrantAfterRefusal,
+    #[error("the consent state in the group's context cannot be read")]
+    Unreadable,
+}
+
+/// What the group's context says about consent. Serialised as JSON with sorted maps, so that equal states have
+/// equal bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsentState {
+    pub v: u32,
+    /// The open round's request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    request: Option<Jws<RequestClaims>>,
+    /// Each participant's highest statement of the open round.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    statements: BTreeMap<ParticipantId, Jws<StatementClaims>>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    dead_rounds: BTreeSet<RoundId>,
+}
+
+impl ConsentState {
+    pub fn new() -> Self {
+        Self {
+            v: crate::VERSION,
+            ..Self::default()
+        }
+    }
+
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, StateError> {
+        let state: Self = serde_json::from_slice(bytes).map_err(|_| StateError::Unreadable)?;
+        if state.v != crate::VERSION || state.to_bytes() != bytes {
+            return Err(StateError::Unreadable);
+        }
+        Ok(state)
+    }
+
+    /// The state after this change, or why the change is refused.
+    pub fn apply(
+        &self,
+        change: &Change,
+        clinic: &ClinicDocument,
+        visit: VisitId,
+        group_id: &[u8],
+    ) -> Result<Self, StateError> {
+        match change {
+            Change::Request(jws) => self.open(Request::verify(jws, clinic, visit, group_id)?),
+            Change::Statement(jws) => {
+                let request = self
+                    .request(clinic, visit, group_id)?
+                    .ok_or(StateError::NoRound)?;
+                let statement = Statement::verify(jws, clinic, visit, group_id)?;
+                self.record(&request, statement, clinic, visit, group_id)
+            }
+        }
+    }
+
+    /// The open round's request, verified.
+    pub fn request(
+        &self,
+        clinic: &ClinicDocument,
+        visit: VisitId,
+        group_id: &[u8],
+    ) -> Result<Option<Request>, StateError> {
+        let verified = self
+            .request
+            .as_ref()
+            .map(|jws| Request::verify(jws, clinic, visit, group_id));
+        Ok(verified.transpose()?)
+    }
+
+    /// A participant's current statement in the open round, verified.
+    pub fn statement_of(
+        &self,
+        participant: ParticipantId,
+        clinic: &ClinicDocument,
+        visit: VisitId,
+        group_id: &[u8],
+    ) -> Result<Option<Statement>, StateError> {
+        let verified = self
+            .statements
+            .get(&participant)
+            .map(|jws| Statement::verify(jws, clinic, visit, group_id));
+        let statement = verified.transpose()?;
+        Ok(statement.filter(|statement| statement.participant() == participant))
+    }
+
+    /// The signed statements of the open round, by participant.
+    pub fn statements(&self) -> &BTreeMap<ParticipantId, Jws<StatementClaims>> {
+        &self.statements
+    }
+
+    pub fn has_open_round(&self) -> bool {
+        self.request.is_some()
+    }
+
+    pub fn is_dead(&self, round: RoundId) -> bool {
+        self.dead_rounds.contains(&round)
+    }
+
+    fn open(&self, request: Request) -> Result<Self, StateError> {
+        let round = request.claims().round;
+        if self.dead_rounds.contains(&round) {
+            return Err(StateError::DeadRound(round));
+        }
+        let mut next = self.clone();
+        if let Some(old) = self.open_round() {
+            if old == round {
+                return Err(StateError::SameRound(round));
+            }
+            next.dead_rounds.insert(old);
+        }
+        next.request = Some(request.jws().clone());
+        next.statements.clear();
+        Ok(next)
+    }
+
+    fn record(
+        &self,
+        request: &Request,
+        statement: Statement,
+        clinic: &ClinicDocument,
+        visit: VisitId,
+        group_id: &[u8],
+    ) -> Result<Self, StateError> {
+        statement.answers(request)?;
+        let author = statement.participant();
+        if let Some(last) = self.statement_of(author, clinic, visit, group_id)? {
+            let (last, got) = (last.claims(), statement.claims());
+            if got.seq <= last.seq {
+                return Err(StateError::OldStatement {
+                    last: last.seq,
+                    got: got.seq,
+                });
+            }
+            if last.kind != StatementKind::Grant && got.kind == StatementKind::Grant {
+                return Err(StateError::GrantAfterRefusal);
+            }
+        }
+        let mut next = self.clone();
+        if statement.claims().kind == StatementKind::Withdrawal {
+            next.dead_rounds.insert(request.claims().round);
+            next.request = None;
+            next.statements.clear();
+        } else {
+            next.statements.insert(author, statement.jws().clone());
+        }
+        Ok(next)
+    }
+
+    fn open_round(&self) -> Option<RoundId> {
+        self.request
+            .as_ref()
+            .and_then(|jws| jws.unverified_claims().ok())
+            .map(|claims| claims.round)
+    }
+}

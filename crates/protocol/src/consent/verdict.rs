@@ -1,0 +1,85 @@
+//! The gate: may this roster exist under this consent state?
+
+use super::state::ConsentState;
+use super::statement::StatementKind;
+use crate::clinic::ClinicDocument;
+use crate::id::{ParticipantId, VisitId};
+use crate::pass::Role;
+use std::collections::BTreeSet;
+
+/// One member of a roster, from its verified pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RosterEntry {
+    pub participant: ParticipantId,
+    pub role: Role,
+}
+
+/// Why a roster may not exist.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Verdict {
+    #[error("participant {0} is in the roster twice")]
+    Twice(ParticipantId),
+    #[error("{0} recorders in one roster")]
+    SeveralRecorders(usize),
+    #[error("a recorder without an open consent round")]
+    NoRound,
+    #[error("the open round is for recorder {asked}, not for {got}")]
+    OtherRecorder {
+        asked: ParticipantId,
+        got: ParticipantId,
+    },
+    #[error("participant {0} has not granted the recording")]
+    NotGranted(ParticipantId),
+    #[error("the consent state does not verify: {0}")]
+    Unverifiable(String),
+}
+
+/// Judges the *resulting* roster under the *resulting* state of a commit.
+///
+/// All-party, everywhere: every member but the recorder needs a current grant for exactly the open request.
+pub fn verdict(
+    roster: &[RosterEntry],
+    state: &ConsentState,
+    clinic: &ClinicDocument,
+    visit: VisitId,
+    group_id: &[u8],
+) -> Result<(), Verdict> {
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = roster.iter().find(|entry| !seen.insert(entry.participant)) {
+        return Err(Verdict::Twice(twice.participant));
+    }
+    let recorders: Vec<_> = roster
+        .iter()
+        .filter(|entry| entry.role == Role::Recorder)
+        .collect();
+    let recorder = match recorders.as_slice() {
+        [] => return Ok(()),
+        [one] => one.participant,
+        many => return Err(Verdict::SeveralRecorders(many.len())),
+    };
+    let unverifiable = |error: super::StateError| Verdict::Unverifiable(error.to_string());
+    let request = state
+        .request(clinic, visit, group_id)
+        .map_err(unverifiable)?
+        .ok_or(Verdict::NoRound)?;
+    if request.claims().recorder != recorder {
+        return Err(Verdict::OtherRecorder {
+            asked: request.claims().recorder,
+            got: recorder,
+        });
+    }
+    for entry in roster.iter().filter(|entry| entry.role != Role::Recorder) {
+        let statement = state
+            .statement_of(entry.participant, clinic, visit, group_id)
+            .map_err(unverifiable)?
+            .ok_or(Verdict::NotGranted(entry.participant))?;
+        let granted = statement.claims().kind == StatementKind::Grant
+            && statement.author().role() == entry.role
+            && statement.answers(&request).is_ok();
+        if !granted {
+            return Err(Verdict::NotGranted(entry.participant));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,442 @@
+//! Compact JWS (RFC 7515) with EdDSA over Ed25519 (RFC 8037), one `typ` per kind of document (RFC 8725
+//! section 3.11).
+//!
+//! Inputs: claims and a key, or a compact serialisation. Output: claims whose signature, `typ`, `alg` and major
+//! version were checked. There is no way to sign bytes that are not the claims of a named document.
+
+use crate::bytes::{Hash32, from_base64url, to_base64url};
+use crate::hash::sha256;
+use ed25519_dalek::Signer as _;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::marker::PhantomData;
+use zeroize::Zeroizing;
+
+/// Larger documents are refused before they are parsed. An open statement with 62 members stays below it.
+pub const MAX_JWS_BYTES: usize = 1 << 20;
+
+/// Why a signed document was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JwsError {
+    #[error("not a compact JWS: {0}")]
+    Malformed(&'static str),
+    #[error("the document has {size_bytes} bytes, more than {MAX_JWS_BYTES}")]
+    TooLarge { size_bytes: usize },
+    #[error("expected a document of type {expected}, got {got}")]
+    WrongType { expected: &'static str, got: String },
+    #[error("expected algorithm EdDSA, got {0}")]
+    WrongAlgorithm(String),
+    #[error("expected format version 1 of {typ}, got {got}: a newer program is needed")]
+    UnknownVersion { typ: &'static str, got: u64 },
+    #[error("the claims of {typ} are not as expected: {detail}")]
+    Claims { typ: &'static str, detail: String },
+    #[error("the signature of {typ} does not verify under key {kid}")]
+    BadSignature { typ: &'static str, kid: String },
+    #[error("not an Ed25519 public key")]
+    BadKey,
+}
+
+/// Claims of one kind of signed document.
+pub trait Claims: Serialize + DeserializeOwned {
+    /// The `typ` header, e.g. `sv-pass+jwt`.
+    const TYP: &'static str;
+}
+
+/// An Ed25519 public key (RFC 8032), serialised as the `x` member of its JWK.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Jwk", into = "Jwk")]
+pub struct PublicKey([u8; 32]);
+
+/// The JWK form of a public key (RFC 8037 section 2).
+#[derive(Clone, Serialize, Deserialize)]
+struct Jwk {
+    kty: String,
+    crv: String,
+    x: Hash32,
+}
+
+impl TryFrom<Jwk> for PublicKey {
+    type Error = JwsError;
+
+    fn try_from(jwk: Jwk) -> Result<Self, JwsError> {
+        if jwk.kty != "OKP" || jwk.crv != "Ed25519" {
+            return Err(JwsError::BadKey);
+        }
+        Self::from_bytes(jwk.x.0)
+    }
+}
+
+impl From<PublicKey> for Jwk {
+    fn from(key: PublicKey) -> Self {
+        Self {
+            kty: "OKP".into(),
+            crv: "Ed25519".into(),
+            x: Hash32(key.0),
+        }
+    }
+}
+
+impl PublicKey {
+    /// Checks that the bytes are a point of the curve that is not of small order.
+    pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, JwsError> {
+        let key = ed25519_dalek::VerifyingKey::from_bytes(&bytes).map_err(|_| JwsError::BadKey)?;
+        if key.is_weak() {
+            return Err(JwsError::BadKey);
+        }
+        Ok(Self(bytes))
+    }
+
+    /// Parses the JWK's `x`: 32 bytes in base64url.
+    pub fn parse(x: &str) -> Result<Self, JwsError> {
+        Self::from_bytes(Hash32::parse(x).ok_or(JwsError::BadKey)?.0)
+    }
+
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The JWK thumbprint (RFC 7638), used as `kid`.
+    pub fn thumbprint(&self) -> String {
+        let json = format!(
+            r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#,
+            to_base64url(&self.0)
+        );
+        sha256(json.as_bytes()).to_string()
+    }
+
+    fn verify(&self, message: &[u8], signature: &[u8; 64]) -> bool {
+        ed25519_dalek::VerifyingKey::from_bytes(&self.0).is_ok_and(|key| {
+            key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature))
+                .is_ok()
+        })
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({})", to_base64url(&self.0))
+    }
+}
+
+/// An Ed25519 signing key. It signs documents of this crate and nothing else.
+pub struct SigningKey(ed25519_dalek::SigningKey);
+
+impl SigningKey {
+    /// Makes the key from its 32-byte seed (RFC 8032 section 5.1.5), which should be random.
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        Self(ed25519_dalek::SigningKey::from_bytes(seed))
+    }
+
+    /// The seed, for storing the key where only its owner can read it.
+    pub fn seed(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.0.to_bytes())
+    }
+
+    pub fn public(&self) -> PublicKey {
+        PublicKey(self.0.verifying_key().to_bytes())
+    }
+
+    /// Signs the claims as a document of their type.
+    pub fn sign<C: Claims>(&self, claims: &C) -> Jws<C> {
+        let header = Header {
+            alg: "EdDSA".into(),
+            typ: C::TYP.into(),
+            kid: self.public().thumbprint(),
+        };
+        // Serialising these plain structures cannot fail: their keys are strings and they hold no maps of floats.
+        let header = serde_json::to_vec(&header).unwrap_or_default();
+        let payload = serde_json::to_vec(claims).unwrap_or_default();
+        let mut text = format!("{}.{}", to_base64url(&header), to_base64url(&payload));
+        let signature = self.0.sign(text.as_bytes()).to_bytes();
+        text.push('.');
+        text.push_str(&to_base64url(&signature));
+        Jws::from_text(text)
+    }
+}
+
+impl Clone for SigningKey {
+    fn clone(&self) -> Self {
+        Self::from_seed(&self.0.to_bytes())
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey(kid {})", self.public().thumbprint())
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    alg: String,
+    typ: String,
+    kid: String,
+}
+
+/// A compact JWS that should hold claims `C`; nothing of it is believed before [`Jws::verify`].
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Jws<C> {
+    text: String,
+    #[serde(skip)]
+    claims: PhantomData<fn() -> C>,
+}
+
+impl<C> Clone for Jws<C> {
+    fn clone(&self) -> Self {
+        Self::from_text(self.text.clone())
+    }
+}
+
+impl<C> PartialEq for Jws<C> {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl<C> Eq for Jws<C> {}
+
+impl<C> fmt::Debug for Jws<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Jws({} bytes)", self.text.len())
+    }
+}
+
+impl<C> fmt::Display for Jws<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl<C> Jws<C> {
+    /// Wraps a compact serialisation without looking at it.
+    pub fn from_text(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            claims: PhantomData,
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// SHA-256 over the compact serialisation: how other documents name this one.
+    pub fn hash(&self) -> Hash32 {
+        sha256(self.text.as_bytes())
+    }
+}
+
+impl<C: Claims> Jws<C> {
+    /// Checks type, algorithm, version and signature, and returns the claims.
+    pub fn verify(&self, key: &PublicKey) -> Result<C, JwsError> {
+        let parsed = self.parse()?;
+        if !key.verify(parsed.signed, &parsed.signature) {
+            return Err(JwsError::BadSignature {
+                typ: C::TYP,
+                kid: key.thumbprint(),
+            });
+        }
+        Ok(parsed.claims)
+    }
+
+    /// The `kid` header, to choose a key with. Unverified.
+    pub fn unverified_kid(&self) -> Result<String, JwsError> {
+        Ok(self.parse()?.kid)
+    }
+
+    /// The claims before any signature was checked: for finding the key that must have signed them, no more.
+    pub fn unverified_claims(&self) -> Result<C, JwsError> {
+        Ok(self.parse()?.claims)
+    }
+
+    fn parse(&self) -> Result<Parsed<'_, C>, JwsError> {
+        if self.text.len() > MAX_JWS_BYTES {
+            return Err(JwsError::TooLarge {
+                size_bytes: self.text.len(),
+            });
+        }
+        let (signed, signature) = self
+            .text
+            .rsplit_once('.')
+            .ok_or(JwsError::Malformed("expected three parts"))?;
+        let (header, payload) = signed
+            .split_once('.')
+            .ok_or(JwsError::Malformed("expected three parts"))?;
+        let header =
+            from_base64url(header).ok_or(JwsError::Malformed("the header is not base64url"))?;
+        let header: Header = serde_json::from_slice(&header)
+            .map_err(|_| JwsError::Malformed("unexpected header members"))?;
+        if header.alg != "EdDSA" {
+            return Err(JwsError::WrongAlgorithm(
+                header.alg.chars().take(16).collect(),
+            ));
+        }
+        if header.typ != C::TYP {
+            return Err(JwsError::WrongType {
+                expected: C::TYP,
+                got: header.typ.chars().take(32).collect(),
+            });
+        }
+        let signature = from_base64url(signature)
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or(JwsError::Malformed("expected a signature of 64 bytes"))?;
+        let payload =
+            from_base64url(payload).ok_or(JwsError::Malformed("the payload is not base64url"))?;
+        let version: Version =
+            serde_json::from_slice(&payload).map_err(|error| JwsError::Claims {
+                typ: C::TYP,
+                detail: position(&error),
+            })?;
+        if version.v != u64::from(crate::VERSION) {
+            return Err(JwsError::UnknownVersion {
+                typ: C::TYP,
+                got: version.v,
+            });
+        }
+        let claims = serde_json::from_slice(&payload).map_err(|error| JwsError::Claims {
+            typ: C::TYP,
+            detail: position(&error),
+        })?;
+        Ok(Parsed {
+            signed: signed.as_bytes(),
+            signature,
+            claims,
+            kid: header.kid,
+        })
+    }
+}
+
+struct Parsed<'a, C> {
+    signed: &'a [u8],
+    signature: [u8; 64],
+    claims: C,
+    kid: String,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    v: u64,
+}
+
+/// Where parsing stopped, without the text that stood there (it may be a person's).
+fn position(error: &serde_json::Error) -> String {
+    format!(
+        "{:?} at line {} column {}",
+        error.classify(),
+        error.line(),
+        error.column()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Note {
+        v: u32,
+        text: String,
+    }
+    impl Claims for Note {
+        const TYP: &'static str = "sv-test-note+jwt";
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Other {
+        v: u32,
+        text: String,
+    }
+    impl Claims for Other {
+        const TYP: &'static str = "sv-test-other+jwt";
+    }
+
+    fn note() -> Note {
+        Note {
+            v: 1,
+            text: "hello".into(),
+        }
+    }
+
+    #[test]
+    fn verifies_what_it_signed() {
+        let key = SigningKey::from_seed(&[1; 32]);
+        let jws = key.sign(&note());
+        assert_eq!(jws.verify(&key.public()).unwrap(), note());
+        assert_eq!(jws.unverified_kid().unwrap(), key.public().thumbprint());
+    }
+
+    #[test]
+    fn thumbprint_is_the_one_of_rfc_8037_appendix_a_3() {
+        let key = PublicKey::parse("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").unwrap();
+        assert_eq!(
+            key.thumbprint(),
+            "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+        );
+    }
+
+    #[test]
+    fn refuses_another_key_another_type_and_another_version() {
+        let key = SigningKey::from_seed(&[1; 32]);
+        let other = SigningKey::from_seed(&[2; 32]);
+        let jws = key.sign(&note());
+        assert!(matches!(
+            jws.verify(&other.public()),
+            Err(JwsError::BadSignature { .. })
+        ));
+        let as_other = Jws::<Other>::from_text(jws.as_str());
+        assert!(matches!(
+            as_other.verify(&key.public()),
+            Err(JwsError::WrongType { .. })
+        ));
+        let newer = key.sign(&Note {
+            v: 2,
+            text: String::new(),
+        });
+        assert!(matches!(
+            newer.verify(&key.public()),
+            Err(JwsError::UnknownVersion { got: 2, .. })
+        ));
+    }
+
+    #[test]
+    fn refuses_any_flipped_bit() {
+        let key = SigningKey::from_seed(&[1; 32]);
+        let text = key.sign(&note()).as_str().as_bytes().to_vec();
+        for position in 0..text.len() {
+            for bit in 0..8 {
+                let mut changed = text.clone();
+                changed[position] ^= 1 << bit;
+                let Ok(changed) = String::from_utf8(changed) else {
+                    continue;
+                };
+                assert!(
+                    Jws::<Note>::from_text(changed)
+                        .verify(&key.public())
+                        .is_err(),
+                    "byte {position}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_none_and_unknown_header_members() {
+        let key = SigningKey::from_seed(&[1; 32]);
+        let payload = to_base64url(br#"{"v":1,"text":""}"#);
+        for header in [
+            r#"{"alg":"none","typ":"sv-test-note+jwt","kid":""}"#,
+            r#"{"alg":"EdDSA","typ":"sv-test-note+jwt","kid":"","crit":["b64"]}"#,
+        ] {
+            let text = format!(
+                "{}.{payload}.{}",
+                to_base64url(header.as_bytes()),
+                to_base64url(&[0; 64])
+            );
+            assert!(Jws::<Note>::from_text(text).verify(&key.public()).is_err());
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The signed documents around a recording, and their verification without opening it.
+//!
+//! A recording has parts (one per recorder run), a part has tracks ([`crate::track`]). The recorder's pass key
+//! signs the [`open statement`](OpenClaims) once; it names a *recording key* that lives in memory for one part and
+//! signs envelopes, checkpoints and the manifest. The vault signs receipts and closing records.
+
+mod envelope;
+mod manifest;
+mod open;
+
+pub use envelope::{EnvelopeClaims, EnvelopeError, WrappedKey};
+pub use manifest::{
+    ClosingClaims, EndReason, Gap, ManifestClaims, ManifestError, ReceiptClaims, TrackReceipt,
+    TrackSummary,
+};
+pub use open::{
+    OpenClaims, OpenError, OpenStatement, OpenTrack, PreviousPart, ShareGrant, VaultAnswer,
+};

@@ -1,0 +1,266 @@
+//! The open statement: signed before the first byte, it says who recorded whom, with whose grants, for whom.
+
+use crate::bytes::{B64, Hash32};
+use crate::clinic::{ClinicDocument, RecipientRef};
+use crate::consent::{
+    Change, ConsentState, Request, RequestClaims, RequestError, RosterEntry, StateError,
+    StatementClaims, Verdict, verdict,
+};
+use crate::id::{ParticipantId, RecordingId, TrackId, VisitId};
+use crate::jws::{Claims, Jws, JwsError, PublicKey};
+use crate::pass::{Pass, PassClaims, PassError, Role};
+use crate::track::{Header, HeaderError};
+use serde::{Deserialize, Serialize};
+
+/// Claims of an open statement, signed by the recorder's pass key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenClaims {
+    pub v: u32,
+    pub visit: VisitId,
+    pub recording: RecordingId,
+    /// Counts from 0 with every recorder run under the same grants.
+    pub part: u32,
+    pub group_id: B64,
+    pub epoch: u64,
+    /// Signs this part's envelopes, checkpoints and manifest.
+    pub recording_key: PublicKey,
+    pub tracks: Vec<OpenTrack>,
+    /// As in the request.
+    pub recipients: Vec<RecipientRef>,
+    pub request: Jws<RequestClaims>,
+    /// A grant of every member of the roster but the recorder.
+    pub grants: Vec<Jws<StatementClaims>>,
+    /// The passes of the whole roster, the recorder's included.
+    pub roster: Vec<Jws<PassClaims>>,
+    /// Hash of the clinic document that the recipients' keys were taken from.
+    pub clinic: Hash32,
+    /// When this part goes on after another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<PreviousPart>,
+    pub at_ms: u64,
+    /// The recorder's pass, which names the key that signed this.
+    pub pass: Jws<PassClaims>,
+}
+
+impl Claims for OpenClaims {
+    const TYP: &'static str = "sv-open+jwt";
+}
+
+/// A track that will be recorded: its header, whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenTrack {
+    pub track: TrackId,
+    /// The exact bytes of the track's header ([`Header`]).
+    pub header: B64,
+}
+
+/// The part before, and the last checkpoint that the recorder knows of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviousPart {
+    pub part: u32,
+    /// Chain head of each track, as far as known.
+    pub heads: Vec<(TrackId, Hash32)>,
+}
+
+/// Why an open statement was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    #[error(transparent)]
+    Jws(#[from] JwsError),
+    #[error(transparent)]
+    Pass(#[from] PassError),
+    #[error("an open statement must come from a recorder, not from a {0:?}")]
+    NotARecorder(Role),
+    #[error("the recorder is not in its own roster")]
+    RecorderNotInRoster,
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    #[error(transparent)]
+    Grant(#[from] StateError),
+    #[error(transparent)]
+    Gate(#[from] Verdict),
+    #[error("the recipients are not the ones that were granted")]
+    OtherRecipients,
+    #[error("track {track}: {error}")]
+    Header { track: TrackId, error: HeaderError },
+    #[error("track {track} does not agree with the open statement about {what}")]
+    HeaderDisagrees { track: TrackId, what: &'static str },
+    #[error("a recording has from 1 to 64 tracks a part, got {0}")]
+    TrackCount(usize),
+    #[error("track {0} is named twice")]
+    TrackTwice(TrackId),
+}
+
+/// An open statement that was verified: signatures, passes, every grant, recipients, headers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenStatement {
+    jws: Jws<OpenClaims>,
+    claims: OpenClaims,
+    recorder: Pass,
+    headers: Vec<Header>,
+}
+
+impl OpenStatement {
+    /// Verifies everything that can be verified without a clock. Show-time expiry of the recorder's pass is the
+    /// vault's to check.
+    pub fn verify(jws: &Jws<OpenClaims>, clinic: &ClinicDocument) -> Result<Self, OpenError> {
+        let unverified = jws.unverified_claims()?;
+        let recorder = Pass::verify_for(&unverified.pass, clinic, unverified.visit)?;
+        let claims = jws.verify(recorder.key())?;
+        if recorder.role() != Role::Recorder {
+            return Err(OpenError::NotARecorder(recorder.role()));
+        }
+        let visit = claims.visit;
+        let request = Request::verify(&claims.request, clinic, visit, &claims.group_id.0)?;
+        if claims.recipients != request.claims().recipients {
+            return Err(OpenError::OtherRecipients);
+        }
+        judge_roster(&claims, &recorder, clinic)?;
+        let headers = check_tracks(&claims)?;
+        Ok(Self {
+            jws: jws.clone(),
+            claims,
+            recorder,
+            headers,
+        })
+    }
+
+    pub fn claims(&self) -> &OpenClaims {
+        &self.claims
+    }
+
+    pub fn jws(&self) -> &Jws<OpenClaims> {
+        &self.jws
+    }
+
+    pub fn recorder(&self) -> &Pass {
+        &self.recorder
+    }
+
+    /// The parsed headers, in the order of `claims().tracks`.
+    pub fn headers(&self) -> &[Header] {
+        &self.headers
+    }
+
+    pub fn header(&self, track: TrackId) -> Option<&Header> {
+        self.headers
+            .iter()
+            .find(|header| header.claims().track == track)
+    }
+
+    /// The participants whose grants this recording stands on.
+    pub fn granted_by(&self) -> Vec<ParticipantId> {
+        let author = |jws: &Jws<StatementClaims>| {
+            jws.unverified_claims()
+                .ok()?
+                .pass
+                .unverified_claims()
+                .ok()
+                .map(|pass| pass.sub)
+        };
+        self.claims.grants.iter().filter_map(author).collect()
+    }
+}
+
+fn judge_roster(
+    claims: &OpenClaims,
+    recorder: &Pass,
+    clinic: &ClinicDocument,
+) -> Result<(), OpenError> {
+    let mut roster = Vec::with_capacity(claims.roster.len());
+    for jws in &claims.roster {
+        let pass = Pass::verify_for(jws, clinic, claims.visit)?;
+        roster.push(RosterEntry {
+            participant: pass.participant(),
+            role: pass.role(),
+        });
+    }
+    let own = RosterEntry {
+        participant: recorder.participant(),
+        role: Role::Recorder,
+    };
+    if !roster.contains(&own) {
+        return Err(OpenError::RecorderNotInRoster);
+    }
+    // The same function that the group applies decides here: rebuild the state from the signed documents.
+    let group_id = &claims.group_id.0;
+    let mut state = ConsentState::new();
+    let changes = std::iter::once(Change::Request(claims.request.clone()))
+        .chain(claims.grants.iter().cloned().map(Change::Statement));
+    for change in changes {
+        state = state.apply(&change, clinic, claims.visit, group_id)?;
+    }
+    Ok(verdict(&roster, &state, clinic, claims.visit, group_id)?)
+}
+
+fn check_tracks(claims: &OpenClaims) -> Result<Vec<Header>, OpenError> {
+    if claims.tracks.is_empty() || claims.tracks.len() > 64 {
+        return Err(OpenError::TrackCount(claims.tracks.len()));
+    }
+    let mut headers: Vec<Header> = Vec::with_capacity(claims.tracks.len());
+    for OpenTrack { track, header } in &claims.tracks {
+        let header = Header::parse(&header.0).map_err(|error| OpenError::Header {
+            track: *track,
+            error,
+        })?;
+        let said = header.claims();
+        let fingerprints = claims
+            .recipients
+            .iter()
+            .map(|recipient| &recipient.fingerprint);
+        let disagreement = if said.track != *track {
+            Some("its id")
+        } else if said.visit != claims.visit
+            || said.recording != claims.recording
+            || said.part != claims.part
+        {
+            Some("visit, recording or part")
+        } else if said.recording_key != claims.recording_key {
+            Some("the recording key")
+        } else if !said.recipients.iter().eq(fingerprints) {
+            Some("the recipients")
+        } else {
+            None
+        };
+        if let Some(what) = disagreement {
+            return Err(OpenError::HeaderDisagrees {
+                track: *track,
+                what,
+            });
+        }
+        if headers.iter().any(|other| other.claims().track == *track) {
+            return Err(OpenError::TrackTwice(*track));
+        }
+        headers.push(header);
+    }
+    Ok(headers)
+}
+
+/// What the vault answers to an open statement that it accepts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VaultAnswer {
+    pub v: u32,
+    pub recording: RecordingId,
+    pub part: u32,
+    pub tracks: Vec<ShareGrant>,
+    /// Bearer token: append to and close these tracks, nothing else.
+    pub capability: String,
+    pub capability_expires_ms: u64,
+}
+
+/// A track's share and where its bytes go. The share is secret to recorder and vault.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShareGrant {
+    pub track: TrackId,
+    /// 32 bytes; empty when the header needs no share.
+    pub share: B64,
+    /// tus creation URL, absolute or relative to the vault.
+    pub create_url: String,
+}
+
+impl std::fmt::Debug for ShareGrant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ShareGrant(track {}, share redacted)", self.track)
+    }
+}
