@@ -310,6 +310,7 @@ function canUseApt() {
 async function aptInstall(packages) {
   const missing = [];
   for (const name of packages) {
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholder
     const status = await capture("dpkg-query", ["-W", "-f=${Status}", name]).catch(() => "");
     if (!status.startsWith("install ok installed")) missing.push(name);
   }
