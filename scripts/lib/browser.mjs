@@ -9,15 +9,20 @@
  *     await clinician.processes();   // [{ type: "browser" | "renderer" | .., id }]: for crash tests
  *     await clinician.close();    // and removes the profile, unless `profileDirectory` was given
  *
- * Options: `headless` (true), `profileDirectory`, `args`, `backgroundThrottling` (false; true keeps
- * Chromium's throttling of hidden tabs, which automation otherwise switches off), `fakeDevices`
- * (true: Chromium's own green camera where synthetic media is not installed), and everything that
- * playwright's launchPersistentContext takes in `context` (viewport, locale, colorScheme, ...).
+ * Options: `headless` (true), `profileDirectory`, `args`, `fakeDevices` (true: Chromium's own green
+ * camera where synthetic media is not installed), and everything that playwright's
+ * launchPersistentContext takes in `context` (viewport, locale, colorScheme, ...).
+ *
+ * `hideable: true` gives tabs as people have them: a page is hidden when another one is brought to
+ * the front (`await other.bringToFront()`), and a hidden page is throttled. Otherwise playwright
+ * makes every page believe that it is visible. In this mode `context` options do not apply: use
+ * `page.setViewportSize` and `page.emulateMedia`.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { ensure } from "../setup.mjs";
+import { ProcessGroup } from "./processes.mjs";
 
 const baseArguments = [
   "--no-sandbox",
@@ -34,32 +39,25 @@ const baseArguments = [
   "--autoplay-policy=no-user-gesture-required",
 ];
 
-/** Playwright's defaults that would hide what a hidden tab suffers. */
-const antiThrottlingArguments = [
-  "--disable-background-timer-throttling",
-  "--disable-backgrounding-occluded-windows",
-  "--disable-renderer-backgrounding",
-];
-
 export async function openBrowser({
   name = "browser",
   headless = true,
   profileDirectory,
   args = [],
-  backgroundThrottling = false,
+  hideable = false,
   fakeDevices = true,
   context: contextOptions = {},
 } = {}) {
   const { browser } = await ensure("node", "browser");
-  const { chromium } = await import("playwright-core");
   const profile = profileDirectory ?? mkdtempSync(path.join(tmpdir(), `sealed-visit-${name}-`));
-  const context = await chromium.launchPersistentContext(profile, {
-    executablePath: browser.path,
+  const launch = hideable ? launchHideable : launchWithPlaywright;
+  const { context, closeBrowser } = await launch({
+    name,
+    path: browser.path,
+    profile,
     headless,
-    viewport: { width: 1280, height: 800 },
-    ignoreDefaultArgs: backgroundThrottling ? antiThrottlingArguments : [],
-    ...contextOptions,
     args: [...baseArguments, ...(fakeDevices ? ["--use-fake-device-for-media-stream"] : []), ...args],
+    contextOptions,
   });
   const problems = [];
   context.on("page", (page) => watchPage(page, problems));
@@ -81,10 +79,44 @@ export async function openBrowser({
       return processInfo;
     },
     async close() {
-      await context.close().catch(() => {});
+      await closeBrowser();
       if (!profileDirectory) rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
     },
   };
+}
+
+async function launchWithPlaywright({ path: executablePath, profile, headless, args, contextOptions }) {
+  const { chromium } = await import("playwright-core");
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath,
+    headless,
+    viewport: { width: 1280, height: 800 },
+    ...contextOptions,
+    args,
+  });
+  return { context, closeBrowser: () => context.close().catch(() => {}) };
+}
+
+/** A browser started by us has none of playwright's switches, and is told nothing about focus. */
+async function launchHideable({ name, path: command, profile, headless, args }) {
+  const { chromium } = await import("playwright-core");
+  const processes = new ProcessGroup();
+  const started = await processes.start({
+    name: `chromium of ${name}`,
+    command,
+    args: [
+      ...args,
+      ...(headless ? ["--headless=new"] : []),
+      ...["--remote-debugging-port=0", `--user-data-dir=${profile}`, "--window-size=1280,800", "about:blank"],
+    ],
+    listening: /DevTools listening on (\S+)/,
+  });
+  const browser = await chromium.connectOverCDP(started.match[1], { noDefaults: true });
+  const closeBrowser = async () => {
+    await browser.close().catch(() => {});
+    await processes.stop();
+  };
+  return { context: browser.contexts()[0], closeBrowser };
 }
 
 /** Collects what went wrong in a page and its workers. */

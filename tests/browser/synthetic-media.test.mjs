@@ -17,7 +17,7 @@ before(async () => {
   writeFileSync(path.join(directory, "index.html"), "<!doctype html><title>synthetic media</title>");
   site = await serve({ directory });
   // With throttling as people have it: a hidden camera must go on.
-  browser = await openBrowser({ name: "media", backgroundThrottling: true });
+  browser = await openBrowser({ name: "media", hideable: true });
   await installSyntheticMedia(browser.context, { participant: 3 });
 });
 
