@@ -1,0 +1,17 @@
+//! End-to-end encrypted video visits with a declared, consented, sealed recorder: the core.
+//!
+//! Everything here is sans-IO: no clock, socket or disk. Times and bytes come in as arguments,
+//! outcomes and events go out as values, so the same source runs natively in tests and as
+//! WebAssembly in a page's worker.
+//!
+//! | module | standard | cargo feature |
+//! |---|---|---|
+//! | `frames` (on `sframe` and `codec`) | media frames, RFC 9605 | `frames` |
+//! | `group` | the visit's group and its consent gate, RFC 9420 | `visit` |
+//! | `seal` | sealing and opening, RFC 9180 and C2SP chunked encryption | `recording` |
+//! | `wasm` | JavaScript bindings of whatever is enabled | `wasm` |
+
+#![warn(missing_docs)]
+
+#[cfg(feature = "recording")]
+pub mod seal;
