@@ -1,0 +1,180 @@
+/**
+ * Every test suite, as data, in the order in which `npm test` runs them.
+ *
+ * A suite has a `name` (`npm run test:NAME`), what it is about, the parts of setup.mjs it `needs`,
+ * the steps of build.mjs it `builds`, and its commands, made from what `ensure` found.
+ *
+ * A command has a title, a command line, and how its results are counted:
+ * - `exit`: one check, passed when it exits with 0
+ * - `cargo`, `node`, `plain`: the counts that cargo test, node's test runner, or a last line
+ *   "N passed, N failed" give
+ * - `json`: one check, passed when it exits with 0 and its last line is JSON with `"ok": true`
+ *
+ * A command that ran no test has failed. `skip` holds a reason not to run it.
+ */
+import { filesUnder } from "./fingerprint.mjs";
+import { inRoot, targetDir } from "./paths.mjs";
+import { which } from "./run.mjs";
+
+const wasmTarget = "wasm32-unknown-unknown";
+const coreFeatures = ["frames", "visit", "recording"];
+
+export const suites = [
+  {
+    name: "lint",
+    about: "formatting, lints, types",
+    needs: ["node", "rust", "wasm"],
+    builds: ["wasm"],
+    commands: ({ wasm }) => [
+      cargo("cargo fmt", ["fmt", "--all", "--check"], { counts: "exit" }),
+      cargo("clippy", ["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"], {
+        counts: "exit",
+      }),
+      ...coreFeatures.map((feature) =>
+        cargo(
+          `clippy for WebAssembly: ${feature}`,
+          [
+            ...["clippy", "--quiet", "--package", "sealed-visit", "--lib", "--target", wasmTarget],
+            ...["--no-default-features", "--features", `wasm,${feature}`, "--", "--deny", "warnings"],
+          ],
+          {
+            counts: "exit",
+            skip: wasm.cargo === "cargo" ? undefined : "the toolchain in use here has clippy for this machine only",
+          },
+        ),
+      ),
+      ...["tsconfig.json", "tsconfig.worker.json", "tsconfig.www.json", "tsconfig.tests.json"].map((project) => ({
+        title: `tsc ${project}`,
+        command: inRoot("node_modules", ".bin", "tsc"),
+        args: ["--noEmit", "--project", project],
+        counts: "exit",
+      })),
+      {
+        title: "biome",
+        command: inRoot("node_modules", ".bin", "biome"),
+        args: ["ci", "--error-on-warnings", "--colors=off"],
+        counts: "exit",
+      },
+    ],
+  },
+  {
+    name: "deps",
+    about: "what servers and package may depend on, licences, advisories",
+    needs: ["node", "rust"],
+    builds: [],
+    commands: () => [
+      nodeTests("deps"),
+      {
+        title: "cargo deny",
+        command: "cargo",
+        args: ["deny", "check", "licenses", "bans", "sources"],
+        counts: "exit",
+        skip: which("cargo-deny") ? undefined : "cargo-deny is not installed; tests/deps checks licences and bans",
+      },
+    ],
+  },
+  {
+    name: "rust",
+    about: "core, protocol, servers, clinic tool, natively",
+    needs: ["rust"],
+    builds: [],
+    commands: () => [
+      cargo("cargo test", ["test", "--workspace", "--no-fail-fast"], { counts: "cargo", timeoutMinutes: 45 }),
+    ],
+  },
+  {
+    name: "wasm",
+    about: "the core as WebAssembly, in a worker of headless Chromium",
+    needs: ["wasm", "browser", "chromedriver"],
+    builds: [],
+    commands: ({ wasm, chromedriver }) => [
+      {
+        title: "wasm-bindgen-test",
+        command: wasm.cargo,
+        args: [
+          ...["test", "--package", "sealed-visit", "--lib", "--target", wasmTarget],
+          ...["--no-default-features", "--features", ["wasm", ...coreFeatures].join(",")],
+        ],
+        env: {
+          ...wasm.env,
+          CARGO_TARGET_DIR: targetDir,
+          CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: "-Ctarget-feature=+simd128",
+          CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: wasm.runner,
+          CHROMEDRIVER: chromedriver.path,
+          WASM_BINDGEN_TEST_WEBDRIVER_JSON: inRoot("tests", "wasm", "webdriver.json"),
+          WASM_BINDGEN_USE_DEDICATED_WORKER: "1",
+          WASM_BINDGEN_TEST_TIMEOUT: "600",
+        },
+        counts: "cargo",
+      },
+    ],
+  },
+  {
+    name: "js",
+    about: "TypeScript and JavaScript units, in Node",
+    needs: ["node", "media"],
+    builds: ["wasm"],
+    commands: () => [nodeTests("js")],
+  },
+  {
+    name: "browser",
+    about: "parts of the package in real browsers",
+    needs: ["node", "browser", "media"],
+    builds: ["wasm", "js", "servers"],
+    commands: () => [nodeTests("browser", { oneAtATime: true })],
+  },
+  {
+    name: "e2e",
+    about: "a whole visit, recorded and opened",
+    needs: ["node", "browser", "media"],
+    builds: ["wasm", "js", "servers"],
+    commands: () => [
+      { title: "npm run demo", command: process.execPath, args: ["scripts/demo.mjs"], counts: "json" },
+      ...(testFiles("e2e").length > 0 ? [nodeTests("e2e", { oneAtATime: true })] : []),
+    ],
+  },
+  {
+    name: "interop",
+    about: "strangers' code: Python opens the demo's recording, other servers take our uploads",
+    needs: ["node", "python", "media"],
+    builds: ["servers"],
+    commands: ({ python }) => [nodeTests("interop", { oneAtATime: true, env: { SEALED_VISIT_PYTHON: python.path } })],
+  },
+  {
+    name: "packaging",
+    about: "the packed npm package, as users install it; its size",
+    needs: ["node", "browser"],
+    builds: ["wasm", "js"],
+    commands: () => [
+      nodeTests("packaging", { oneAtATime: true }),
+      { title: "npm run size", command: process.execPath, args: ["scripts/size.mjs"], counts: "json" },
+    ],
+  },
+];
+
+function cargo(title, args, { counts, skip, timeoutMinutes }) {
+  return { title, command: "cargo", args, env: { CARGO_TARGET_DIR: targetDir }, counts, skip, timeoutMinutes };
+}
+
+function nodeTests(name, { oneAtATime = false, env = {} } = {}) {
+  const files = testFiles(name);
+  return {
+    title: `tests/${name}`,
+    command: process.execPath,
+    args: [
+      ...["--import", "tsx", "--test", "--test-reporter=spec"],
+      ...(oneAtATime ? ["--test-concurrency=1"] : []),
+      ...files,
+    ],
+    env,
+    counts: "node",
+    // Without files node would look for tests by itself, everywhere.
+    missing: files.length === 0 ? `tests/${name} has no *.test.mjs or *.test.ts` : undefined,
+  };
+}
+
+function testFiles(name) {
+  return filesUnder(`tests/${name}`)
+    .filter((file) => /\.test\.(mjs|ts)$/.test(file))
+    .sort();
+}

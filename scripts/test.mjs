@@ -1,0 +1,135 @@
+/**
+ * Runs the tests.
+ *
+ *     npm test                          every suite; the last line is "N passed, N failed, N skipped"
+ *     npm run test:rust                 one suite
+ *     node scripts/test.mjs js browser  some
+ *     node scripts/test.mjs --list      what there is
+ *
+ * The suites are data in lib/suites.mjs. What a suite lacks is installed and built first. Output is
+ * streamed, and kept in `test-out/SUITE.log`. Everything runs even when something failed; the exit
+ * code is 0 only if nothing did.
+ */
+import { spawn } from "node:child_process";
+import { createWriteStream, mkdirSync } from "node:fs";
+import { build } from "./build.mjs";
+import { CountReader } from "./lib/counts.mjs";
+import { inRoot, root } from "./lib/paths.mjs";
+import { suites } from "./lib/suites.mjs";
+import { ensure } from "./setup.mjs";
+
+const DEFAULT_TIMEOUT_MINUTES = 20;
+
+async function main(names) {
+  if (names.includes("--list")) {
+    for (const { name, about } of suites) console.log(`${name.padEnd(10)} ${about}`);
+    return;
+  }
+  const unknown = names.filter((name) => !suites.some((suite) => suite.name === name));
+  if (unknown.length > 0)
+    throw new Error(`no suite "${unknown[0]}"; there are: ${suites.map(({ name }) => name).join(", ")}`);
+  const chosen = suites.filter(({ name }) => names.length === 0 || names.includes(name));
+  const outcomes = [];
+  for (const suite of chosen) outcomes.push(await runSuite(suite));
+  report(outcomes);
+}
+
+async function runSuite(suite) {
+  const beganMs = Date.now();
+  const outcome = { name: suite.name, passed: 0, failed: 0, skipped: 0, notes: [] };
+  mkdirSync(inRoot("test-out"), { recursive: true });
+  const log = createWriteStream(inRoot("test-out", `${suite.name}.log`));
+  const print = (text) => {
+    process.stdout.write(text);
+    log.write(text);
+  };
+  print(`\n===== ${suite.name}: ${suite.about}\n`);
+  try {
+    const tools = await ensure(...suite.needs);
+    if (suite.builds.length > 0) await build(...suite.builds);
+    for (const command of suite.commands(tools)) await runCommand(command, outcome, print);
+  } catch (error) {
+    // Setting up or building failed: that is one failure, and the other suites still run.
+    print(`${error.stack}\n`);
+    outcome.failed += 1;
+    outcome.notes.push(`not set up: ${error.message.split("\n")[0]}`);
+  }
+  outcome.seconds = (Date.now() - beganMs) / 1000;
+  print(`===== ${summary(outcome)}\n`);
+  log.end();
+  return outcome;
+}
+
+async function runCommand(command, outcome, print) {
+  print(`\n--- ${command.title}\n`);
+  if (command.skip) {
+    print(`skipped: ${command.skip}\n`);
+    outcome.skipped += 1;
+    outcome.notes.push(`skipped ${command.title}: ${command.skip}`);
+    return;
+  }
+  if (command.missing) {
+    print(`${command.missing}\n`);
+    outcome.failed += 1;
+    outcome.notes.push(command.missing);
+    return;
+  }
+  const reader = new CountReader(command.counts);
+  const status = await stream(command, (text) => {
+    print(text);
+    reader.add(text);
+  });
+  const counts = reader.finish(status);
+  outcome.passed += counts.passed;
+  outcome.failed += counts.failed;
+  outcome.skipped += counts.skipped;
+  outcome.notes.push(...counts.notes.map((note) => `${command.title}: ${note}`));
+}
+
+/** Resolves with the exit code, or with the signal's name or the reason why it was ended. */
+function stream({ command, args, env = {}, timeoutMinutes = DEFAULT_TIMEOUT_MINUTES }, onText) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, {
+      cwd: root,
+      env: { ...process.env, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let overdue = false;
+    const timer = setTimeout(() => {
+      overdue = true;
+      child.kill("SIGKILL");
+    }, timeoutMinutes * 60_000);
+    for (const output of [child.stdout, child.stderr]) output.setEncoding("utf8").on("data", onText);
+    child.on("error", (error) => {
+      clearTimeout(timer);
+      resolve(error.code === "ENOENT" ? `no such program: ${command}` : error.message);
+    });
+    child.on("close", (code, signal) => {
+      clearTimeout(timer);
+      resolve(overdue ? `not finished after ${timeoutMinutes} minutes` : (signal ?? code));
+    });
+  });
+}
+
+function report(outcomes) {
+  console.log("\n===== summary");
+  for (const outcome of outcomes) {
+    console.log(summary(outcome));
+    for (const note of outcome.notes) console.log(`    ${note}`);
+  }
+  const total = (key) => outcomes.reduce((sum, outcome) => sum + outcome[key], 0);
+  const [passed, failed, skipped] = ["passed", "failed", "skipped"].map(total);
+  console.log(`${outcomes.reduce((sum, { seconds }) => sum + seconds, 0).toFixed(0)} s in all`);
+  console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+  if (failed > 0 || passed === 0) process.exitCode = 1;
+}
+
+function summary({ name, passed, failed, skipped, seconds }) {
+  const counts = `${String(passed).padStart(5)} passed ${String(failed).padStart(4)} failed ${String(skipped).padStart(4)} skipped`;
+  return `${failed === 0 ? "ok    " : "FAILED"} ${name.padEnd(10)} ${counts} ${seconds.toFixed(1).padStart(8)} s`;
+}
+
+main(process.argv.slice(2)).catch((error) => {
+  console.error(error.message);
+  process.exitCode = 1;
+});
