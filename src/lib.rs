@@ -13,5 +13,15 @@
 
 #![warn(missing_docs)]
 
+#[cfg(feature = "frames")]
+pub mod codec;
+#[cfg(feature = "frames")]
+pub mod frames;
+#[cfg(feature = "frames")]
+pub mod sframe;
+#[cfg(feature = "visit")]
+pub mod group;
 #[cfg(feature = "recording")]
 pub mod seal;
+#[cfg(feature = "wasm")]
+pub mod wasm;

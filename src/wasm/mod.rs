@@ -1,0 +1,6 @@
+//! JavaScript bindings: convert, call, convert. Nothing is decided here.
+
+mod error;
+#[cfg(feature = "frames")]
+mod frames;
+mod panic;
