@@ -1,0 +1,40 @@
+/**
+ * The package's web components and consent texts: `import { defineVisitElements } from "sealed-visit/components"`.
+ *
+ * The visit works without them: they read the state and send events; the gate is in the core.
+ */
+export {
+  type ClinicRecipient,
+  type ConsentTextOptions,
+  consentLanguages,
+  consentTexts,
+  type WrittenText,
+} from "./consent-texts/index.js";
+export { ConsentRequestElement } from "./components/consent-request.js";
+export { defineVisitElements } from "./components/define.js";
+export { DeviceCheckElement, type SupportReport } from "./components/device-check.js";
+export { formatText } from "./components/format.js";
+export { RecordingIndicatorElement } from "./components/recording-indicator.js";
+export { en, es, type Strings, type StringsPatch, stringsFor } from "./components/strings/index.js";
+export type {
+  ChecklistItem,
+  ConsentAnswer,
+  ConsentReply,
+  ConsentRequest,
+  ConsentRound,
+  ConsentText,
+  Indicator,
+  Layer,
+  Purpose,
+  Recipient,
+  RecipientRole,
+  Role,
+  RosterEntry,
+  Terms,
+  VisitView,
+  WithdrawalPolicy,
+} from "./components/view.js";
+export { PURPOSES, recorderInRoster } from "./components/view.js";
+export { VisitConsentElement } from "./components/visit-consent.js";
+export { VisitLabelElement } from "./components/visit-label.js";
+export { VisitRosterElement } from "./components/visit-roster.js";

@@ -1,0 +1,272 @@
+/**
+ * `<device-check>`: camera, microphone with a level, speaker, connection and browser, before joining.
+ *
+ * Properties: `support` (what the package's `support()` said), `ping` (how to reach the clinic; resolves
+ * when it answered). After the check `stream` holds the camera and microphone that were chosen, and
+ * belongs to the page; `speakerId` the speaker. Sends `sv-devices` when either changes.
+ *
+ * A denied or missing device is no reason to keep anybody out: each line says what to do.
+ */
+import { deviceIds, LevelMeter, openDevices, playTestTones, type DeviceFault } from "./device-probe.js";
+import { h, replaceChildren } from "./dom.js";
+import { VisitElement } from "./element.js";
+import { formatText } from "./format.js";
+import { type IconName, icon } from "./icons.js";
+
+export interface SupportReport {
+  ok: boolean;
+  /** In words for people who debug; empty when `ok`. */
+  reasons: readonly string[];
+}
+
+type Outcome = "unknown" | "good" | "warning" | "bad";
+
+const css = `
+.check { display: grid; grid-template-columns: auto 1fr; gap: 0.25em 0.75em; padding-block: 0.75em; border-block-end: 1px solid var(--_line); }
+.check:last-of-type { border-block-end: 0; }
+.check > .icon { margin-block-start: 0.15em; }
+.check .detail { grid-column: 2; display: grid; gap: 0.5em; min-inline-size: 0; }
+.title { font-weight: 600; }
+.outcome { display: flex; gap: 0.4em; align-items: flex-start; }
+.good .outcome .icon { color: var(--_good); }
+.bad .outcome { color: var(--_alert); }
+video { inline-size: 100%; max-inline-size: 320px; aspect-ratio: 16 / 9; border-radius: var(--_radius); background: #000; object-fit: cover; transform: scaleX(-1); }
+meter { inline-size: 100%; max-inline-size: 320px; block-size: 1em; }
+.pick { display: grid; gap: 0.25em; }
+`;
+
+/** From this level on a voice is heard, and not only the room (0..1, root mean square). */
+const VOICE_LEVEL = 0.02;
+
+export class DeviceCheckElement extends VisitElement {
+  support: SupportReport | undefined;
+  ping: ((signal: AbortSignal) => Promise<void>) | undefined;
+  /** The chosen devices; null until they were opened. */
+  stream: MediaStream | null = null;
+  speakerId = "";
+
+  readonly #meter = h("meter", { min: 0, max: 1, low: VOICE_LEVEL, "data-testid": "level" });
+  readonly #video = h("video", { autoplay: true, playsinline: true, "data-testid": "preview" });
+  readonly #lines = new Map<string, { outcome: Outcome; text: string }>();
+  #level: LevelMeter | undefined;
+  #devices: MediaDeviceInfo[] = [];
+  #heard = false;
+
+  constructor() {
+    super(css);
+    this.#video.muted = true;
+  }
+
+  /** Runs every check that needs no permission; and the others if `withDevices`. */
+  async start({ withDevices }: { withDevices: boolean }): Promise<void> {
+    const { devices: words } = this.strings;
+    this.#set(
+      "browser",
+      this.support?.ok === false ? "bad" : "good",
+      this.support?.ok === false
+        ? formatText(words.browser_failed, { reason: this.support.reasons.join("; ") })
+        : words.browser_ok,
+    );
+    this.#set("speaker", "unknown", words.speaker_hint);
+    this.#set("camera", "unknown", words.camera_off);
+    this.#set("microphone", "unknown", words.microphone_off);
+    await Promise.all([this.#checkNetwork(), withDevices ? this.openDevices() : undefined]);
+  }
+
+  /** Asks for camera and microphone; each may fail by itself. */
+  async openDevices(wanted: { camera?: string; microphone?: string } = {}): Promise<void> {
+    const { devices: words } = this.strings;
+    this.#set("camera", "unknown", words.checking);
+    this.#set("microphone", "unknown", words.checking);
+    this.#stopStream();
+    const { stream, camera, microphone } = await openDevices(wanted);
+    this.stream = stream;
+    this.#devices = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
+    this.#video.srcObject = camera ? null : stream;
+    this.#set(
+      "camera",
+      camera ? "warning" : "good",
+      camera ? `${this.#why(camera)} ${words.camera_off}` : words.camera_ok,
+    );
+    this.#set(
+      "microphone",
+      "warning",
+      microphone ? `${this.#why(microphone)} ${words.microphone_off}` : words.microphone_quiet,
+    );
+    if (!microphone) this.#listen(stream);
+    this.emit("sv-devices", { stream, speakerId: this.speakerId });
+  }
+
+  /** Stops what the check itself uses; the stream stays the page's. */
+  finish(): void {
+    this.#level?.close();
+    this.#level = undefined;
+    this.#video.srcObject = null;
+  }
+
+  disconnectedCallback(): void {
+    this.finish();
+  }
+
+  protected override render(): void {
+    const { devices: words } = this.strings;
+    this.drawIfChanged([[...this.#lines], this.#devices.map(deviceIds), this.stream?.id, words], () => {
+      const opened = this.stream !== null;
+      const hasPicture = (this.stream?.getVideoTracks().length ?? 0) > 0;
+      this.#video.setAttribute("aria-label", words.preview);
+      this.#meter.setAttribute("aria-label", words.level);
+      replaceChildren(
+        this.root,
+        h("h3", { id: "title" }, words.title),
+        h(
+          "div",
+          { role: "group", "aria-labelledby": "title", "data-testid": "device-check" },
+          !opened &&
+            h(
+              "button",
+              { type: "button", class: "primary", "data-testid": "open-devices", onclick: () => this.openDevices() },
+              icon("camera"),
+              words.start,
+            ),
+          this.#line("camera", "camera", hasPicture && this.#video, opened && this.#picker("camera", "videoinput")),
+          this.#line(
+            "microphone",
+            "microphone",
+            this.#level && this.#meter,
+            opened && this.#picker("microphone", "audioinput"),
+          ),
+          this.#line(
+            "speaker",
+            "speaker",
+            h(
+              "button",
+              { type: "button", class: "compact", "data-testid": "speaker-test", onclick: () => this.#testSpeaker() },
+              words.speaker_test,
+            ),
+            opened && "setSinkId" in AudioContext.prototype && this.#picker("speaker", "audiooutput"),
+          ),
+          this.#line("network", "network"),
+          this.#line("browser", "browser"),
+        ),
+      );
+    });
+  }
+
+  #line(
+    name: "camera" | "microphone" | "speaker" | "network" | "browser",
+    sign: IconName,
+    ...detail: (HTMLElement | false | undefined)[]
+  ): HTMLElement {
+    const { outcome, text } = this.#lines.get(name) ?? {
+      outcome: "unknown" as Outcome,
+      text: this.strings.devices.checking,
+    };
+    const signs: Record<Outcome, IconName | undefined> = {
+      unknown: undefined,
+      good: "check",
+      warning: "warning",
+      bad: "cross",
+    };
+    const outcomeSign = signs[outcome];
+    return h(
+      "div",
+      { class: `check ${outcome}`, "data-testid": `check-${name}`, "data-outcome": outcome },
+      icon(sign),
+      h(
+        "div",
+        { class: "detail" },
+        h("span", { class: "title" }, this.strings.devices[name]),
+        h("span", { class: "outcome", role: "status" }, outcomeSign && icon(outcomeSign), h("span", {}, text)),
+        ...detail,
+      ),
+    );
+  }
+
+  #picker(name: "camera" | "microphone" | "speaker", kind: MediaDeviceKind): HTMLElement | false {
+    const words = this.strings.devices;
+    const devices = this.#devices.filter((device) => device.kind === kind && device.deviceId !== "");
+    if (devices.length < 2) return false;
+    const current = this.stream
+      ?.getTracks()
+      .find((track) => track.kind === (kind === "videoinput" ? "video" : "audio"))
+      ?.getSettings().deviceId;
+    const select = h(
+      "select",
+      { "data-testid": `choose-${name}`, onchange: () => this.#choose(kind, select.value) },
+      ...devices.map(({ deviceId, label }) =>
+        h(
+          "option",
+          { value: deviceId, selected: deviceId === (kind === "audiooutput" ? this.speakerId : current) },
+          label || words.speaker_default,
+        ),
+      ),
+    );
+    return h("label", { class: "pick" }, h("span", { class: "small" }, `${words.choose}: ${words[name]}`), select);
+  }
+
+  #choose(kind: MediaDeviceKind, id: string): void {
+    if (kind === "audiooutput") {
+      this.speakerId = id;
+      this.emit("sv-devices", { stream: this.stream, speakerId: id });
+      return;
+    }
+    const current = (of: "audio" | "video") =>
+      this.stream
+        ?.getTracks()
+        .find((track) => track.kind === of)
+        ?.getSettings().deviceId;
+    const camera = kind === "videoinput" ? id : current("video");
+    const microphone = kind === "audioinput" ? id : current("audio");
+    void this.openDevices({ ...(camera !== undefined && { camera }), ...(microphone !== undefined && { microphone }) });
+  }
+
+  async #checkNetwork(): Promise<void> {
+    const { devices: words } = this.strings;
+    if (!this.ping) return this.#set("network", "unknown", words.checking);
+    this.#set("network", "unknown", words.checking);
+    try {
+      const begun_ms = performance.now();
+      await this.ping(AbortSignal.timeout(8_000));
+      const ms = Math.round(performance.now() - begun_ms);
+      this.#set(
+        "network",
+        ms < 400 ? "good" : "warning",
+        formatText(ms < 400 ? words.network_ok : words.network_slow, { ms }),
+      );
+    } catch {
+      this.#set("network", "bad", words.network_failed);
+    }
+  }
+
+  #listen(stream: MediaStream): void {
+    this.#heard = false;
+    this.#level = new LevelMeter(stream, (level) => {
+      // Square root: quiet speech moves the bar visibly.
+      this.#meter.value = Math.min(1, Math.sqrt(level));
+      if (this.#heard || level < VOICE_LEVEL) return;
+      this.#heard = true;
+      this.#set("microphone", "good", this.strings.devices.microphone_ok);
+    });
+    this.refresh();
+  }
+
+  async #testSpeaker(): Promise<void> {
+    this.#set("speaker", "good", this.strings.devices.speaker_playing);
+    await playTestTones(this.speakerId).catch(() => this.#set("speaker", "bad", this.strings.devices.missing));
+  }
+
+  #stopStream(): void {
+    this.finish();
+    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    this.stream = null;
+  }
+
+  #why(fault: DeviceFault): string {
+    return this.strings.devices[fault];
+  }
+
+  #set(line: string, outcome: Outcome, text: string): void {
+    this.#lines.set(line, { outcome, text });
+    this.refresh();
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * `<visit-consent>`: asks one device for its answer to the open consent round, then says how it stands.
+ *
+ * Property `view`: the visit's state. Attribute `signers`: `any` (default), `self`, `representative`,
+ * `both`, from the visit's template. Sends `sv-answer` with a `ConsentReply`, and `sv-language` when the
+ * person picks another language. Shows nothing while no round is open.
+ *
+ * It decides nothing: an answer that the core does not accept changes nothing.
+ */
+import { ConsentForm, type Signers } from "./consent-form.js";
+import { consentFacts, nameOf } from "./consent-facts.js";
+import { consentCss } from "./consent-sheet.js";
+import { h, replaceChildren } from "./dom.js";
+import { VisitElement } from "./element.js";
+import { formatText } from "./format.js";
+import { icon } from "./icons.js";
+import type { ConsentReply, ConsentRound, VisitView } from "./view.js";
+
+export class VisitConsentElement extends VisitElement {
+  static override readonly observedAttributes = ["lang", "signers"];
+
+  readonly #status = h("div", { role: "status", "data-testid": "consent-status" });
+  readonly #prompt = h("div");
+  #view: VisitView | undefined;
+  #askedRound: string | undefined;
+
+  constructor() {
+    super(consentCss);
+    this.root.append(this.#status, this.#prompt);
+  }
+
+  set view(view: VisitView) {
+    this.#view = view;
+    this.refresh();
+  }
+
+  /** Whether the person has still to answer. */
+  get asking(): boolean {
+    return this.#view?.consent?.my_answer === null;
+  }
+
+  protected override render(): void {
+    const view = this.#view;
+    const round = view?.consent ?? null;
+    this.hidden = round === null;
+    if (!view || !round) {
+      this.#askedRound = undefined;
+      replaceChildren(this.#prompt);
+      replaceChildren(this.#status);
+      this.drawIfChanged(null, () => undefined);
+      return;
+    }
+    if (round.my_answer === null && !round.someone_refused) this.#ask(round, view);
+    else this.#tell(round, view);
+  }
+
+  #ask(round: ConsentRound, view: VisitView): void {
+    // Counts of other people's answers change while somebody reads: they must not rebuild the form.
+    const { answered: _answered, by_participant: _by, ...asked } = round;
+    const members = view.roster.map(({ participant, name, role }) => [participant, name, role]);
+    this.drawIfChanged([asked, members, view.clinic, this.getAttribute("signers"), this.strings.consent], () => {
+      replaceChildren(this.#status);
+      replaceChildren(this.#prompt, this.#panel(round, view));
+      if (this.#askedRound === round.round) return;
+      this.#askedRound = round.round;
+      this.root.querySelector<HTMLElement>("h2")?.focus();
+    });
+  }
+
+  #panel(round: ConsentRound, view: VisitView): HTMLElement {
+    const words = this.strings.consent;
+    const languages = [...new Set(round.texts.map(({ language }) => language))];
+    const language = languages.find((candidate) => primary(candidate) === primary(this.language));
+    const isHost = round.host === view.me.participant;
+    return h(
+      "section",
+      {
+        class: "panel stack",
+        role: "dialog",
+        "aria-labelledby": "title",
+        part: "panel",
+        "data-testid": "consent-prompt",
+      },
+      h("h2", { id: "title", tabindex: "-1" }, words.title),
+      h("p", {}, isHost ? words.lead_host : formatText(words.lead, { host: nameOf(round.host, view, this.strings) })),
+      round.asked_again && h("p", { class: "notice" }, words.again),
+      round.terms.part2 && h("p", { class: "notice" }, words.part2),
+      this.#languages(languages, language),
+      language === undefined && h("p", { class: "notice" }, words.no_language),
+      consentFacts(round, view, this.strings, this.language),
+      new ConsentForm({
+        round,
+        view,
+        strings: this.strings,
+        language: language ?? "",
+        signers: (this.getAttribute("signers") as Signers | null) ?? "any",
+        onreply: (reply) => this.emit<ConsentReply>("sv-answer", reply),
+      }).element,
+    );
+  }
+
+  #languages(languages: readonly string[], shown: string | undefined): HTMLElement | false {
+    if (languages.length < 2 && shown !== undefined) return false;
+    const pick = (language: string) => {
+      this.lang = language;
+      this.emit("sv-language", { language });
+    };
+    return h(
+      "div",
+      { class: "row languages", role: "group", "aria-label": this.strings.consent.language },
+      ...languages.map((language) =>
+        h(
+          "button",
+          {
+            type: "button",
+            class: "compact",
+            lang: language,
+            "aria-pressed": language === shown ? "true" : "false",
+            "data-testid": `consent-language-${language}`,
+            onclick: () => pick(language),
+          },
+          new Intl.DisplayNames(language, { type: "language" }).of(language) ?? language,
+        ),
+      ),
+    );
+  }
+
+  #tell(round: ConsentRound, view: VisitView): void {
+    const words = this.strings.consent;
+    this.drawIfChanged([round, view.roster, words], () => {
+      replaceChildren(this.#prompt);
+      const mine =
+        round.my_answer === "grant"
+          ? words.answered_grant
+          : round.my_answer === "refusal"
+            ? words.answered_refusal
+            : "";
+      const all = round.someone_refused
+        ? words.not_everyone
+        : round.all_agreed
+          ? words.all_agreed
+          : formatText(words.waiting_others, { answered: round.answered, asked: round.asked });
+      replaceChildren(
+        this.#status,
+        h(
+          "div",
+          {
+            class: "panel stack",
+            part: "status",
+            "data-outcome": round.someone_refused ? "refused" : round.all_agreed ? "agreed" : "open",
+          },
+          h("p", {}, icon(round.someone_refused ? "cross" : round.all_agreed ? "check" : "clock"), ` ${mine} ${all}`),
+          this.#answers(round, view),
+        ),
+      );
+    });
+  }
+
+  /** The host may see who answered what; the core fills the list for nobody else. */
+  #answers(round: ConsentRound, view: VisitView): HTMLElement | false {
+    if (round.by_participant.length === 0) return false;
+    const words = this.strings.consent;
+    const said = { grant: words.answer_grant, refusal: words.answer_refusal };
+    return h(
+      "ul",
+      { class: "small", "aria-label": words.host_answers, "data-testid": "consent-answers" },
+      ...round.by_participant.map(({ participant, answer }) =>
+        h(
+          "li",
+          {},
+          h("bdi", {}, nameOf(participant, view, this.strings)),
+          `: ${answer ? said[answer] : words.answer_none}`,
+        ),
+      ),
+    );
+  }
+}
+
+function primary(language: string): string {
+  return language.toLowerCase().split("-")[0] ?? "";
+}
