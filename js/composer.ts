@@ -1,0 +1,90 @@
+/** The page's side of the composing worker: hands it the pictures, gets one picture back. */
+import type { ComposeCounts, FromComposer, ToComposer } from "../worker/compose-protocol.js";
+import type { ParticipantId } from "../worker/protocol.js";
+import { SealedVisitError } from "./errors.js";
+import type { RemoteTrack } from "./media-session.js";
+
+/** Chromium, in windows only. */
+interface TrackProcessor {
+  readonly readable: ReadableStream<VideoFrame>;
+}
+interface TrackGenerator extends MediaStreamTrack {
+  readonly writable: WritableStream<VideoFrame>;
+}
+interface BreakoutBox {
+  readonly MediaStreamTrackProcessor?: new (init: {
+    track: MediaStreamTrack;
+    maxBufferSize?: number;
+  }) => TrackProcessor;
+  readonly MediaStreamTrackGenerator?: new (init: { kind: "video" }) => TrackGenerator;
+}
+
+/** @internal Whether this browser can compose in a worker. */
+export function canCompose(): boolean {
+  const { MediaStreamTrackProcessor, MediaStreamTrackGenerator } = globalThis as BreakoutBox;
+  return MediaStreamTrackProcessor !== undefined && MediaStreamTrackGenerator !== undefined;
+}
+
+/** @internal */
+export class Composer {
+  /** The composed picture. */
+  readonly track: MediaStreamTrack;
+  onFailure: (message: string) => void = () => undefined;
+  readonly #worker: Worker;
+  readonly #remotes = new Map<string, RemoteTrack>();
+  #names: ReadonlyMap<ParticipantId, string> = new Map();
+
+  constructor(worker: Worker, size: { width: number; height: number }, onCounts: (counts: ComposeCounts) => void) {
+    const { MediaStreamTrackGenerator } = globalThis as BreakoutBox;
+    if (!MediaStreamTrackGenerator) {
+      throw new SealedVisitError("recorder-unsupported", "this browser cannot compose a picture in a worker");
+    }
+    this.#worker = worker;
+    worker.addEventListener("message", ({ data }: MessageEvent<FromComposer>) => {
+      if (data.m === "counts") onCounts(data.counts);
+      else this.onFailure(data.message);
+    });
+    worker.addEventListener("error", (event) => {
+      event.preventDefault?.();
+      this.onFailure(event.message || "the composing worker could not be loaded");
+    });
+    const generator = new MediaStreamTrackGenerator({ kind: "video" });
+    this.track = generator;
+    const { writable } = generator;
+    this.#post({ m: "start", ...size, max_fps: 30, writable }, [writable]);
+  }
+
+  add(remote: RemoteTrack): void {
+    const { MediaStreamTrackProcessor } = globalThis as BreakoutBox;
+    if (!MediaStreamTrackProcessor) return;
+    this.remove(remote.id);
+    this.#remotes.set(remote.id, remote);
+    const { readable } = new MediaStreamTrackProcessor({ track: remote.mediaTrack, maxBufferSize: 2 });
+    const input = { id: remote.id, label: this.#labelOf(remote), isScreen: remote.source === "screen" };
+    this.#post({ m: "add", input, readable }, [readable]);
+  }
+
+  remove(id: string): void {
+    if (this.#remotes.delete(id)) this.#post({ m: "remove", id });
+  }
+
+  setNames(names: ReadonlyMap<ParticipantId, string>): void {
+    this.#names = names;
+    for (const [id, remote] of this.#remotes) this.#post({ m: "label", id, label: this.#labelOf(remote) });
+  }
+
+  close(): void {
+    this.#post({ m: "close" });
+    this.track.stop();
+    this.#worker.terminate();
+  }
+
+  /** Names only where they are known; an id says nothing to a viewer. */
+  #labelOf({ participant }: RemoteTrack): string {
+    return this.#names.get(participant) ?? "";
+  }
+
+  #post(message: ToComposer, transfer: Transferable[] = []): void {
+    this.#worker.postMessage(message, transfer);
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * Whether everybody's sound and picture arrive in what is sealed. Checked with every report of the
+ * composing worker (once a second); a change is reported when it has lasted, within 5 s.
+ */
+import type { ComposeCounts } from "../worker/compose-protocol.js";
+import type { MediaKind, ParticipantId } from "../worker/protocol.js";
+import type { RemoteTrack } from "./media-session.js";
+import type { Level } from "./mixer.js";
+
+/**
+ * `ok`; `silent`: sound arrives and is digital silence (a muted microphone); `no_frames`: nothing arrives;
+ * `frozen`: pictures arrive and do not change; `stalled` (of the recorder itself): nothing was captured.
+ */
+export type HealthStatus = "ok" | "silent" | "no_frames" | "frozen" | "stalled";
+
+export interface HealthReport {
+  /** Null when it concerns the recorder itself. */
+  readonly participant: ParticipantId | null;
+  readonly track: string | null;
+  readonly kind: MediaKind | "capture";
+  readonly status: HealthStatus;
+}
+
+/** How long a state must last before it is reported. Under 5 s with a check every second. */
+const LASTING_MS = 3_000;
+/** No picture for so long means none arrive: a still camera sends at least 5 a second. */
+const NO_FRAMES_MS = 2_000;
+const STALLED_MS = 2_000;
+
+interface Watched {
+  readonly remote: RemoteTrack;
+  reported: HealthStatus | null;
+  candidate: HealthStatus;
+  since: number;
+}
+
+/** @internal */
+export class HealthWatch {
+  readonly #report: (report: HealthReport) => void;
+  readonly #watched = new Map<string, Watched>();
+  #captureStatus: HealthStatus = "ok";
+
+  constructor(report: (report: HealthReport) => void) {
+    this.#report = report;
+  }
+
+  expect(remote: RemoteTrack): void {
+    this.#watched.set(remote.id, { remote, reported: null, candidate: "no_frames", since: performance.now() });
+  }
+
+  forget(remote: RemoteTrack): void {
+    this.#watched.delete(remote.id);
+  }
+
+  /** `sinceSliceMs` is null while nothing is captured. */
+  check(counts: ComposeCounts, levels: ReadonlyMap<string, Level>, sinceSliceMs: number | null): void {
+    const now = performance.now();
+    for (const watched of this.#watched.values()) {
+      const status =
+        watched.remote.kind === "audio" ? audioStatus(watched.remote, levels) : videoStatus(watched.remote, counts);
+      if (status !== watched.candidate) {
+        watched.candidate = status;
+        watched.since = now;
+      }
+      const hasLasted = status === "ok" || now - watched.since >= LASTING_MS;
+      if (watched.reported !== status && hasLasted) {
+        watched.reported = status;
+        const { participant, id, kind } = watched.remote;
+        this.#report({ participant, track: id, kind, status });
+      }
+    }
+    const captureStatus = sinceSliceMs !== null && sinceSliceMs > STALLED_MS ? "stalled" : "ok";
+    if (captureStatus !== this.#captureStatus) {
+      this.#captureStatus = captureStatus;
+      this.#report({ participant: null, track: null, kind: "capture", status: captureStatus });
+    }
+  }
+}
+
+/** A muted track (RTP stopped) is told apart from silence that arrives. */
+function audioStatus({ id, mediaTrack }: RemoteTrack, levels: ReadonlyMap<string, Level>): HealthStatus {
+  const level = levels.get(id);
+  if (!level || mediaTrack.muted || mediaTrack.readyState === "ended") return "no_frames";
+  return level.isSilent ? "silent" : "ok";
+}
+
+function videoStatus({ id }: RemoteTrack, counts: ComposeCounts): HealthStatus {
+  const input = counts.inputs.find((candidate) => candidate.id === id);
+  if (!input || input.idle_ms === null || input.idle_ms > NO_FRAMES_MS) return "no_frames";
+  return input.changed === 0 ? "frozen" : "ok";
+}

@@ -1,0 +1,466 @@
+/**
+ * Media through the relay's own server: one connection that sends, one that receives.
+ *
+ * Invariants: both connections are made so that media waits for its transform; transforms are
+ * attached before negotiation (sending) or synchronously in `track` (receiving); transceivers have
+ * one direction. Negotiations are queued: there is one at a time for each connection.
+ */
+import type { MediaKind, MediaSource, OfferedTrack, ParticipantId, PublishedTrack } from "../worker/protocol.js";
+import { SealedVisitError } from "./errors.js";
+import { TypedEventTarget } from "./events.js";
+import type { ProtectedReceiver, ProtectedSender, Protection } from "./protect.js";
+import { answerPreferences, hasOtherSession, preferHandledCodecs } from "./sdp.js";
+import type { WorkerClient } from "./worker-client.js";
+
+/** How long the relay may take to answer an offer. */
+const ANSWER_LIMIT_MS = 10_000;
+/** How long a connection may be disconnected before it is made anew. */
+const DISCONNECTED_LIMIT_MS = 4_000;
+
+export interface MediaSessionOptions {
+  /** Its tracks are sent: sound as `microphone`, picture as `camera`. */
+  readonly stream?: MediaStream;
+  /** Default true. */
+  readonly receive?: boolean;
+  readonly iceServers?: readonly RTCIceServer[];
+  /** Upper limit for a camera's picture, bits per second. Default 1,200,000. */
+  readonly cameraMaxBps?: number;
+  /** Upper limit for a shared screen, bits per second. Default 2,000,000. */
+  readonly screenMaxBps?: number;
+}
+
+/** A track that this page sends. */
+export interface LocalTrack {
+  /** Opaque id, the same at receivers. */
+  readonly id: string;
+  readonly kind: MediaKind;
+  readonly source: MediaSource;
+  /** What is sent now; null when nothing is. */
+  readonly mediaTrack: MediaStreamTrack | null;
+}
+
+/** A track that arrives. `mediaTrack` stays the same while the remote track lasts. */
+export interface RemoteTrack {
+  readonly id: string;
+  readonly participant: ParticipantId;
+  readonly kind: MediaKind;
+  readonly source: MediaSource;
+  readonly mediaTrack: MediaStreamTrack;
+  readonly receiver: RTCRtpReceiver;
+}
+
+export type MediaConnectionState = "new" | "connecting" | "connected" | "reconnecting" | "closed";
+
+export interface MediaSessionEvents {
+  remote_added: RemoteTrack;
+  remote_removed: RemoteTrack;
+  /** Of the sending and the receiving connection. */
+  connection: { readonly publish: MediaConnectionState; readonly subscribe: MediaConnectionState };
+  problem: SealedVisitError;
+}
+
+interface Publication {
+  readonly id: string;
+  readonly kind: MediaKind;
+  readonly source: MediaSource;
+  mediaTrack: MediaStreamTrack | null;
+  transceiver: RTCRtpTransceiver | null;
+  protectedSender: ProtectedSender | null;
+}
+
+interface Subscription {
+  offered: OfferedTrack;
+  remote: RemoteTrack;
+  readonly transceiver: RTCRtpTransceiver;
+  readonly protectedReceiver: ProtectedReceiver;
+}
+
+/** See {@link Visit.connectMedia}. */
+export class MediaSession extends TypedEventTarget<MediaSessionEvents> implements AsyncDisposable {
+  readonly #client: WorkerClient;
+  readonly #protection: Protection;
+  #options: MediaSessionOptions = {};
+  #publisher: RTCPeerConnection | null = null;
+  #subscriber: RTCPeerConnection | null = null;
+  readonly #publications = new Map<string, Publication>();
+  readonly #subscriptions = new Map<string, Subscription>();
+  #publishQueue: Promise<unknown> = Promise.resolve();
+  #subscribeQueue: Promise<unknown> = Promise.resolve();
+  #offered: readonly OfferedTrack[] = [];
+  #states = { publish: "new" as MediaConnectionState, subscribe: "new" as MediaConnectionState };
+  #isClosed = false;
+  readonly #stop: (() => void)[] = [];
+
+  /** @internal */
+  constructor(client: WorkerClient, protection: Protection) {
+    super();
+    this.#client = client;
+    this.#protection = protection;
+  }
+
+  /** @internal */
+  async start(options: MediaSessionOptions): Promise<void> {
+    this.#options = options;
+    this.#stop.push(
+      this.#client.on("subscribe_offer", (offer) => {
+        this.#subscribeQueue = this.#subscribeQueue
+          .then(() => this.#answer(offer.generation, offer.sdp, offer.tracks))
+          .catch((error: unknown) => this.#problem("the relay's offer could not be answered", error));
+      }),
+      this.#client.on("relay", ({ status }) => {
+        if (status === "connected") this.#onRelayBack();
+      }),
+    );
+    for (const track of options.stream?.getTracks() ?? []) {
+      this.#addPublication(track, track.kind === "audio" ? "microphone" : "camera");
+    }
+    if (options.receive !== false) await this.#client.request<"subscribe">({ r: "subscribe" });
+    if (this.#publications.size > 0) await this.#negotiate();
+  }
+
+  get local(): readonly LocalTrack[] {
+    return [...this.#publications.values()].map(({ id, kind, source, mediaTrack }) => ({
+      id,
+      kind,
+      source,
+      mediaTrack,
+    }));
+  }
+
+  get remotes(): readonly RemoteTrack[] {
+    return [...this.#subscriptions.values()].map(({ remote }) => remote);
+  }
+
+  /** Sends another track, e.g. a shared screen. Resolves when it is negotiated. */
+  async add(mediaTrack: MediaStreamTrack, { source }: { source: MediaSource }): Promise<LocalTrack> {
+    this.#assertOpen();
+    const publication = this.#addPublication(mediaTrack, source);
+    // A shared screen ends by the browser's own button.
+    mediaTrack.addEventListener("ended", () => {
+      if (source === "screen" && publication.mediaTrack === mediaTrack) void this.remove(publication.id);
+    });
+    await this.#negotiate();
+    const { id, kind } = publication;
+    return { id, kind, source, mediaTrack };
+  }
+
+  /** Ends a track that is sent. The MediaStreamTrack stays the page's to stop. */
+  async remove(id: string): Promise<void> {
+    const publication = this.#publications.get(id);
+    if (!publication) return;
+    this.#publications.delete(id);
+    publication.protectedSender?.release();
+    const { transceiver } = publication;
+    if (!transceiver || this.#isClosed) return;
+    await transceiver.sender.replaceTrack(null).catch(() => undefined);
+    transceiver.direction = "inactive";
+    await this.#negotiate();
+  }
+
+  /** Sends from another device without negotiation; null sends nothing, and lets the device go dark. */
+  async replaceTrack(id: string, mediaTrack: MediaStreamTrack | null): Promise<void> {
+    const publication = this.#publications.get(id);
+    if (!publication) throw new SealedVisitError("bad-argument", "no such local track");
+    publication.mediaTrack = mediaTrack;
+    await publication.protectedSender?.replaceTrack(mediaTrack);
+  }
+
+  /**
+   * Mutes or unmutes what is sent from a source: silence, or a black picture, goes on to be sent
+   * encrypted, so that the line stays warm. To let a camera's light go out use `replaceTrack(id, null)`.
+   */
+  setMuted(source: MediaSource, isMuted: boolean): void {
+    for (const publication of this.#publications.values()) {
+      if (publication.source === source && publication.mediaTrack) publication.mediaTrack.enabled = !isMuted;
+    }
+  }
+
+  /** WebRTC's own statistics of both connections. */
+  async rtcStats(): Promise<{ publish: RTCStatsReport | null; subscribe: RTCStatsReport | null }> {
+    return {
+      publish: (await this.#publisher?.getStats()) ?? null,
+      subscribe: (await this.#subscriber?.getStats()) ?? null,
+    };
+  }
+
+  /** Ends both connections. MediaStreamTracks that were sent stay the page's to stop. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const stop of this.#stop) stop();
+    for (const { protectedSender } of this.#publications.values()) protectedSender?.release();
+    for (const subscription of [...this.#subscriptions.values()]) this.#endSubscription(subscription);
+    this.#publisher?.close();
+    this.#subscriber?.close();
+    this.#setState("publish", "closed");
+    this.#setState("subscribe", "closed");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
+
+  // --- Sending ----------------------------------------------------------------------------------
+
+  #addPublication(mediaTrack: MediaStreamTrack, source: MediaSource): Publication {
+    const kind: MediaKind = mediaTrack.kind === "audio" ? "audio" : "video";
+    const publication: Publication = {
+      id: crypto.randomUUID(),
+      kind,
+      source,
+      mediaTrack,
+      transceiver: null,
+      protectedSender: null,
+    };
+    this.#publications.set(publication.id, publication);
+    if (this.#publisher) this.#attach(this.#publisher, publication);
+    return publication;
+  }
+
+  #attach(connection: RTCPeerConnection, publication: Publication): void {
+    const { id, kind, source, mediaTrack } = publication;
+    const transceiver = connection.addTransceiver(mediaTrack ?? kind, {
+      direction: "sendonly",
+      ...(kind === "video" ? { sendEncodings: [this.#encoding(source)] } : {}),
+    });
+    preferHandledCodecs(transceiver, kind);
+    publication.transceiver = transceiver;
+    publication.protectedSender = this.#protection.protectSender(transceiver.sender, { track: id, source, kind });
+  }
+
+  #encoding(source: MediaSource): RTCRtpEncodingParameters {
+    const { cameraMaxBps = 1_200_000, screenMaxBps = 2_000_000 } = this.#options;
+    return { maxBitrate: source === "screen" ? screenMaxBps : cameraMaxBps };
+  }
+
+  #negotiate(): Promise<void> {
+    const next = this.#publishQueue.then(() => this.#offer());
+    this.#publishQueue = next.catch(() => undefined);
+    return next;
+  }
+
+  async #offer(): Promise<void> {
+    if (this.#isClosed) return;
+    const connection = this.#publisher ?? this.#newPublisher();
+    try {
+      await connection.setLocalDescription(await connection.createOffer());
+      const sdp = connection.localDescription?.sdp ?? "";
+      const answer = this.#nextAnswer();
+      await this.#client.request<"publish">({ r: "publish", sdp, tracks: this.#publishedTracks() });
+      await connection.setRemoteDescription({ type: "answer", sdp: await answer });
+    } catch (error) {
+      if (connection.signalingState === "have-local-offer") {
+        await connection.setLocalDescription({ type: "rollback" }).catch(() => undefined);
+      }
+      throw new SealedVisitError("media-failed", "the media connection could not be negotiated", { cause: error });
+    }
+  }
+
+  #newPublisher(): RTCPeerConnection {
+    const connection = this.#newConnection("publish", () => {
+      this.#publisher = null;
+      for (const publication of this.#publications.values()) {
+        publication.protectedSender?.release();
+        publication.transceiver = null;
+        publication.protectedSender = null;
+      }
+      if (this.#publications.size > 0) void this.#renegotiate();
+    });
+    this.#publisher = connection;
+    for (const publication of this.#publications.values()) this.#attach(connection, publication);
+    return connection;
+  }
+
+  /** After a loss: until it works, or the session is closed. */
+  async #renegotiate(): Promise<void> {
+    for (let attempt = 0; !this.#isClosed; attempt++) {
+      try {
+        await this.#negotiate();
+        return;
+      } catch (error) {
+        this.#problem("sending could not be re-established yet", error);
+        await new Promise((resolve) => setTimeout(resolve, Math.min(500 * 2 ** attempt, 8_000)));
+      }
+    }
+  }
+
+  #publishedTracks(): PublishedTrack[] {
+    return [...this.#publications.values()].flatMap(({ id, kind, source, transceiver }) =>
+      transceiver?.mid ? [{ mid: transceiver.mid, track: id, kind, source }] : [],
+    );
+  }
+
+  #nextAnswer(): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        stop();
+        reject(new SealedVisitError("media-failed", `the relay did not answer within ${ANSWER_LIMIT_MS} ms`));
+      }, ANSWER_LIMIT_MS);
+      const stop = this.#client.on("publish_answer", ({ sdp }) => {
+        clearTimeout(timer);
+        stop();
+        resolve(sdp);
+      });
+    });
+  }
+
+  // --- Receiving --------------------------------------------------------------------------------
+
+  async #answer(generation: number, sdp: string, tracks: readonly OfferedTrack[]): Promise<void> {
+    if (this.#isClosed) return;
+    const current = this.#subscriber?.currentRemoteDescription?.sdp ?? null;
+    if (this.#subscriber && current !== null && hasOtherSession(current, sdp)) this.#endSubscriber();
+    const connection = this.#subscriber ?? this.#newSubscriber();
+    this.#offered = tracks;
+    this.#rebind(tracks);
+    await connection.setRemoteDescription({ type: "offer", sdp });
+    for (const transceiver of connection.getTransceivers()) answerPreferences(transceiver);
+    await connection.setLocalDescription(await connection.createAnswer());
+    const answer = connection.localDescription?.sdp ?? "";
+    await this.#client.request<"subscribe_answer">({ r: "subscribe_answer", generation, sdp: answer });
+  }
+
+  #newSubscriber(): RTCPeerConnection {
+    const connection = this.#newConnection("subscribe", () => {
+      this.#endSubscriber();
+      this.#client.request<"subscribe">({ r: "subscribe" }).catch(() => undefined);
+    });
+    connection.addEventListener("track", ({ transceiver, track }) => this.#onTrack(transceiver, track));
+    this.#subscriber = connection;
+    return connection;
+  }
+
+  /** The transform must be on the receiver before this event's task ends. */
+  #onTrack(transceiver: RTCRtpTransceiver, mediaTrack: MediaStreamTrack): void {
+    const { mid, receiver } = transceiver;
+    const offered = this.#offered.find((candidate) => candidate.mid === mid);
+    if (mid === null || !offered) {
+      // Nobody announced it: nothing would decrypt it, so nothing takes it.
+      transceiver.stop();
+      return;
+    }
+    if (this.#subscriptions.has(mid)) return;
+    const { participant, track, kind } = offered;
+    const protectedReceiver = this.#protection.protectReceiver(receiver, { participant, track, kind });
+    const subscription = { offered, remote: remoteOf(offered, mediaTrack, receiver), transceiver, protectedReceiver };
+    this.#subscriptions.set(mid, subscription);
+    this.emit("remote_added", subscription.remote);
+  }
+
+  /** Media sections are re-used: the transform of a section must know whose track it carries now. */
+  #rebind(tracks: readonly OfferedTrack[]): void {
+    for (const [mid, subscription] of [...this.#subscriptions]) {
+      const offered = tracks.find((candidate) => candidate.mid === mid);
+      const { participant, track } = subscription.offered;
+      if (offered && offered.participant === participant && offered.track === track) continue;
+      this.emit("remote_removed", subscription.remote);
+      if (!offered) {
+        // The transform stays, bound to a track that is gone, and drops what may still come.
+        this.#subscriptions.delete(mid);
+        this.#parked.set(mid, subscription);
+        continue;
+      }
+      this.#bind(subscription, offered);
+    }
+    for (const [mid, subscription] of [...this.#parked]) {
+      const offered = tracks.find((candidate) => candidate.mid === mid);
+      if (!offered) continue;
+      this.#parked.delete(mid);
+      this.#subscriptions.set(mid, subscription);
+      this.#bind(subscription, offered);
+    }
+  }
+
+  /** Sections that carry nothing for the time being. */
+  readonly #parked = new Map<string, Subscription>();
+
+  #bind(subscription: Subscription, offered: OfferedTrack): void {
+    subscription.protectedReceiver.rebind({ participant: offered.participant, track: offered.track });
+    subscription.offered = offered;
+    subscription.remote = remoteOf(offered, subscription.remote.mediaTrack, subscription.remote.receiver);
+    this.emit("remote_added", subscription.remote);
+  }
+
+  #endSubscriber(): void {
+    for (const subscription of [...this.#subscriptions.values()]) this.#endSubscription(subscription);
+    for (const { protectedReceiver } of this.#parked.values()) protectedReceiver.release();
+    this.#parked.clear();
+    const connection = this.#subscriber;
+    this.#subscriber = null;
+    connection?.close();
+  }
+
+  #endSubscription(subscription: Subscription): void {
+    subscription.protectedReceiver.release();
+    this.#subscriptions.delete(subscription.offered.mid);
+    this.emit("remote_removed", subscription.remote);
+  }
+
+  // --- Connections ------------------------------------------------------------------------------
+
+  #newConnection(which: "publish" | "subscribe", onLost: () => void): RTCPeerConnection {
+    // Chromium's option, which Firefox accepts too: media waits until a transform is attached.
+    const configuration: RTCConfiguration & { encodedInsertableStreams: boolean } = {
+      encodedInsertableStreams: true,
+      bundlePolicy: "max-bundle",
+      iceServers: [...(this.#options.iceServers ?? [])],
+    };
+    const connection = new RTCPeerConnection(configuration);
+    let lostTimer: ReturnType<typeof setTimeout> | undefined;
+    const isCurrent = () => connection === (which === "publish" ? this.#publisher : this.#subscriber);
+    const lose = () => {
+      if (!isCurrent() || this.#isClosed) return;
+      connection.close();
+      this.#setState(which, "reconnecting");
+      onLost();
+    };
+    connection.addEventListener("connectionstatechange", () => {
+      if (!isCurrent()) return;
+      clearTimeout(lostTimer);
+      switch (connection.connectionState) {
+        case "connected":
+          this.#setState(which, "connected");
+          break;
+        case "connecting":
+          this.#setState(which, this.#states[which] === "reconnecting" ? "reconnecting" : "connecting");
+          break;
+        case "disconnected":
+          this.#setState(which, "reconnecting");
+          lostTimer = setTimeout(lose, DISCONNECTED_LIMIT_MS);
+          break;
+        case "failed":
+          lose();
+          break;
+        default:
+          break;
+      }
+    });
+    return connection;
+  }
+
+  /** The relay may have forgotten us, or been restarted: ask again for what there is. */
+  #onRelayBack(): void {
+    if (this.#isClosed) return;
+    if (this.#options.receive !== false) this.#client.request<"subscribe">({ r: "subscribe" }).catch(() => undefined);
+    if (this.#publications.size > 0) void this.#renegotiate();
+  }
+
+  #setState(which: "publish" | "subscribe", state: MediaConnectionState): void {
+    if (this.#states[which] === state) return;
+    this.#states = { ...this.#states, [which]: state };
+    this.emit("connection", this.#states);
+  }
+
+  #problem(message: string, cause: unknown): void {
+    if (!this.#isClosed) this.emit("problem", new SealedVisitError("media-failed", message, { cause }));
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) throw new SealedVisitError("closed", "the media session is closed");
+  }
+}
+
+function remoteOf(offered: OfferedTrack, mediaTrack: MediaStreamTrack, receiver: RTCRtpReceiver): RemoteTrack {
+  const { track: id, participant, kind, source } = offered;
+  return { id, participant, kind, source, mediaTrack, receiver };
+}

@@ -1,0 +1,128 @@
+/**
+ * A member of a visit: a worker of its own, prepared, with a pass, connected. What is the same for
+ * a person and for the declared recorder.
+ */
+import type { CompactJws, PublicJwk, VisitState, WorkerRole } from "../worker/protocol.js";
+import { type AssetOptions, newVisitWorker, wasmUrlOf } from "./assets.js";
+import { SealedVisitError, throwIfAborted } from "./errors.js";
+import { WorkerClient } from "./worker-client.js";
+
+/** What whoever issues passes must put into one. */
+export interface PassRequest {
+  /** Goes into the pass as `cnf.jwk` (RFC 7800). */
+  readonly jwk: PublicJwk;
+  /** Goes into the pass as `name`: a salted hash of the display name. */
+  readonly nameCommitment: string;
+}
+
+/** Gets a pass (a compact JWS) from the visit authority. Called once, and not after a reload while the pass is good. */
+export type GetPass = (request: PassRequest, options: { signal?: AbortSignal }) => Promise<CompactJws>;
+
+/** What every member needs, person or recorder. */
+export interface MemberOptions extends AssetOptions {
+  /** `wss://...` of the relay. */
+  readonly relayUrl: string | URL;
+  /** The clinic's root key: the `x` of its JWK. Pin it in your page; never fetch it from a server of the visit. */
+  readonly rootKey: string;
+  /** The clinic document (JWS). It may come from anywhere: the root key decides. */
+  readonly clinicDocument: CompactJws;
+  /** Shown to the other members. Travels inside the encryption only. */
+  readonly displayName: string;
+  /** 16 random bytes in base64url, when the name commitment was made elsewhere. */
+  readonly nameSalt?: string;
+  readonly getPass: GetPass;
+  /**
+   * Names this visit in this tab, e.g. the visit's id: a reload is then the same participant. The
+   * signature key is kept in IndexedDB, wrapped by a key that cannot be extracted, until the visit
+   * ends. Without it a reload is a new participant.
+   */
+  readonly storageKey?: string;
+  readonly signal?: AbortSignal;
+}
+
+/** @internal A connected member. */
+export interface Member {
+  readonly client: WorkerClient;
+  readonly state: VisitState;
+}
+
+/** @internal Resolves when the relay has accepted the member: it waits to be let in, or is in. */
+export async function connectMember(role: WorkerRole, options: MemberOptions): Promise<Member> {
+  const { signal } = options;
+  throwIfAborted(signal);
+  const client = new WorkerClient(newVisitWorker(options));
+  const request = signal ? { signal } : {};
+  try {
+    const prepared = await client.request<"prepare">(
+      {
+        r: "prepare",
+        role,
+        wasm_url: wasmUrlOf(options),
+        relay_url: websocketUrl(options.relayUrl),
+        root_key: options.rootKey,
+        clinic_document: options.clinicDocument,
+        display_name: options.displayName,
+        name_salt: options.nameSalt ?? null,
+        storage_key: options.storageKey === undefined ? null : tabKey(`${role}:${options.storageKey}`),
+      },
+      request,
+    );
+    const pass =
+      prepared.pass ??
+      (await options.getPass({ jwk: prepared.jwk, nameCommitment: prepared.name_commitment }, request));
+    throwIfAborted(signal);
+    const accepted = firstAcceptedState(client, signal);
+    // Whichever fails first is thrown; the other must not become an unhandled rejection.
+    accepted.catch(() => undefined);
+    await client.request<"join">({ r: "join", pass }, request);
+    return { client, state: await accepted };
+  } catch (error) {
+    client.terminate();
+    throw error;
+  }
+}
+
+function firstAcceptedState(client: WorkerClient, signal: AbortSignal | undefined): Promise<VisitState> {
+  return new Promise((resolve, reject) => {
+    const stop: (() => void)[] = [];
+    const finish = (act: () => void) => {
+      for (const end of stop) end();
+      act();
+    };
+    stop.push(
+      client.on("state", ({ state }) => {
+        if (state.phase !== "connecting" && state.phase !== "ended") finish(() => resolve(state));
+      }),
+      client.on("relay_refused", ({ error }) => finish(() => reject(SealedVisitError.fromFailure(error)))),
+      client.on("fatal", ({ error }) => finish(() => reject(SealedVisitError.fromFailure(error)))),
+    );
+    const onAbort = () => finish(() => reject(new SealedVisitError("aborted", "joining was aborted")));
+    signal?.addEventListener("abort", onAbort, { once: true });
+    stop.push(() => signal?.removeEventListener("abort", onAbort));
+  });
+}
+
+function websocketUrl(url: string | URL): string {
+  const parsed = new URL(url, document.baseURI);
+  if (parsed.protocol === "https:") parsed.protocol = "wss:";
+  if (parsed.protocol === "http:") parsed.protocol = "ws:";
+  if (parsed.protocol !== "wss:" && parsed.protocol !== "ws:") {
+    throw new SealedVisitError("bad-argument", `relayUrl must be a WebSocket URL, got ${parsed.protocol}`);
+  }
+  return parsed.href;
+}
+
+/** Each tab keeps an identity of its own: two tabs of one visit are told apart by a mark in sessionStorage. */
+function tabKey(name: string): string | null {
+  try {
+    const item = `sealed-visit:${name}`;
+    const kept = sessionStorage.getItem(item);
+    if (kept !== null) return kept;
+    const made = `${name}:${crypto.randomUUID()}`;
+    sessionStorage.setItem(item, made);
+    return made;
+  } catch {
+    // Storage is refused (private windows, embedded frames): the identity lives as long as the page.
+    return null;
+  }
+}

@@ -1,0 +1,301 @@
+/**
+ * The declared recorder: one more member of the visit, with a worker, pass and leaf of its own.
+ *
+ * It waits outside the group until everybody has granted and the host adds it. Then it receives
+ * everybody's media like any member, composes one picture and one sound, and hands MediaRecorder's
+ * slices to its worker, which seals each before anything else happens to it. When it is removed
+ * (pause, stop, withdrawal) the part is closed; after a pause it waits again.
+ *
+ * A recorder that cannot record leaves the group: the others then see that nobody records.
+ */
+import type {
+  CompactJws,
+  ParticipantId,
+  PartEndReason,
+  RecordingId,
+  RoundId,
+  SpoolStatus,
+  SpoolWarning,
+  TrackId,
+  VisitState,
+} from "../worker/protocol.js";
+import type { CaptureOptions } from "./capture.js";
+import { assertNever, SealedVisitError, throwIfAborted, untilAborted } from "./errors.js";
+import { TypedEventTarget } from "./events.js";
+import type { HealthReport } from "./health.js";
+import { connectMember, type Member, type MemberOptions } from "./member.js";
+import { Protection } from "./protect.js";
+import { RunningPart } from "./running-part.js";
+import { assertCanRecord } from "./support.js";
+import { UnloadGuard } from "./unload-guard.js";
+import type { WorkerClient } from "./worker-client.js";
+
+export interface RecorderOptions extends MemberOptions, CaptureOptions {
+  /** Base URL of the vault. */
+  readonly vaultUrl: string | URL;
+  /** Whether opening needs the vault's share. Default true: without it a deletion cannot reach copies. */
+  readonly shareRequired?: boolean;
+  /**
+   * Asked when the vault no longer takes the upload capability (401, 403): sign the host in again
+   * and give a new capability for this part, or null to try again later.
+   */
+  readonly renewCapability?: (part: { recording: RecordingId; part: number }) => Promise<string | null>;
+  readonly iceServers?: readonly RTCIceServer[];
+}
+
+/** What the recorder does now. */
+export type RecorderState =
+  /** Outside the group; it sees and hears nothing. */
+  | { readonly phase: "waiting" }
+  /** In the group; nothing is recorded yet. */
+  | { readonly phase: "starting"; readonly part: number }
+  | {
+      readonly phase: "recording";
+      readonly recording: RecordingId;
+      readonly part: number;
+      readonly mixed: TrackId;
+      readonly since_ms: number;
+      /** Media that is sealed and on disk, microseconds. */
+      readonly sealed_media_us: number;
+      /** Media that a crash would lose now, milliseconds. */
+      readonly unsealed_tail_ms: number;
+    }
+  | { readonly phase: "ending"; readonly recording: RecordingId; readonly part: number; readonly reason: PartEndReason }
+  | { readonly phase: "ended"; readonly reason: "visit_over" | "stopped" | "closed" }
+  | { readonly phase: "failed"; readonly error: SealedVisitError };
+
+export interface RecorderEvents {
+  state: RecorderState;
+  /** How far each part is: sealed, uploaded, safe. */
+  progress: SpoolStatus;
+  /** Whether each participant's sound and picture arrive in what is sealed; on changes, within 5 s. */
+  recorder_health: HealthReport;
+  /** The vault's signed receipt, verified. */
+  receipt: { readonly recording: RecordingId; readonly part: number; readonly receipt: CompactJws };
+  /** Something a person should be told about the storage on this device. */
+  warning: SpoolWarning;
+  problem: SealedVisitError;
+}
+
+/** @internal Use `visit.prepareRecorder` or {@link joinAsRecorder}. */
+export async function connectRecorder(options: RecorderOptions): Promise<Recorder> {
+  await assertCanRecord();
+  return new Recorder(await connectMember("recorder", options), options);
+}
+
+/** Joins a visit as its declared recorder, on a page of its own. */
+export const joinAsRecorder = connectRecorder;
+
+/** See the module. Made by `visit.prepareRecorder` or {@link joinAsRecorder}. */
+export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncDisposable {
+  /** The recorder's participant id: consent is asked for exactly this one. */
+  readonly participant: ParticipantId;
+  readonly #client: WorkerClient;
+  readonly #options: RecorderOptions;
+  readonly #protection: Protection;
+  readonly #unloadGuard = new UnloadGuard(() => this.hasUnsentBytes);
+  readonly #spools = new Map<string, SpoolStatus>();
+  readonly #settling = new Set<Promise<void>>();
+  #group: VisitState;
+  #state: RecorderState = { phase: "waiting" };
+  #recording: { readonly id: RecordingId; readonly round: RoundId | null; nextPart: number } | null = null;
+  /** The part being made, from being let in to being removed. */
+  #part: RunningPart | null = null;
+  #isClosed = false;
+
+  /** @internal */
+  constructor({ client, state }: Member, options: RecorderOptions) {
+    super();
+    this.#client = client;
+    this.#options = options;
+    this.#group = state;
+    this.participant = state.me.participant;
+    this.#protection = new Protection(client);
+    this.#listen(client);
+    this.#onGroup(state);
+  }
+
+  get state(): RecorderState {
+    return this.#state;
+  }
+
+  /** Every part that this recorder made, and how safe each is. */
+  get spools(): readonly SpoolStatus[] {
+    return [...this.#spools.values()];
+  }
+
+  /** Whether closing the page now would leave bytes behind that only this device has. */
+  get hasUnsentBytes(): boolean {
+    return this.#part !== null || this.spools.some(isUnsent);
+  }
+
+  /** Marks this moment; `text` is sealed with the recording and shown to nobody else. */
+  mark(text = ""): void {
+    this.#part?.line({ event: "mark", text });
+  }
+
+  /** Resolves when every ended part is as safe as it can get. */
+  async settled({ signal }: { signal?: AbortSignal } = {}): Promise<readonly SpoolStatus[]> {
+    while (this.#settling.size > 0) {
+      throwIfAborted(signal);
+      await untilAborted(Promise.all(this.#settling), signal);
+    }
+    return this.spools;
+  }
+
+  /** Lets go of a part that was uploaded to a server which gives no receipts. */
+  async release(recording: RecordingId, part: number): Promise<void> {
+    await this.#client.request<"release">({ r: "release", recording, part });
+  }
+
+  /** Leaves the group, ends the part, and waits until it is safe, or `signal` is aborted. */
+  async close({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#endPart("stopped");
+    await this.#leave();
+    try {
+      await this.settled(signal ? { signal } : {});
+    } finally {
+      this.#unloadGuard.dispose();
+      await this.#client.request<"close">({ r: "close" }, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined);
+      this.#client.terminate();
+      if (this.#state.phase !== "failed") this.#setState({ phase: "ended", reason: "closed" });
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #listen(client: WorkerClient): void {
+    client.on("state", ({ state }) => this.#onGroup(state));
+    client.on("core", ({ event }) => {
+      if (event.e === "recorder_left") this.#endPart(event.why);
+    });
+    client.on("spool", ({ status }) => this.#onSpool(status));
+    client.on("spool_warning", ({ warning }) => this.emit("warning", warning));
+    client.on("receipt", ({ recording, part, receipt }) => this.emit("receipt", { recording, part, receipt }));
+    client.on("capability_needed", ({ recording, part }) => void this.#renew(recording, part));
+    client.on("track_failed", ({ error }) => this.emit("problem", SealedVisitError.fromFailure(error)));
+    client.on("part_failed", ({ error }) => this.#fail(SealedVisitError.fromFailure(error)));
+    client.on("relay_refused", ({ error }) => this.#fail(SealedVisitError.fromFailure(error)));
+    client.on("fatal", ({ error }) => this.#fail(SealedVisitError.fromFailure(error)));
+  }
+
+  #onGroup(state: VisitState): void {
+    const before = this.#group;
+    this.#group = state;
+    this.#part?.onGroup(before, state);
+    if (this.#state.phase === "failed" || this.#isClosed) return;
+    switch (state.phase) {
+      case "connecting":
+      case "waiting":
+      case "rekeying":
+        break;
+      case "live":
+        if (!this.#part) void this.#begin();
+        break;
+      case "ended":
+        this.#endPart(state.end_reason === "removed" ? "removed" : "stopped");
+        this.#setState({ phase: "ended", reason: "visit_over" });
+        break;
+      default:
+        assertNever(state.phase);
+    }
+  }
+
+  async #begin(): Promise<void> {
+    const round = this.#group.consent?.round ?? null;
+    if (this.#recording?.round !== round) this.#recording = null;
+    const part = this.#recording?.nextPart ?? 0;
+    const running = new RunningPart(this.#client, this.#protection, this.#options, {
+      onHealth: (report) => this.emit("recorder_health", report),
+      onProblem: (error) => this.emit("problem", error),
+      onFailure: (error) => {
+        if (this.#part === running) this.#fail(error);
+      },
+    });
+    this.#part = running;
+    this.#setState({ phase: "starting", part });
+    try {
+      const { recording, mixed } = await running.begin(this.#group, this.#recording?.id ?? null, part);
+      this.#recording = { id: recording, round, nextPart: part + 1 };
+      // Removed meanwhile: the end of the part is under way already.
+      if (this.#part !== running) return;
+      const since_ms = Date.now();
+      this.#setState({ phase: "recording", recording, part, mixed, since_ms, sealed_media_us: 0, unsealed_tail_ms: 0 });
+    } catch (error) {
+      if (this.#part === running) this.#fail(asError("capture-failed", "the recording could not be started", error));
+    }
+  }
+
+  #endPart(reason: PartEndReason): void {
+    const running = this.#part;
+    if (!running) return;
+    this.#part = null;
+    if (this.#state.phase === "recording") {
+      const { recording, part } = this.#state;
+      this.#setState({ phase: "ending", recording, part, reason });
+    }
+    const settling = running
+      .end(reason)
+      .catch((error: unknown) => {
+        this.emit("problem", asError("internal", "the part could not be settled in this page", error));
+      })
+      .finally(() => {
+        this.#settling.delete(settling);
+        if (this.#state.phase === "ending") this.#setState({ phase: "waiting" });
+        // Let in again while the part before was being ended.
+        if (!this.#part && this.#group.phase === "live" && !this.#isClosed) this.#onGroup(this.#group);
+      });
+    this.#settling.add(settling);
+  }
+
+  /** A recorder that cannot record must not stay where it could see. */
+  #fail(error: SealedVisitError): void {
+    if (this.#state.phase === "failed" || this.#state.phase === "ended") return;
+    this.#endPart("failed");
+    this.#setState({ phase: "failed", error });
+    void this.#leave();
+  }
+
+  async #leave(): Promise<void> {
+    if (this.#group.phase === "ended") return;
+    const signal = AbortSignal.timeout(3_000);
+    await this.#client.request<"command">({ r: "command", command: { c: "leave" } }, { signal }).catch(() => undefined);
+  }
+
+  #onSpool(status: SpoolStatus): void {
+    this.#spools.set(`${status.recording}/${status.part}`, status);
+    this.emit("progress", status);
+    const { recording, part, sealed_media_us } = status;
+    if (this.#state.phase !== "recording" || this.#state.recording !== recording || this.#state.part !== part) return;
+    const unsealed_tail_ms = this.#part?.unsealedTailMs(sealed_media_us) ?? 0;
+    this.#setState({ ...this.#state, sealed_media_us, unsealed_tail_ms });
+  }
+
+  async #renew(recording: RecordingId, part: number): Promise<void> {
+    const capability = (await this.#options.renewCapability?.({ recording, part }).catch(() => null)) ?? null;
+    await this.#client
+      .request<"capability">({ r: "capability", recording, part, capability })
+      .catch(() => undefined);
+  }
+
+  #setState(state: RecorderState): void {
+    this.#state = state;
+    this.emit("state", state);
+  }
+}
+
+function isUnsent({ state }: SpoolStatus): boolean {
+  return state === "sealed";
+}
+
+function asError(
+  code: "capture-failed" | "relay-refused" | "internal",
+  message: string,
+  cause: unknown,
+): SealedVisitError {
+  return cause instanceof SealedVisitError ? cause : new SealedVisitError(code, message, { cause });
+}

@@ -1,0 +1,46 @@
+/**
+ * Spools that an earlier page left behind: their upload is finished with the capability in their
+ * journal. Call it on any page of the origin; pages that record call it by themselves.
+ */
+import type { CompactJws, SpoolStatus, SpoolWarning } from "../worker/protocol.js";
+import { type AssetOptions, newVisitWorker, wasmUrlOf } from "./assets.js";
+import { UnloadGuard } from "./unload-guard.js";
+import { WorkerClient } from "./worker-client.js";
+
+export interface RecoveryOptions extends AssetOptions {
+  /** With both, receipts are verified and the spools let go; without, parts stay `uploaded`. */
+  readonly rootKey?: string;
+  readonly clinicDocument?: CompactJws;
+  readonly onProgress?: (status: SpoolStatus) => void;
+  /** E.g. a spool older than 14 days. */
+  readonly onWarning?: (warning: SpoolWarning) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Resolves with what was found, when each of it is as safe as it can get now. Spools of a live recorder are left alone. */
+export async function recoverSpools(options: RecoveryOptions = {}): Promise<readonly SpoolStatus[]> {
+  const { onProgress, onWarning, signal } = options;
+  const client = new WorkerClient(newVisitWorker(options));
+  const request = signal ? { signal } : {};
+  const unsent = new Map<string, boolean>();
+  const guard = new UnloadGuard(() => [...unsent.values()].includes(true));
+  client.on("spool", ({ status }) => {
+    unsent.set(`${status.recording}/${status.part}`, status.state === "sealed");
+    onProgress?.(status);
+  });
+  client.on("spool_warning", ({ warning }) => onWarning?.(warning));
+  try {
+    return await client.request<"recover">(
+      {
+        r: "recover",
+        wasm_url: wasmUrlOf(options),
+        root_key: options.rootKey ?? null,
+        clinic_document: options.clinicDocument ?? null,
+      },
+      request,
+    );
+  } finally {
+    guard.dispose();
+    client.terminate();
+  }
+}

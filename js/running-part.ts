@@ -1,0 +1,141 @@
+/** One part of a recording while it is made: capture in this page, sealing in the worker. */
+import type {
+  EventBody,
+  ParticipantId,
+  PartBegun,
+  PartEndReason,
+  Person,
+  RecordingId,
+  VisitState,
+} from "../worker/protocol.js";
+import { Capture } from "./capture.js";
+import { SealedVisitError } from "./errors.js";
+import type { HealthReport } from "./health.js";
+import { MediaSession } from "./media-session.js";
+import type { Protection } from "./protect.js";
+import type { RecorderOptions } from "./recorder.js";
+import type { WorkerClient } from "./worker-client.js";
+
+interface PartHooks {
+  readonly onHealth: (report: HealthReport) => void;
+  readonly onProblem: (error: SealedVisitError) => void;
+  readonly onFailure: (error: SealedVisitError) => void;
+}
+
+/** @internal */
+export class RunningPart {
+  readonly #client: WorkerClient;
+  readonly #options: RecorderOptions;
+  readonly #hooks: PartHooks;
+  readonly #session: MediaSession;
+  readonly #capture: Capture;
+  #begun: PartBegun | null = null;
+  #beginning: Promise<PartBegun> | null = null;
+  #hasEnded = false;
+
+  constructor(client: WorkerClient, protection: Protection, options: RecorderOptions, hooks: PartHooks) {
+    this.#client = client;
+    this.#options = options;
+    this.#hooks = hooks;
+    this.#session = new MediaSession(client, protection);
+    this.#session.on("problem", hooks.onProblem);
+    this.#capture = new Capture(options, {
+      onSlice: (data, media_end_us) => this.#seal(data, media_end_us),
+      onGap: (from_us, to_us, reason) => {
+        client.request<"gap">({ r: "gap", from_us, to_us, reason }).catch(() => undefined);
+      },
+      onHealth: (report) => this.#onHealth(report),
+      onProblem: hooks.onProblem,
+      onFailure: hooks.onFailure,
+    });
+  }
+
+  /** Nothing is captured before the open statement is signed, stored in the vault, and the spool is there. */
+  async begin(state: VisitState, recording: RecordingId | null, part: number): Promise<PartBegun> {
+    const { vaultUrl, shareRequired = true, iceServers } = this.#options;
+    await this.#capture.prepare();
+    this.#capture.setNames(namesOf(state));
+    this.#session.on("remote_added", (remote) => this.#capture.addRemote(remote));
+    this.#session.on("remote_removed", (remote) => this.#capture.removeRemote(remote));
+    await this.#session.start(iceServers ? { iceServers } : {});
+    this.#beginning = this.#client.request<"begin_part">({
+      r: "begin_part",
+      vault_url: new URL(vaultUrl, document.baseURI).href,
+      recording,
+      part,
+      media_type: this.#capture.mediaType,
+      share_required: shareRequired,
+    });
+    const begun = await this.#beginning;
+    if (this.#hasEnded) return begun;
+    this.#begun = begun;
+    void navigator.storage?.persist?.();
+    this.#capture.start();
+    this.line({ event: "roster", people: peopleOf(state) });
+    return begun;
+  }
+
+  onGroup(before: VisitState, after: VisitState): void {
+    this.#capture.setNames(namesOf(after));
+    const summary = (state: VisitState) => JSON.stringify(peopleOf(state));
+    if (after.phase === "live" && summary(before) !== summary(after)) {
+      this.line({ event: "roster", people: peopleOf(after) });
+    }
+  }
+
+  /** Seals a line of the events track. */
+  line(body: EventBody): void {
+    if (!this.#begun || this.#hasEnded) return;
+    const line = { at_us: this.#capture.mediaTimeUs(), ...body };
+    this.#client.request<"event_line">({ r: "event_line", line }).catch(() => undefined);
+  }
+
+  unsealedTailMs(sealed_media_us: number): number {
+    return this.#capture.unsealedTailMs(sealed_media_us);
+  }
+
+  /** Stops capture, seals what is left, and resolves when the part is as safe as it can get. */
+  async end(reason: PartEndReason): Promise<void> {
+    this.#hasEnded = true;
+    await this.#capture.stop();
+    this.#session.close();
+    const begun = this.#begun ?? (await this.#beginning?.catch(() => null)) ?? null;
+    if (!begun) return;
+    const { recording, part } = begun;
+    await this.#client.request<"end_part">({ r: "end_part", reason });
+    await this.#client.request<"settle_part">({ r: "settle_part", recording, part });
+  }
+
+  #seal(data: ArrayBuffer, media_end_us: number): void {
+    this.#client
+      .request<"slice">({ r: "slice", data, media_end_us }, { transfer: [data] })
+      .catch((cause: unknown) =>
+        this.#hooks.onFailure(
+          cause instanceof SealedVisitError
+            ? cause
+            : new SealedVisitError("internal", "a slice could not be sealed", { cause }),
+        ),
+      );
+  }
+
+  #onHealth(report: HealthReport): void {
+    this.#hooks.onHealth(report);
+    if (report.participant === null || report.status === "ok" || report.status === "silent") return;
+    this.line({
+      event: "missing",
+      participant: report.participant,
+      what: report.kind === "audio" ? "sound" : "picture",
+    });
+  }
+}
+
+function namesOf(state: VisitState): ReadonlyMap<ParticipantId, string> {
+  return new Map(state.roster.flatMap(({ participant, name }) => (name ? [[participant, name] as const] : [])));
+}
+
+/** Names are sealed with the events track, and stand nowhere else. */
+function peopleOf(state: VisitState): readonly Person[] {
+  return state.roster
+    .filter(({ role }) => role !== "recorder")
+    .map(({ participant, role, name }) => (name ? { participant, role, name } : { participant, role }));
+}

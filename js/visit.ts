@@ -1,0 +1,316 @@
+/**
+ * A person's membership in a visit: what a telehealth page holds while the visit lasts.
+ *
+ * Everything shown comes from {@link Visit.state}, which is replaced as a whole; the `state` event
+ * says so. The page never sees keys or frames: those live in the worker.
+ */
+import type {
+  AnswerInput,
+  Command,
+  ConsentRequestInput,
+  CoreEvent,
+  LineQuality,
+  ParticipantId,
+  VisitState,
+  WorkerStats,
+} from "../worker/protocol.js";
+import { SealedVisitError } from "./errors.js";
+import { TypedEventTarget } from "./events.js";
+import { MediaSession, type MediaSessionOptions } from "./media-session.js";
+import { connectMember, type Member, type MemberOptions } from "./member.js";
+import {
+  type ProtectedReceiver,
+  type ProtectedSender,
+  Protection,
+  type ReceiverOptions,
+  type SenderOptions,
+} from "./protect.js";
+import { connectRecorder, type Recorder, type RecorderOptions } from "./recorder.js";
+import type { WorkerClient } from "./worker-client.js";
+
+export type JoinOptions = MemberOptions;
+
+/** Frames that were dropped on one track; reported at most once a second. */
+export interface FramesDropped {
+  readonly direction: "send" | "receive";
+  readonly track: string;
+  /** Whose track; null for an own one. */
+  readonly participant: ParticipantId | null;
+  /** A code, see docs/errors/drop-reasons.md. */
+  readonly reason: string;
+  /** Since the last report. */
+  readonly count: number;
+}
+
+/** First encoded frame of a track at the transform (`seen`), and first that was encrypted or decrypted (`passed`). */
+export interface FirstFrame {
+  readonly key: number;
+  readonly stage: "seen" | "passed";
+  /** On the clock of `performance.timeOrigin + performance.now()`. */
+  readonly at_ms: number;
+}
+
+export interface VisitEvents {
+  /** The new state. */
+  state: VisitState;
+  /** Something that happened once. */
+  event: CoreEvent;
+  /** Another member's `send(bytes)`. */
+  message: { readonly from: ParticipantId; readonly data: Uint8Array };
+  /** Connection with the relay. While it is lost, media may go on. */
+  relay: { readonly status: "connected" } | { readonly status: "lost"; readonly retry_in_ms: number };
+  line_quality: LineQuality;
+  first_frame: FirstFrame;
+  frames_dropped: FramesDropped;
+  /** How fast a withdrawal stopped the frames: click to closed gate, and to the last frame if one still left. */
+  withdrawal_measured: { readonly gate_ms: number; readonly last_frame_ms: number | null };
+  /** Something failed that concerns one track or connection; the visit goes on. */
+  problem: SealedVisitError;
+  /** The visit cannot go on in this page. Nothing is sent or decrypted any more. */
+  failed: SealedVisitError;
+  ended: VisitState;
+}
+
+interface CallOptions {
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Joins a visit. Resolves when the relay has accepted this participant, who then waits for
+ * admission (`state.phase === "waiting"`) or is in (`"live"`).
+ *
+ * @throws SealedVisitError `relay-refused`, `pass-refused`, `wasm-load-failed`, `aborted`, ...
+ */
+export async function joinVisit(options: JoinOptions): Promise<Visit> {
+  return new Visit(await connectMember("member", options), options);
+}
+
+/** See {@link joinVisit}. */
+export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposable {
+  readonly #client: WorkerClient;
+  readonly #options: JoinOptions;
+  readonly #protection: Protection;
+  readonly #sessions = new Set<MediaSession>();
+  #state: VisitState;
+  #isClosed = false;
+  /** Withdrawals that the core has not answered yet: no state from before them may open the gate. */
+  #withdrawals = 0;
+
+  /** @internal Use {@link joinVisit}. */
+  constructor({ client, state }: Member, options: JoinOptions) {
+    super();
+    this.#client = client;
+    this.#options = options;
+    this.#state = state;
+    this.#protection = new Protection(client);
+    this.#applyGate(state);
+    this.#listen(client);
+  }
+
+  /** The newest state: frozen in time, replaced by the next. */
+  get state(): VisitState {
+    return this.#state;
+  }
+
+  // --- Media ------------------------------------------------------------------------------------
+
+  /** Encrypts what `sender` sends, on any RTCPeerConnection. Call it before negotiation. */
+  protectSender(sender: RTCRtpSender, options: SenderOptions): ProtectedSender {
+    return this.#protection.protectSender(sender, options);
+  }
+
+  /** Decrypts what `receiver` receives. Call it synchronously in the `track` event. */
+  protectReceiver(receiver: RTCRtpReceiver, options: ReceiverOptions): ProtectedReceiver {
+    return this.#protection.protectReceiver(receiver, options);
+  }
+
+  /** Sends and receives through the relay's own media server. */
+  async connectMedia(options: MediaSessionOptions = {}): Promise<MediaSession> {
+    const session = new MediaSession(this.#client, this.#protection);
+    this.#sessions.add(session);
+    session.on("problem", (error) => this.emit("problem", error));
+    await session.start(options);
+    return session;
+  }
+
+  // --- Admission --------------------------------------------------------------------------------
+
+  /** Host: lets a waiting participant in. */
+  admit(participant: ParticipantId, options: CallOptions = {}): Promise<void> {
+    return this.#command({ c: "admit", participant }, options);
+  }
+
+  /** Host: refuses a waiting participant. */
+  deny(participant: ParticipantId, options: CallOptions = {}): Promise<void> {
+    return this.#command({ c: "deny", participant }, options);
+  }
+
+  /** Host: removes a participant; its keys open nothing that is sent from then on. Anybody may remove the recorder. */
+  remove(participant: ParticipantId, options: CallOptions = {}): Promise<void> {
+    return this.#command({ c: "remove", participant }, options);
+  }
+
+  /** Notes that this person compared the safety code with the others. */
+  markVerified(options: CallOptions = {}): Promise<void> {
+    return this.#command({ c: "mark_verified" }, options);
+  }
+
+  // --- Consent and recording --------------------------------------------------------------------
+
+  /** Host: opens a consent round for this recorder, purpose, recipients, texts. */
+  requestConsent(request: ConsentRequestInput, options: CallOptions = {}): Promise<void> {
+    return this.#command({ c: "request_consent", ...request }, options);
+  }
+
+  /** Agrees, for everybody at this device: both layers of every answer must be true. */
+  grant(answer: AnswerInput, options: CallOptions = {}): Promise<void> {
+    return this.#command({ c: "answer", kind: "grant", ...answer }, options);
+  }
+
+  refuse(answer: AnswerInput, options: CallOptions = {}): Promise<void> {
+    return this.#command({ c: "answer", kind: "refusal", ...answer }, options);
+  }
+
+  /**
+   * Takes consent back. In this very task every track is taken off its sender; the worker drops
+   * what is still under way. Sending resumes by itself in an epoch that the recorder cannot derive.
+   *
+   * Call it in the click's handler. `clickedAt` is that event's `timeStamp`, for the measurement.
+   */
+  withdraw({
+    wish,
+    clickedAt,
+    signal,
+  }: { wish?: "keep" | "delete"; clickedAt?: number } & CallOptions = {}): Promise<void> {
+    this.#protection.close();
+    this.#withdrawals += 1;
+    const clicked_at_ms = performance.timeOrigin + (clickedAt ?? performance.now());
+    const command: Command = wish === undefined ? { c: "withdraw" } : { c: "withdraw", wish };
+    return this.#client
+      .request<"command">({ r: "command", command, clicked_at_ms }, signal ? { signal } : {})
+      .then(() => undefined)
+      .finally(() => {
+        this.#withdrawals -= 1;
+        this.#applyGate(this.#state);
+      });
+  }
+
+  /**
+   * Prepares the declared recorder in this page: a member of its own, with its own worker and pass.
+   * It waits outside until everybody has granted and {@link startRecorder} adds it.
+   */
+  prepareRecorder(
+    options: Omit<RecorderOptions, keyof MemberOptions> & Pick<MemberOptions, "getPass"> & Partial<MemberOptions>,
+  ): Promise<Recorder> {
+    const { relayUrl, rootKey, clinicDocument, workerUrl, composeWorkerUrl, openWorkerUrl, wasmUrl } = this.#options;
+    const inherited = { relayUrl, rootKey, clinicDocument, workerUrl, composeWorkerUrl, openWorkerUrl, wasmUrl };
+    const set = Object.fromEntries(Object.entries(inherited).filter(([, value]) => value !== undefined));
+    return connectRecorder({ displayName: "Recorder", ...set, ...options } as RecorderOptions);
+  }
+
+  /** Host: adds the recorder that everybody has agreed to; also after a pause. Refused unless all have granted. */
+  startRecorder(options: CallOptions = {}): Promise<void> {
+    return this.#command({ c: "start_recorder" }, options);
+  }
+
+  /** Anybody: removes the recorder. The round stays open, and the host may start it again. */
+  pause(options: CallOptions = {}): Promise<void> {
+    return this.#command({ c: "pause" }, options);
+  }
+
+  /** Whoever paused: agrees that recording goes on. */
+  agreeToResume(options: CallOptions = {}): Promise<void> {
+    return this.#command({ c: "agree_resume" }, options);
+  }
+
+  /** Host: removes the recorder and ends the round. */
+  stopRecording(options: CallOptions = {}): Promise<void> {
+    return this.#command({ c: "stop_recording" }, options);
+  }
+
+  // --- The rest ---------------------------------------------------------------------------------
+
+  /** Sends bytes to all members, encrypted, never recorded or stored. At most 16 KiB. The bytes are copied. */
+  send(data: Uint8Array, options: CallOptions = {}): Promise<void> {
+    return this.#command({ c: "send", data }, options);
+  }
+
+  /** Counts of encrypted, decrypted and dropped frames. */
+  stats({ signal }: CallOptions = {}): Promise<WorkerStats> {
+    return this.#client.request<"stats">({ r: "stats" }, signal ? { signal } : {});
+  }
+
+  /** Leaves for good; keys are destroyed. The MediaStreamTracks stay the page's. */
+  async leave(options: CallOptions = {}): Promise<void> {
+    if (this.#isClosed) return;
+    try {
+      if (this.#state.phase !== "ended") await this.#command({ c: "leave" }, options);
+    } finally {
+      await this.#close();
+    }
+  }
+
+  /** Host: ends the visit for all. */
+  async end(options: CallOptions = {}): Promise<void> {
+    if (this.#isClosed) return;
+    await this.#command({ c: "end" }, options);
+    await this.#close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.leave().catch(() => this.#close());
+  }
+
+  async #command(command: Command, { signal }: CallOptions): Promise<void> {
+    await this.#client.request<"command">({ r: "command", command }, signal ? { signal } : {});
+  }
+
+  async #close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#protection.close();
+    for (const session of this.#sessions) session.close();
+    await this.#client.request<"close">({ r: "close" }, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined);
+    this.#client.terminate();
+  }
+
+  #applyGate({ sending, phase }: VisitState): void {
+    if (this.#withdrawals > 0) return;
+    // Before the first epoch the worker drops everything; taking tracks off would only delay the start.
+    if (sending.open || (sending.reason === "not_live" && phase !== "ended")) this.#protection.open();
+    else this.#protection.close();
+  }
+
+  #listen(client: WorkerClient): void {
+    client.on("state", ({ state }) => {
+      const hasEnded = state.phase === "ended" && this.#state.phase !== "ended";
+      this.#state = state;
+      this.#applyGate(state);
+      this.emit("state", state);
+      if (hasEnded) this.emit("ended", state);
+    });
+    client.on("core", ({ event }) => this.emit("event", event));
+    client.on("message", ({ from, data }) => this.emit("message", { from, data }));
+    client.on("relay", (event) =>
+      this.emit(
+        "relay",
+        event.status === "connected" ? { status: "connected" } : { status: "lost", retry_in_ms: event.retry_in_ms },
+      ),
+    );
+    client.on("line_quality", ({ down_bps, loss_percent }) => this.emit("line_quality", { down_bps, loss_percent }));
+    client.on("first_frame", ({ key, stage, at_ms }) => this.emit("first_frame", { key, stage, at_ms }));
+    client.on("frames_dropped", ({ direction, track, participant, reason, count }) =>
+      this.emit("frames_dropped", { direction, track, participant, reason, count }),
+    );
+    client.on("withdrawal_measured", ({ gate_ms, last_frame_ms }) =>
+      this.emit("withdrawal_measured", { gate_ms, last_frame_ms }),
+    );
+    client.on("track_failed", ({ error }) => this.emit("problem", SealedVisitError.fromFailure(error)));
+    client.on("relay_refused", ({ error }) => this.emit("failed", SealedVisitError.fromFailure(error)));
+    client.on("fatal", ({ error }) => {
+      this.#protection.close();
+      for (const session of this.#sessions) session.close();
+      this.emit("failed", SealedVisitError.fromFailure(error));
+    });
+  }
+}
