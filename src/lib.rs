@@ -8,10 +8,10 @@
 //! |---|---|---|
 //! | `frames` (on `sframe` and `codec`) | media frames, RFC 9605 | `frames` |
 //! | `group` | the visit's group and its consent gate, RFC 9420 | `visit` |
+//! | `recording` | recorder, verifier and opener of recordings (on `seal`) | `recording` |
 //! | `seal` | sealing and opening, RFC 9180 and C2SP chunked encryption | `recording` |
+//! | `visit` | the state machine over group, relay and people | `visit` |
 //! | `wasm` | JavaScript bindings of whatever is enabled | `wasm` |
-
-#![warn(missing_docs)]
 
 #[cfg(feature = "frames")]
 pub mod codec;
@@ -21,6 +21,8 @@ pub mod frames;
 pub mod sframe;
 #[cfg(feature = "visit")]
 pub mod group;
+#[cfg(feature = "recording")]
+pub mod recording;
 #[cfg(feature = "recording")]
 pub mod seal;
 #[cfg(feature = "wasm")]
