@@ -25,5 +25,7 @@ pub mod group;
 pub mod recording;
 #[cfg(feature = "recording")]
 pub mod seal;
+#[cfg(feature = "visit")]
+pub mod visit;
 #[cfg(feature = "wasm")]
 pub mod wasm;

@@ -4,3 +4,5 @@ mod error;
 #[cfg(feature = "frames")]
 mod frames;
 mod panic;
+#[cfg(feature = "visit")]
+mod visit;

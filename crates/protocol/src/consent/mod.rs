@@ -11,7 +11,8 @@ mod statement;
 mod verdict;
 
 pub use request::{
-    ConsentText, Layer, Purpose, Request, RequestClaims, RequestError, Terms, WithdrawalPolicy,
+    ConsentText, Layer, Purpose, Request, RequestClaims, RequestError, Terms, Tick,
+    WithdrawalPolicy,
 };
 pub use state::{Change, ConsentState, StateError};
 pub use statement::{

@@ -1,0 +1,355 @@
+//! The relay: hello, the ordered log, catching up after a lost connection, and application messages that were sent
+//! and not yet heard back.
+//!
+//! An application message counts as delivered when its echo comes in the epoch it was encrypted in; one that lost
+//! the race against a commit is encrypted again. So nothing said is lost to an epoch change.
+
+use super::app_message::AppMessage;
+use super::membership::Membership;
+use super::output::VisitEvent;
+use super::state::{EndReason, ProblemCode};
+use super::{Output, Role, Stage, Visit};
+use crate::group::Processed;
+use sealed_visit_protocol::hash::sha256;
+use sealed_visit_protocol::wire::{ClientMessage, HelloClaims, RelayErrorCode, RelayMessage};
+use sealed_visit_protocol::{B64, Hash32, ParticipantId};
+use std::collections::VecDeque;
+
+/// More unconfirmed messages than this mean that the relay does not echo: the oldest are forgotten.
+const MAX_OUTBOX: usize = 256;
+
+#[derive(Clone, Default)]
+pub(super) struct Link {
+    /// The hello was accepted on this connection.
+    pub(super) ready: bool,
+    /// Last log entry seen.
+    last_seq: Option<u64>,
+    /// Entries up to here are history that arrives after a reconnection.
+    catch_up_to: u64,
+    /// Said, and not yet heard back in its epoch.
+    outbox: VecDeque<Outgoing>,
+    heartbeats: u64,
+    /// The group that is current at the relay.
+    pub(super) group_id: Option<B64>,
+}
+
+#[derive(Clone)]
+struct Outgoing {
+    message: AppMessage,
+    /// Hash of the ciphertext that is under way.
+    sent: Option<Hash32>,
+}
+
+impl Link {
+    pub(super) fn caught_up(&self) -> bool {
+        self.ready && self.last_seq.unwrap_or(0) >= self.catch_up_to
+    }
+
+    pub(super) fn next_heartbeat(&mut self) -> u64 {
+        self.heartbeats += 1;
+        self.heartbeats
+    }
+
+    /// Everything under way must be encrypted again.
+    pub(super) fn epoch_changed(&mut self) {
+        // Proofs belong to one epoch; whoever needs one says it again.
+        self.outbox
+            .retain(|outgoing| !matches!(outgoing.message, AppMessage::Confirm { .. }));
+        self.outbox
+            .iter_mut()
+            .for_each(|outgoing| outgoing.sent = None);
+    }
+
+    pub(super) fn forget_outbox(&mut self) {
+        self.outbox.clear();
+    }
+}
+
+impl Visit {
+    pub(super) fn send(&mut self, message: ClientMessage) {
+        self.out.push(Output::Send {
+            message: Box::new(message),
+        });
+    }
+
+    /// Queues an application message; it goes out when it can.
+    pub(super) fn say(&mut self, message: AppMessage) {
+        if self.link.outbox.len() == MAX_OUTBOX {
+            self.link.outbox.pop_front();
+        }
+        self.link.outbox.push_back(Outgoing {
+            message,
+            sent: None,
+        });
+    }
+
+    pub(super) fn say_hello(&mut self) {
+        let Some(member) = self.member() else { return };
+        let Ok(proof) = member.group.epoch_proof().map(Hash32) else {
+            return;
+        };
+        self.link
+            .outbox
+            .retain(|outgoing| !matches!(outgoing.message, AppMessage::Hello { .. }));
+        self.say(AppMessage::Hello {
+            name: self.name.clone(),
+            salt: B64(self.salt.to_vec()),
+            proof,
+        });
+    }
+
+    pub(super) fn say_confirm(&mut self) {
+        let Some(member) = self.member() else { return };
+        let Ok(proof) = member.group.epoch_proof().map(Hash32) else {
+            return;
+        };
+        self.say(AppMessage::Confirm { proof });
+    }
+
+    pub(super) fn flush_app_messages(&mut self) {
+        if !self.link.caught_up() {
+            return;
+        }
+        let Stage::Member(member) = &mut self.stage else {
+            return;
+        };
+        if !member.confirmed || member.refused.is_some() {
+            return;
+        }
+        let mut messages = Vec::new();
+        let Ok(proof) = member.group.epoch_proof().map(Hash32) else {
+            return;
+        };
+        for outgoing in self
+            .link
+            .outbox
+            .iter_mut()
+            .filter(|outgoing| outgoing.sent.is_none())
+        {
+            if let AppMessage::Hello { proof: said, .. } = &mut outgoing.message {
+                *said = proof;
+            }
+            let Ok(data) = member.group.encrypt(&outgoing.message.to_bytes()) else {
+                continue;
+            };
+            outgoing.sent = Some(sha256(&data));
+            messages.push(ClientMessage::App {
+                group_id: B64(member.group.group_id().to_vec()),
+                epoch: member.group.epoch(),
+                data: B64(data),
+            });
+        }
+        // A heartbeat is not said twice: the next one comes within a second.
+        self.link
+            .outbox
+            .retain(|outgoing| !matches!(outgoing.message, AppMessage::Heartbeat { .. }));
+        messages.into_iter().for_each(|message| self.send(message));
+    }
+
+    pub(super) fn on_relay_closed(&mut self) {
+        self.link.ready = false;
+        for peer in self.peers.values_mut() {
+            peer.connected = false;
+        }
+        self.waiting.clear();
+        if !matches!(self.stage, Stage::Ended(_)) {
+            self.problem(ProblemCode::RelayUnreachable, None);
+        }
+    }
+
+    pub(super) fn on_relay(&mut self, message: RelayMessage) {
+        if matches!(self.stage, Stage::Ended(_)) {
+            return;
+        }
+        match message {
+            RelayMessage::Challenge { nonce, .. } => self.on_challenge(nonce),
+            RelayMessage::Ready {
+                group,
+                present,
+                waiting,
+                seq,
+                ..
+            } => {
+                self.link.ready = true;
+                self.link.catch_up_to = seq;
+                self.clear_problem(ProblemCode::RelayUnreachable);
+                for participant in present {
+                    self.peers.entry(participant).or_default().connected = true;
+                }
+                self.waiting.clear();
+                for entry in waiting {
+                    self.on_waiting(entry);
+                }
+                self.on_ready(group, seq);
+            }
+            RelayMessage::Presence {
+                participant,
+                present,
+            } => self.on_presence(participant, present),
+            RelayMessage::Waiting { waiting } => self.on_waiting(waiting),
+            RelayMessage::GroupCreated { seq, group, by } => {
+                self.seen(seq);
+                self.on_group_created(group, by);
+            }
+            RelayMessage::Commit {
+                seq,
+                group_id,
+                epoch,
+                from,
+                commit,
+            } => {
+                self.seen(seq);
+                self.on_commit(&group_id.0, epoch, from, &commit.0);
+            }
+            RelayMessage::CommitRejected {
+                group_id,
+                epoch,
+                current_epoch,
+            } => {
+                self.on_commit_rejected(&group_id.0, epoch, current_epoch);
+            }
+            RelayMessage::Welcome {
+                group_id,
+                epoch,
+                from,
+                welcome,
+            } => {
+                self.on_welcome(&group_id.0, epoch, from, &welcome.0);
+            }
+            RelayMessage::App {
+                seq,
+                group_id,
+                epoch,
+                from,
+                data,
+            } => {
+                self.seen(seq);
+                self.on_app(&group_id.0, epoch, from, &data.0);
+            }
+            RelayMessage::Direct { from, data } => self.on_direct(from, &data.0),
+            RelayMessage::Refusal { seq, .. } => self.seen(seq),
+            RelayMessage::Ended {} => self.end(EndReason::EndedByHost),
+            RelayMessage::Error { code, .. } => self.on_relay_error(code),
+            _ => {}
+        }
+    }
+
+    fn seen(&mut self, seq: u64) {
+        self.link.last_seq = Some(self.link.last_seq.unwrap_or(0).max(seq));
+    }
+
+    /// What came before joining is not for this member.
+    pub(super) fn skip_history(&mut self, seq: u64) {
+        self.link.last_seq = Some(seq);
+        self.link.catch_up_to = seq;
+    }
+
+    fn on_challenge(&mut self, nonce: B64) {
+        let proof = self.identity.key().sign(&HelloClaims {
+            v: sealed_visit_protocol::VERSION,
+            visit: self.policy.visit(),
+            participant: self.me,
+            nonce,
+        });
+        let after_seq = self.member().and(self.link.last_seq);
+        self.send(ClientMessage::Hello {
+            v: sealed_visit_protocol::VERSION,
+            pass: self.identity.pass().jws().clone(),
+            proof,
+            after_seq,
+        });
+    }
+
+    fn on_presence(&mut self, participant: ParticipantId, present: bool) {
+        self.peers.entry(participant).or_default().connected = present;
+        if !present {
+            self.waiting.remove(&participant);
+        }
+    }
+
+    fn on_relay_error(&mut self, code: RelayErrorCode) {
+        match code {
+            RelayErrorCode::ReplacedByAnother => self.end(EndReason::Replaced),
+            RelayErrorCode::VisitOver => self.end(EndReason::EndedByHost),
+            RelayErrorCode::NotAdmitted => self.end(EndReason::Failed),
+            RelayErrorCode::NotAllowed if matches!(self.stage, Stage::Creating { .. }) => {
+                self.ask_to_join()
+            }
+            _ => {}
+        }
+    }
+
+    fn on_app(&mut self, group_id: &[u8], epoch: u64, from: ParticipantId, data: &[u8]) {
+        let me = self.me;
+        let Stage::Member(member) = &mut self.stage else {
+            return;
+        };
+        if member.group.group_id() != group_id || member.group.epoch() != epoch {
+            return;
+        }
+        if from == me {
+            let hash = sha256(data);
+            self.link
+                .outbox
+                .retain(|outgoing| outgoing.sent != Some(hash));
+            return;
+        }
+        match member.group.process(data) {
+            Ok(Processed::Application { from, data, .. }) => {
+                if let Some(message) = AppMessage::from_bytes(&data) {
+                    self.on_app_message(from, message);
+                }
+            }
+            // A commit must come as one; whoever sends it otherwise wants to slip past the order.
+            Ok(Processed::Commit(_)) | Err(_) => self.problem(ProblemCode::MessageRefused, None),
+        }
+    }
+
+    fn on_app_message(&mut self, from: ParticipantId, message: AppMessage) {
+        match message {
+            AppMessage::Hello { name, salt, proof } => {
+                self.learn_name(from, name, &salt);
+                self.on_proof(from, proof);
+            }
+            AppMessage::Confirm { proof } => self.on_proof(from, proof),
+            AppMessage::Request {
+                request,
+                texts,
+                note,
+            } => self.on_request(from, request, texts, note),
+            AppMessage::Texts { round, texts, note } => self.learn_texts(round, texts, note),
+            AppMessage::Statement { statement } => self.on_statement(statement),
+            AppMessage::RecorderStop { why } => self.on_recorder_stop(from, why),
+            AppMessage::Resuming { in_ms } => self.event(VisitEvent::Resuming { in_ms }),
+            AppMessage::AgreeResume => self.recording.agreed_to_resume(from),
+            AppMessage::Heartbeat { count, .. } => self.on_heartbeat(from, count),
+            AppMessage::Leaving => self.on_leaving(from),
+            AppMessage::Data { data } => self.out.push(Output::Message { from, data: data.0 }),
+        }
+    }
+
+    fn learn_name(&mut self, from: ParticipantId, name: String, salt: &B64) {
+        let commitment = self.member().and_then(|member| {
+            let roster = member.group.roster();
+            let entry = roster.iter().find(|entry| entry.participant == from)?;
+            Some(entry.pass.name_commitment())
+        });
+        let opened = <[u8; 16]>::try_from(salt.as_slice())
+            .ok()
+            .map(|salt| sealed_visit_protocol::pass::name_commitment(&salt, &name));
+        if commitment.is_some() && commitment == opened {
+            self.peers.entry(from).or_default().name = Some(name);
+        }
+    }
+
+    /// Somebody says goodbye: remembered until a commit takes them out.
+    fn on_leaving(&mut self, from: ParticipantId) {
+        if let Some(Membership { leaving, .. }) = self.member_mut() {
+            leaving.insert(from);
+        }
+    }
+
+    pub(super) fn is_host(&self) -> bool {
+        self.role == Role::Clinician
+    }
+}

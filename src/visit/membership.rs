@@ -1,0 +1,936 @@
+//! Waiting, joining, admitting, commits, and what happens when one is refused.
+//!
+//! Whoever commits does so through [`Want`]s: each is atomic, is tried again when another commit wins the epoch, and
+//! is dropped when it has become true. One commit is under way at a time.
+
+use super::output::{CommandError, ErrorCode, VisitEvent};
+use super::state::{EndReason, NotSending, ProblemCode};
+use super::{Role, Stage, Visit};
+use crate::group::{
+    Changes, CommitSummary, Group, Joiner, Processed, Refused, Staged, inspect_key_package,
+};
+use sealed_visit_protocol::consent::Change;
+use sealed_visit_protocol::hash::sha256;
+use sealed_visit_protocol::wire::{ClientMessage, GroupInfo, RefusalClaims, Waiting, WelcomeFor};
+use sealed_visit_protocol::{B64, Hash32, ParticipantId, PublicKey};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A refused epoch is left after this long.
+const LEAVE_REFUSED_AFTER_MS: u64 = 2_000;
+
+/// Each further candidate waits this much longer before it acts in another's stead.
+const STEP_IN_AFTER_MS: u64 = 1_500;
+
+/// A host who waits, and sees nobody in the group to let it in, starts a new one after this long.
+const HOST_ALONE_AFTER_MS: u64 = 1_500;
+
+/// A commit that the relay neither orders nor rejects for this long is withheld.
+const WITHHELD_AFTER_MS: u64 = 2_000;
+
+/// A member's place in the group.
+#[derive(Clone)]
+pub(super) struct Membership {
+    pub(super) group: Group,
+    /// Another member proved this epoch, or this member made the group: keys may be used.
+    pub(super) confirmed: bool,
+    /// Who let this member in, as long as the epoch is unconfirmed.
+    invited_by: Option<ParticipantId>,
+    /// Who proved to have the current epoch's keys.
+    pub(super) confirmed_by: BTreeSet<ParticipantId>,
+    pending: Option<Pending>,
+    pub(super) wants: Vec<Want>,
+    /// The relay is further than this group: no commit before this epoch is reached.
+    behind_until: Option<u64>,
+    pub(super) refused: Option<RefusedCommit>,
+    /// Said goodbye; to be removed.
+    pub(super) leaving: BTreeSet<ParticipantId>,
+}
+
+/// Something that this member wants committed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Want {
+    pub(super) add: Vec<ParticipantId>,
+    pub(super) remove: Vec<ParticipantId>,
+    pub(super) consent: Vec<Change>,
+    /// The command that is answered when it is done.
+    pub(super) command: Option<u32>,
+}
+
+#[derive(Clone)]
+struct Pending {
+    staged: Staged,
+    hash: Hash32,
+    wants: Vec<Want>,
+    message: ClientMessage,
+    sent_ms: u64,
+}
+
+#[derive(Clone)]
+pub(super) struct RefusedCommit {
+    at_ms: u64,
+    offender: Option<ParticipantId>,
+    /// This member asked for the new group.
+    acted: bool,
+}
+
+impl Membership {
+    pub(super) fn new(group: Group, confirmed: bool, invited_by: Option<ParticipantId>) -> Self {
+        Self {
+            group,
+            confirmed,
+            invited_by,
+            confirmed_by: BTreeSet::new(),
+            pending: None,
+            wants: Vec::new(),
+            behind_until: None,
+            refused: None,
+            leaving: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn recorder(&self) -> Option<ParticipantId> {
+        let mut roster = self.group.roster().iter();
+        roster
+            .find(|entry| entry.role == Role::Recorder)
+            .map(|entry| entry.participant)
+    }
+
+    pub(super) fn has(&self, participant: ParticipantId) -> bool {
+        self.group.member(participant).is_some()
+    }
+
+    pub(super) fn commit_withheld_since(&self) -> Option<u64> {
+        self.pending.as_ref().map(|pending| pending.sent_ms)
+    }
+
+    fn is_wanted(&self, matches: impl Fn(&Want) -> bool) -> bool {
+        let pending = self.pending.iter().flat_map(|pending| &pending.wants);
+        self.wants.iter().chain(pending).any(matches)
+    }
+
+    pub(super) fn wants_add(&self, participant: ParticipantId) -> bool {
+        self.is_wanted(|want| want.add.contains(&participant))
+    }
+
+    pub(super) fn wants_removal(&self, participant: ParticipantId) -> bool {
+        self.is_wanted(|want| want.remove.contains(&participant))
+    }
+
+    pub(super) fn wants_change(&self, change: &Change) -> bool {
+        self.is_wanted(|want| want.consent.contains(change))
+    }
+}
+
+// Joining.
+impl Visit {
+    pub(super) fn on_ready(&mut self, group: Option<GroupInfo>, seq: u64) {
+        let same_group = match (&self.stage, &group) {
+            (Stage::Member(member), Some(info)) => member.group.group_id() == info.group_id.0,
+            _ => false,
+        };
+        if same_group {
+            return self.resend_pending();
+        }
+        self.skip_history(seq);
+        match &self.stage {
+            // The key package went to the relay on a connection that is gone.
+            Stage::Connecting
+            | Stage::Waiting { .. }
+            | Stage::Member(_)
+            | Stage::Creating { .. } => {
+                if matches!(self.stage, Stage::Member(_)) {
+                    self.remember_roster(None);
+                    self.keys.clear(&mut self.out);
+                    self.event(VisitEvent::Rejoining);
+                }
+                if group.is_none() && self.is_host() {
+                    self.create_group(None);
+                } else {
+                    self.ask_to_join();
+                }
+            }
+            Stage::Ended(_) => {}
+        }
+        self.link.group_id = group.map(|info| info.group_id);
+    }
+
+    pub(super) fn ask_to_join(&mut self) {
+        match Joiner::new(self.identity.clone(), self.policy.clone()) {
+            Ok((joiner, key_package)) => {
+                self.stage = Stage::Waiting {
+                    joiner: Box::new(joiner),
+                    since_ms: self.now_ms,
+                };
+                self.send(ClientMessage::KeyPackage {
+                    key_package: B64(key_package),
+                });
+            }
+            Err(_) => self.end(EndReason::Failed),
+        }
+    }
+
+    fn create_group(&mut self, replaces: Option<B64>) {
+        let group_id = self.entropy.bytes16();
+        match Group::create(
+            self.identity.clone(),
+            self.policy.clone(),
+            &group_id,
+            self.now_ms,
+        ) {
+            Ok(group) => {
+                self.stage = Stage::Creating {
+                    group: Box::new(group),
+                };
+                self.send(ClientMessage::CreateGroup {
+                    group_id: B64(group_id.to_vec()),
+                    replaces,
+                });
+            }
+            Err(_) => self.end(EndReason::Failed),
+        }
+    }
+
+    pub(super) fn on_group_created(&mut self, info: GroupInfo, by: ParticipantId) {
+        self.link.group_id = Some(info.group_id.clone());
+        match &self.stage {
+            Stage::Creating { group } if by == self.me && group.group_id() == info.group_id.0 => {
+                let group = (**group).clone();
+                self.become_member(Membership::new(group, true, None));
+            }
+            Stage::Member(member) if member.group.group_id() != info.group_id.0 => {
+                self.leave_for_new_group();
+            }
+            Stage::Creating { .. } => self.ask_to_join(),
+            _ => {}
+        }
+    }
+
+    /// Gives up the present group, keeps who belonged to it, and asks to be let into the next.
+    fn leave_for_new_group(&mut self) {
+        self.remember_roster(None);
+        self.keys.clear(&mut self.out);
+        self.link.epoch_changed();
+        self.recording.group_left();
+        self.event(VisitEvent::Rejoining);
+        self.ask_to_join();
+    }
+
+    /// The own place in the group cannot be kept: ask for a new leaf.
+    pub(super) fn lose_group(&mut self) {
+        self.leave_for_new_group();
+    }
+
+    fn remember_roster(&mut self, without: Option<ParticipantId>) {
+        let Some(member) = self.member() else { return };
+        self.regroup = member
+            .group
+            .roster()
+            .iter()
+            .filter(|entry| entry.role != Role::Recorder && Some(entry.participant) != without)
+            .map(|entry| (entry.participant, *entry.pass.key()))
+            .collect();
+    }
+
+    pub(super) fn on_welcome(&mut self, _: &[u8], _: u64, from: ParticipantId, welcome: &[u8]) {
+        let Stage::Waiting { joiner, .. } = &self.stage else {
+            return;
+        };
+        match joiner.as_ref().clone().join(welcome) {
+            Ok(group) => self.become_member(Membership::new(group, false, Some(from))),
+            Err(_) => {
+                self.problem(ProblemCode::WelcomeRefused, Some(from));
+                self.ask_to_join();
+            }
+        }
+    }
+
+    fn become_member(&mut self, membership: Membership) {
+        let confirmed = membership.confirmed;
+        self.stage = Stage::Member(Box::new(membership));
+        if confirmed {
+            self.go_live();
+        }
+    }
+
+    fn go_live(&mut self) {
+        self.install_current_epoch(None);
+        self.event(VisitEvent::Live);
+        self.recording.joined_group(
+            self.member().and_then(Membership::recorder).is_some(),
+            self.now_ms,
+        );
+        self.say_hello();
+    }
+
+    /// Somebody says which epoch it is in.
+    pub(super) fn on_proof(&mut self, from: ParticipantId, proof: Hash32) {
+        let connected: BTreeSet<ParticipantId> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.connected)
+            .map(|(id, _)| *id)
+            .collect();
+        let me = self.me;
+        let Some(member) = self.member_mut() else {
+            return;
+        };
+        if member.group.epoch_proof().ok() != Some(proof.0) {
+            if !member.confirmed {
+                // A welcome into a fork: this group is not the others'.
+                self.problem(ProblemCode::WelcomeRefused, Some(from));
+                self.lose_group();
+            }
+            return;
+        }
+        member.confirmed_by.insert(from);
+        if member.confirmed {
+            return;
+        }
+        // The inviter's word counts only where there is nobody else to ask.
+        let others = member.group.roster().iter().any(|entry| {
+            let id = entry.participant;
+            id != me
+                && Some(id) != member.invited_by
+                && connected.contains(&id)
+                && entry.role != Role::Recorder
+        });
+        if Some(from) != member.invited_by || !others {
+            member.confirmed = true;
+            self.go_live();
+        }
+    }
+
+    /// What follows while waiting: a host that finds nobody to let it in starts anew.
+    pub(super) fn settle_waiting(&mut self) {
+        let Stage::Waiting { since_ms, .. } = self.stage else {
+            return;
+        };
+        if !self.is_host() || !self.link.ready || self.now_ms < since_ms + HOST_ALONE_AFTER_MS {
+            return;
+        }
+        let somebody = self
+            .peers
+            .iter()
+            .any(|(id, peer)| peer.connected && *id != self.me && !self.waiting.contains_key(id));
+        if !somebody {
+            let replaces = self.link.group_id.clone();
+            self.create_group(replaces);
+        }
+    }
+}
+
+// Admitting.
+impl Visit {
+    pub(super) fn on_waiting(&mut self, entry: Waiting) {
+        let participant = entry.participant;
+        if participant == self.me {
+            return;
+        }
+        self.peers.entry(participant).or_default().connected = true;
+        let genuine = inspect_key_package(&self.policy, &entry.key_package.0).is_ok_and(|info| {
+            info.participant == participant && info.pass.check_time(self.now_ms).is_ok()
+        });
+        if !genuine {
+            self.problem(ProblemCode::GhostRefused, Some(participant));
+            return;
+        }
+        let role = entry.role;
+        let news = self.waiting.insert(participant, entry).is_none();
+        if news && self.is_host() && role != Role::Recorder && !self.may_return(participant) {
+            self.event(VisitEvent::AdmissionRequested { participant, role });
+        }
+    }
+
+    /// Whether somebody who waits comes back to a place it had, with the key it had.
+    fn may_return(&self, participant: ParticipantId) -> bool {
+        let Some(key) = self.waiting_key(participant) else {
+            return false;
+        };
+        let in_roster = self
+            .member()
+            .and_then(|member| member.group.member(participant));
+        let known = in_roster
+            .map(|entry| entry.pass.key())
+            .or_else(|| self.regroup.get(&participant))
+            .or_else(|| self.admitted.get(&participant));
+        known == Some(&key) && !self.denied.contains(&participant)
+    }
+
+    pub(super) fn waiting_key(&self, participant: ParticipantId) -> Option<PublicKey> {
+        let entry = self.waiting.get(&participant)?;
+        Some(
+            *inspect_key_package(&self.policy, &entry.key_package.0)
+                .ok()?
+                .pass
+                .key(),
+        )
+    }
+
+    /// Who commits: the host, or the lowest live leaf while there is none. Somebody who waits has no leaf to act with.
+    pub(super) fn acting(&self) -> Option<ParticipantId> {
+        let member = self.member()?;
+        let live = |id: ParticipantId| {
+            id == self.me
+                || (self.peers.get(&id).is_some_and(|peer| peer.connected)
+                    && !self.waiting.contains_key(&id))
+        };
+        let candidates = || {
+            member.group.roster().iter().filter(|entry| {
+                live(entry.participant) && !matches!(entry.role, Role::Recorder | Role::Server)
+            })
+        };
+        let host = candidates().find(|entry| entry.role == Role::Clinician);
+        host.or_else(|| candidates().next())
+            .map(|entry| entry.participant)
+    }
+
+    /// Lets back in who may come back, and takes out who said goodbye.
+    pub(super) fn settle_admissions(&mut self) {
+        if self.acting() != Some(self.me) {
+            return;
+        }
+        let returning: Vec<ParticipantId> = self
+            .waiting
+            .values()
+            .filter(|entry| match self.member() {
+                Some(member) if entry.role == Role::Recorder => {
+                    // Only a recorder whose leaf is still there: it crashed, and was not paused.
+                    member.has(entry.participant)
+                }
+                _ => true,
+            })
+            .map(|entry| entry.participant)
+            .filter(|participant| self.may_return(*participant))
+            .collect();
+        let Some(member) = self.member_mut() else {
+            return;
+        };
+        for participant in returning {
+            // While a recorder is in the group, only who is in the roster can come back: the others have no grant.
+            let blocked = member.recorder().is_some() && !member.has(participant);
+            if !blocked && !member.wants_add(participant) {
+                member.wants.push(Want {
+                    add: vec![participant],
+                    ..Want::default()
+                });
+            }
+        }
+        let leaving: Vec<ParticipantId> = member.leaving.iter().copied().collect();
+        for participant in leaving {
+            if !member.has(participant) {
+                member.leaving.remove(&participant);
+            } else if !member.wants_removal(participant) {
+                member.wants.push(Want {
+                    remove: vec![participant],
+                    ..Want::default()
+                });
+            }
+        }
+    }
+
+    pub(super) fn admit(
+        &mut self,
+        id: u32,
+        participant: ParticipantId,
+    ) -> Result<(), CommandError> {
+        self.require_host()?;
+        let key = self.waiting_key(participant).ok_or_else(|| {
+            CommandError::new(
+                ErrorCode::UnknownParticipant,
+                "nobody of that id waits to be let in",
+            )
+        })?;
+        let recorder = self
+            .waiting
+            .get(&participant)
+            .is_some_and(|entry| entry.role == Role::Recorder);
+        if recorder {
+            return Err(CommandError::new(
+                ErrorCode::NotAgreed,
+                "a recorder is added by start_recorder only",
+            ));
+        }
+        let granted = self.has_granted(participant);
+        let member = self.require_member()?;
+        if member.recorder().is_some() && !granted {
+            return Err(CommandError::new(
+                ErrorCode::RecordingInProgress,
+                "a recorder is in the visit: pause it first, or stop recording",
+            ));
+        }
+        member.wants.push(Want {
+            add: vec![participant],
+            command: Some(id),
+            ..Want::default()
+        });
+        self.admitted.insert(participant, key);
+        self.denied.remove(&participant);
+        Ok(())
+    }
+
+    pub(super) fn require_member(&mut self) -> Result<&mut Membership, CommandError> {
+        match &mut self.stage {
+            Stage::Member(member) if member.confirmed => Ok(member),
+            _ => Err(CommandError::new(
+                ErrorCode::NotLive,
+                "the visit is not live",
+            )),
+        }
+    }
+
+    pub(super) fn require_host(&self) -> Result<(), CommandError> {
+        if self.is_host() {
+            Ok(())
+        } else {
+            Err(CommandError::new(
+                ErrorCode::NotTheHost,
+                "only the host can do this",
+            ))
+        }
+    }
+}
+
+// Committing.
+impl Visit {
+    /// Builds and sends a commit of everything that is wanted and not yet true.
+    pub(super) fn flush_commits(&mut self) {
+        if !self.link.caught_up() {
+            return;
+        }
+        let now_ms = self.now_ms;
+        let waiting: BTreeMap<ParticipantId, Vec<u8>> = self
+            .waiting
+            .iter()
+            .map(|(id, entry)| (*id, entry.key_package.0.clone()))
+            .collect();
+        let Stage::Member(member) = &mut self.stage else {
+            return;
+        };
+        if !member.confirmed || member.pending.is_some() || member.refused.is_some() {
+            return;
+        }
+        if member
+            .behind_until
+            .is_some_and(|epoch| member.group.epoch() < epoch)
+        {
+            return;
+        }
+        let mut done = Vec::new();
+        let mut failed = Vec::new();
+        let wants = drop_what_is_true(
+            std::mem::take(&mut member.wants),
+            &member.group,
+            &waiting,
+            &mut done,
+        );
+        if !wants.is_empty() {
+            match stage_together(&mut member.group, wants, &waiting, now_ms, &mut failed) {
+                Some((staged, wants)) => {
+                    let message = commit_message(&member.group, &staged, &wants);
+                    let hash = sha256(&staged.commit);
+                    self.out.push(super::Output::Send {
+                        message: Box::new(message.clone()),
+                    });
+                    member.pending = Some(Pending {
+                        staged,
+                        hash,
+                        wants,
+                        message,
+                        sent_ms: now_ms,
+                    });
+                }
+                None => {}
+            }
+        }
+        for id in done {
+            self.out.push(super::Output::Done { id, result: None });
+        }
+        for (id, error) in failed {
+            self.out.push(super::Output::Failed { id, error });
+        }
+    }
+
+    fn resend_pending(&mut self) {
+        let message = self
+            .member()
+            .and_then(|member| member.pending.as_ref())
+            .map(|p| p.message.clone());
+        if let Some(message) = message {
+            self.send(message);
+        }
+    }
+
+    pub(super) fn on_commit(
+        &mut self,
+        group_id: &[u8],
+        epoch: u64,
+        from: ParticipantId,
+        commit: &[u8],
+    ) {
+        let me = self.me;
+        let Stage::Member(member) = &mut self.stage else {
+            return;
+        };
+        if member.group.group_id() != group_id
+            || epoch < member.group.epoch()
+            || member.refused.is_some()
+        {
+            return;
+        }
+        if epoch > member.group.epoch() {
+            return self.lose_group();
+        }
+        let before = member.group.roster().to_vec();
+        let own = member
+            .pending
+            .take_if(|pending| from == me && pending.hash == sha256(commit));
+        let outcome = match own {
+            Some(pending) => {
+                let wants = pending.wants;
+                match member.group.merge(pending.staged) {
+                    Ok(summary) => {
+                        for id in wants.iter().filter_map(|want| want.command) {
+                            self.out.push(super::Output::Done { id, result: None });
+                        }
+                        Ok(summary)
+                    }
+                    Err(_) => return self.lose_group(),
+                }
+            }
+            None => match member.group.process(commit) {
+                Ok(Processed::Commit(summary)) => {
+                    // Another commit won: what was under way is wanted again.
+                    if let Some(pending) = member.pending.take() {
+                        member.wants.splice(0..0, pending.wants);
+                    }
+                    Ok(summary)
+                }
+                Ok(Processed::Application { .. }) => {
+                    return self.problem(ProblemCode::MessageRefused, Some(from));
+                }
+                Err(refused) => Err(refused),
+            },
+        };
+        match outcome {
+            Ok(summary) => {
+                let removed_leaves: Vec<u8> = before
+                    .iter()
+                    .filter(|old| {
+                        summary.removed.contains(&old.participant)
+                            || summary.rejoined.contains(&old.participant)
+                    })
+                    .map(|old| old.leaf)
+                    .collect();
+                self.on_new_epoch(summary, removed_leaves);
+            }
+            Err(refused) => self.on_refused_commit(refused, from, epoch, commit),
+        }
+    }
+
+    fn on_new_epoch(&mut self, summary: CommitSummary, removed_leaves: Vec<u8>) {
+        if summary.self_removed {
+            return self.on_removed();
+        }
+        for participant in summary.added.iter().chain(&summary.rejoined) {
+            self.waiting.remove(participant);
+            self.regroup.remove(participant);
+        }
+        let Some(member) = self.member_mut() else {
+            return;
+        };
+        member.confirmed_by.clear();
+        member.behind_until = None;
+        member.confirmed_by.insert(summary.from);
+        let confirmed = member.confirmed;
+        self.link.epoch_changed();
+        self.recording_epoch(&summary);
+        if !confirmed {
+            return;
+        }
+        self.install_current_epoch(Some(&removed_leaves));
+        for participant in &summary.added {
+            self.event(VisitEvent::Joined {
+                participant: *participant,
+            });
+        }
+        for participant in &summary.removed {
+            self.event(VisitEvent::Left {
+                participant: *participant,
+            });
+        }
+        if summary.added.is_empty() && summary.rejoined.is_empty() {
+            self.say_confirm();
+        } else {
+            self.say_hello();
+            self.say_texts();
+        }
+    }
+
+    fn on_removed(&mut self) {
+        if self.role == Role::Recorder {
+            let why = self.recording.why_removed();
+            self.keys.clear(&mut self.out);
+            self.link.forget_outbox();
+            self.event(VisitEvent::RecorderLeft { why });
+            // It may be let in again after a pause, as another part.
+            self.ask_to_join();
+        } else {
+            self.end(EndReason::Removed);
+        }
+    }
+
+    pub(super) fn on_commit_rejected(&mut self, group_id: &[u8], epoch: u64, current_epoch: u64) {
+        let Some(member) = self.member_mut() else {
+            return;
+        };
+        if member.group.group_id() != group_id {
+            return;
+        }
+        // A late word about a commit that was replaced already changes nothing.
+        if member.group.epoch() == epoch
+            && let Some(pending) = member.pending.take()
+        {
+            member.wants.splice(0..0, pending.wants);
+            member.behind_until = Some(current_epoch);
+        }
+    }
+}
+
+// Refused commits.
+impl Visit {
+    fn on_refused_commit(
+        &mut self,
+        refused: Refused,
+        from: ParticipantId,
+        epoch: u64,
+        commit: &[u8],
+    ) {
+        let offender = refused.offender;
+        let now_ms = self.now_ms;
+        self.event(VisitEvent::CommitRefused {
+            offender,
+            code: refused.code.into(),
+        });
+        self.problem(ProblemCode::CommitRefused, offender);
+        let Some(member) = self.member_mut() else {
+            return;
+        };
+        member.refused = Some(RefusedCommit {
+            at_ms: now_ms,
+            offender,
+            acted: false,
+        });
+        member.pending = None;
+        let group_id = B64(member.group.group_id().to_vec());
+        let refusal = self.identity.key().sign(&RefusalClaims {
+            v: sealed_visit_protocol::VERSION,
+            visit: self.policy.visit(),
+            group_id,
+            epoch,
+            commit: sha256(commit),
+            offender: offender.unwrap_or(from),
+            code: refused.code.into(),
+            at_ms: now_ms,
+            pass: self.identity.pass().jws().clone(),
+        });
+        self.send(ClientMessage::Refusal { refusal });
+    }
+
+    /// When this member starts the new group, if nobody else did.
+    fn regroup_at_ms(&self) -> Option<u64> {
+        let member = self.member()?;
+        let refused = member.refused.as_ref().filter(|refused| !refused.acted)?;
+        let mut candidates: Vec<_> = member
+            .group
+            .roster()
+            .iter()
+            .filter(|entry| {
+                let id = entry.participant;
+                Some(id) != refused.offender
+                    && !matches!(entry.role, Role::Recorder | Role::Server)
+                    && (id == self.me || self.peers.get(&id).is_some_and(|peer| peer.connected))
+            })
+            .collect();
+        candidates.sort_by_key(|entry| (entry.role != Role::Clinician, entry.leaf));
+        let rank = candidates
+            .iter()
+            .position(|entry| entry.participant == self.me)? as u64;
+        Some(refused.at_ms + LEAVE_REFUSED_AFTER_MS + rank * STEP_IN_AFTER_MS)
+    }
+
+    /// Leaves an epoch that stays refused: a new group, from the passes, without the offender.
+    pub(super) fn settle_refused(&mut self) {
+        if !self.link.ready || self.regroup_at_ms().is_none_or(|at_ms| self.now_ms < at_ms) {
+            return;
+        }
+        let Some(member) = self.member_mut() else {
+            return;
+        };
+        let replaces = B64(member.group.group_id().to_vec());
+        let offender = member.refused.as_ref().and_then(|refused| refused.offender);
+        if let Some(refused) = &mut member.refused {
+            refused.acted = true;
+        }
+        self.remember_roster(offender);
+        self.denied.extend(offender);
+        self.keys.clear(&mut self.out);
+        self.link.epoch_changed();
+        self.recording.group_left();
+        self.create_group(Some(replaces));
+    }
+
+    pub(super) fn membership_deadlines(&self) -> Vec<Option<u64>> {
+        let alone = match self.stage {
+            Stage::Waiting { since_ms, .. } if self.is_host() => {
+                Some(since_ms + HOST_ALONE_AFTER_MS)
+            }
+            _ => None,
+        };
+        let withheld = self
+            .member()
+            .and_then(Membership::commit_withheld_since)
+            .map(|sent_ms| sent_ms + WITHHELD_AFTER_MS);
+        vec![alone, self.regroup_at_ms(), withheld]
+    }
+
+    pub(super) fn settle_problems(&mut self) {
+        let since = self.member().and_then(Membership::commit_withheld_since);
+        if since.is_some_and(|sent_ms| self.now_ms >= sent_ms + WITHHELD_AFTER_MS)
+            && self.link.ready
+        {
+            self.problem(ProblemCode::CommitWithheld, None);
+        } else if since.is_none() {
+            self.clear_problem(ProblemCode::CommitWithheld);
+        }
+        if self
+            .member()
+            .is_some_and(|member| member.confirmed && member.refused.is_none())
+        {
+            self.clear_problem(ProblemCode::WelcomeRefused);
+        }
+    }
+
+    /// Why nothing may be sent now, if so.
+    pub(super) fn not_sending(&self) -> Option<NotSending> {
+        let Some(member) = self.member() else {
+            return Some(NotSending::NotLive);
+        };
+        if !member.confirmed || self.keys.sending().is_none() || self.role == Role::Recorder {
+            Some(NotSending::NotLive)
+        } else if member.refused.is_some() {
+            Some(NotSending::RefusedCommit)
+        } else if self.withdrawal_is_pending() {
+            Some(NotSending::Withdrawn)
+        } else {
+            None
+        }
+    }
+}
+
+fn drop_what_is_true(
+    wants: Vec<Want>,
+    group: &Group,
+    waiting: &BTreeMap<ParticipantId, Vec<u8>>,
+    done: &mut Vec<u32>,
+) -> Vec<Want> {
+    let policy = group.policy();
+    let mut left = Vec::with_capacity(wants.len());
+    for mut want in wants {
+        want.add
+            .retain(|participant| waiting.contains_key(participant));
+        want.remove
+            .retain(|participant| group.member(*participant).is_some());
+        want.consent.retain(|change| {
+            group
+                .consent()
+                .apply(change, policy.clinic(), policy.visit(), group.group_id())
+                .is_ok()
+        });
+        if want.add.is_empty() && want.remove.is_empty() && want.consent.is_empty() {
+            done.extend(want.command);
+        } else {
+            left.push(want);
+        }
+    }
+    left
+}
+
+/// Stages everything in one commit; where that is refused, finds the wants that are at fault and fails them.
+fn stage_together(
+    group: &mut Group,
+    wants: Vec<Want>,
+    waiting: &BTreeMap<ParticipantId, Vec<u8>>,
+    now_ms: u64,
+    failed: &mut Vec<(u32, CommandError)>,
+) -> Option<(Staged, Vec<Want>)> {
+    if let Ok(staged) = group.stage(&changes_of(&wants, waiting), now_ms) {
+        return Some((staged, wants));
+    }
+    let mut good: Vec<Want> = Vec::new();
+    let mut best = None;
+    for want in wants {
+        good.push(want);
+        match group.stage(&changes_of(&good, waiting), now_ms) {
+            Ok(staged) => best = Some(staged),
+            Err(error) => {
+                if let Some(id) = good.pop().and_then(|want| want.command) {
+                    let code = if error.code() == "recorder_without_grant" {
+                        ErrorCode::NotAgreed
+                    } else {
+                        ErrorCode::Refused
+                    };
+                    failed.push((id, CommandError::new(code, error.to_string())));
+                }
+            }
+        }
+    }
+    best.map(|staged| (staged, good))
+}
+
+fn changes_of(wants: &[Want], waiting: &BTreeMap<ParticipantId, Vec<u8>>) -> Changes {
+    let mut changes = Changes::default();
+    let mut added = BTreeSet::new();
+    for want in wants {
+        for participant in want
+            .add
+            .iter()
+            .filter(|participant| added.insert(**participant))
+        {
+            changes.add.extend(waiting.get(participant).cloned());
+        }
+        for participant in &want.remove {
+            if !changes.remove.contains(participant) {
+                changes.remove.push(*participant);
+            }
+        }
+        for change in &want.consent {
+            if !changes.consent.contains(change) {
+                changes.consent.push(change.clone());
+            }
+        }
+    }
+    changes
+}
+
+fn commit_message(group: &Group, staged: &Staged, wants: &[Want]) -> ClientMessage {
+    let added: BTreeSet<ParticipantId> = wants
+        .iter()
+        .flat_map(|want| want.add.iter().copied())
+        .collect();
+    let welcomes = staged
+        .welcome
+        .iter()
+        .flat_map(|welcome| {
+            added.iter().map(|to| WelcomeFor {
+                to: *to,
+                welcome: B64(welcome.clone()),
+            })
+        })
+        .collect();
+    ClientMessage::Commit {
+        group_id: B64(group.group_id().to_vec()),
+        epoch: group.epoch(),
+        commit: B64(staged.commit.clone()),
+        welcomes,
+    }
+}

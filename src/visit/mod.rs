@@ -1,0 +1,330 @@
+//! The visit: one sans-IO state machine over the group, the relay and the people.
+//!
+//! Inputs ([`Input`]) go into [`Visit::handle`] with the time; outputs ([`Output`]) come back, to be carried out in
+//! order. Everything the machine shows ([`VisitState`]) is computed from the group's roster and from signed
+//! documents, never from a server's word.
+//!
+//! Invariants, each with tests that try to break it:
+//! - a frame key leaves this machine only for an epoch whose roster passed the gate, and, for who joined, after
+//!   another member proved the same epoch;
+//! - while a withdrawal is known and the recorder is still in the group, the sending gate is closed;
+//! - a commit is followed only after the relay ordered it, and a refused one never.
+//!
+//! | file | what |
+//! |---|---|
+//! | `input`, `output`, `state` | the shapes that cross the boundary |
+//! | `link` | the relay: hello, order, catching up, what was sent and not yet heard back |
+//! | `membership` | waiting, joining, admitting, commits, refused commits |
+//! | `recording` | consent rounds, the recorder's coming and going, withdrawal |
+//! | `keys` | when an epoch's key is installed, used, retired |
+//! | `view` | the snapshot |
+
+mod app_message;
+mod command;
+mod input;
+mod keys;
+mod link;
+mod membership;
+mod output;
+mod recording;
+mod state;
+mod view;
+
+pub use input::{Command, ConsentRequest, Input, OpenPart, TextBody};
+pub use output::{BaseKey, CommandError, ErrorCode, LeafOf, Output, RecorderLeft, VisitEvent};
+pub use state::{
+    AnswerOf, ClinicView, ConsentView, EndReason, Indicator, Label, Me, Member, NotSending, Phase,
+    Problem, ProblemCode, Sending, TextView, VisitState, WaitingView,
+};
+
+use crate::group::{Group, Identity, Joiner, Policy};
+use link::Link;
+use membership::Membership;
+use recording::RecordingMemory;
+use sealed_visit_protocol::clinic::{ClinicClaims, ClinicError};
+use sealed_visit_protocol::hash::sha256;
+use sealed_visit_protocol::pass::{PassClaims, PassError, name_commitment};
+use sealed_visit_protocol::wire::Waiting;
+use sealed_visit_protocol::{
+    ClinicDocument, Jws, ParticipantId, Pass, PublicKey, Role, RootKey, SigningKey,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use zeroize::Zeroizing;
+
+/// How many problems are kept for showing.
+const MAX_PROBLEMS: usize = 20;
+
+/// What a participant brings to a visit.
+pub struct Config {
+    /// The pinned root key.
+    pub root: RootKey,
+    pub clinic_document: Jws<ClinicClaims>,
+    pub pass: Jws<PassClaims>,
+    /// Seed of the pass key.
+    pub seed: Zeroizing<[u8; 32]>,
+    pub display_name: String,
+    pub name_salt: [u8; 16],
+    /// 32 random bytes from which this run's identifiers are made.
+    pub entropy: Zeroizing<[u8; 32]>,
+}
+
+/// Why a visit cannot begin.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    #[error(transparent)]
+    Clinic(#[from] ClinicError),
+    #[error(transparent)]
+    Pass(#[from] PassError),
+    #[error("the pass is bound to another display name")]
+    OtherName,
+}
+
+/// One participant's side of one visit.
+#[derive(Clone)]
+pub struct Visit {
+    identity: Identity,
+    policy: Policy,
+    me: ParticipantId,
+    role: Role,
+    name: String,
+    salt: [u8; 16],
+    entropy: Entropy,
+    now_ms: u64,
+    link: Link,
+    stage: Stage,
+    peers: BTreeMap<ParticipantId, Peer>,
+    waiting: BTreeMap<ParticipantId, Waiting>,
+    /// Who belonged to a group that was left: let back in without a click.
+    regroup: BTreeMap<ParticipantId, PublicKey>,
+    /// Who the host let in: may come back with the same key.
+    admitted: BTreeMap<ParticipantId, PublicKey>,
+    denied: BTreeSet<ParticipantId>,
+    recording: RecordingMemory,
+    keys: keys::KeySchedule,
+    problems: Vec<Problem>,
+    /// Keys of the members when their safety code was compared.
+    verified: Option<BTreeMap<ParticipantId, PublicKey>>,
+    gate_open: bool,
+    shown: Option<VisitState>,
+    timer_ms: Option<u64>,
+    out: Vec<Output>,
+}
+
+#[derive(Clone)]
+enum Stage {
+    /// Nothing heard from the relay yet.
+    Connecting,
+    /// Asked the relay to start this group.
+    Creating {
+        group: Box<Group>,
+    },
+    /// Published a key package.
+    Waiting {
+        joiner: Box<Joiner>,
+        since_ms: u64,
+    },
+    Member(Box<Membership>),
+    Ended(EndReason),
+}
+
+#[derive(Clone, Default)]
+struct Peer {
+    connected: bool,
+    name: Option<String>,
+}
+
+/// Makes identifiers from random bytes that came in once.
+#[derive(Clone)]
+struct Entropy {
+    seed: Zeroizing<[u8; 32]>,
+    count: u64,
+}
+
+impl Entropy {
+    fn bytes16(&mut self) -> [u8; 16] {
+        self.count += 1;
+        let mut input = Zeroizing::new(self.seed.to_vec());
+        input.extend_from_slice(&self.count.to_be_bytes());
+        let mut id = [0; 16];
+        id.copy_from_slice(&sha256(&input).0[..16]);
+        id
+    }
+}
+
+impl Visit {
+    /// Checks the clinic document against the pinned root, and the pass against the document and the time.
+    pub fn new(config: Config, now_ms: u64) -> Result<Self, ConfigError> {
+        let clinic = ClinicDocument::verify(&config.clinic_document, &config.root)?;
+        clinic.check_time(now_ms)?;
+        let pass = Pass::verify(&config.pass, &clinic)?;
+        pass.check_time(now_ms)?;
+        let key = SigningKey::from_seed(&config.seed);
+        if pass.name_commitment() != name_commitment(&config.name_salt, &config.display_name) {
+            return Err(ConfigError::OtherName);
+        }
+        let policy = Policy::new(clinic, pass.visit());
+        let identity = Identity::new(&config.pass, key, &policy)
+            .map_err(|_| ConfigError::Pass(PassError::OtherKey))?;
+        Ok(Self {
+            me: pass.participant(),
+            role: pass.role(),
+            identity,
+            policy,
+            name: config.display_name,
+            salt: config.name_salt,
+            entropy: Entropy {
+                seed: config.entropy,
+                count: 0,
+            },
+            now_ms,
+            link: Link::default(),
+            stage: Stage::Connecting,
+            peers: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            regroup: BTreeMap::new(),
+            admitted: BTreeMap::new(),
+            denied: BTreeSet::new(),
+            recording: RecordingMemory::default(),
+            keys: keys::KeySchedule::default(),
+            problems: Vec::new(),
+            verified: None,
+            gate_open: false,
+            shown: None,
+            timer_ms: None,
+            out: Vec::new(),
+        })
+    }
+
+    /// Takes one input at a time (milliseconds since the Unix epoch) and returns what is to be done.
+    pub fn handle(&mut self, input: Input, now_ms: u64) -> Vec<Output> {
+        // A clock that jumps back must not bring a timer back.
+        self.now_ms = self.now_ms.max(now_ms);
+        match input {
+            Input::Relay { message } => self.on_relay(message),
+            Input::RelayClosed => self.on_relay_closed(),
+            Input::Tick => self.timer_ms = None,
+            Input::Command { id, command } => self.on_command(id, command),
+        }
+        self.settle();
+        std::mem::take(&mut self.out)
+    }
+
+    /// What is shown now.
+    pub fn state(&self) -> VisitState {
+        self.view()
+    }
+
+    /// Does what follows from the state as it is now; every rule here may run any number of times.
+    fn settle(&mut self) {
+        self.settle_waiting();
+        self.settle_refused();
+        self.settle_admissions();
+        self.settle_statements();
+        self.settle_withdrawal();
+        self.settle_resume();
+        self.settle_keys();
+        self.flush_commits();
+        self.flush_app_messages();
+        self.settle_gate();
+        self.settle_problems();
+        self.settle_silence();
+        self.show();
+        self.set_timer();
+    }
+
+    fn settle_gate(&mut self) {
+        let open = self.not_sending().is_none();
+        if open != self.gate_open {
+            self.gate_open = open;
+            let gate = Output::Gate { open };
+            if open {
+                self.out.push(gate);
+            } else {
+                // Closing comes before anything else that this input caused.
+                self.out.insert(0, gate);
+            }
+        }
+    }
+
+    fn show(&mut self) {
+        let state = self.view();
+        if self.shown.as_ref() != Some(&state) {
+            self.shown = Some(state.clone());
+            self.out.push(Output::State {
+                state: Box::new(state),
+            });
+        }
+    }
+
+    fn set_timer(&mut self) {
+        let next = self
+            .deadlines()
+            .into_iter()
+            .flatten()
+            .filter(|at| *at > self.now_ms)
+            .min();
+        if next != self.timer_ms {
+            self.timer_ms = next;
+            if let Some(at_ms) = next {
+                self.out.push(Output::Timer { at_ms });
+            }
+        }
+    }
+
+    /// Every time at which [`Self::settle`] may have something new to do.
+    fn deadlines(&self) -> Vec<Option<u64>> {
+        let mut times = vec![self.keys.deadline_ms()];
+        times.extend(self.membership_deadlines());
+        times.extend(self.recording_deadlines());
+        times
+    }
+
+    fn event(&mut self, event: VisitEvent) {
+        self.out.push(Output::Event { event });
+    }
+
+    fn problem(&mut self, code: ProblemCode, participant: Option<ParticipantId>) {
+        if self
+            .problems
+            .iter()
+            .any(|known| known.code == code && known.participant == participant)
+        {
+            return;
+        }
+        if self.problems.len() == MAX_PROBLEMS {
+            self.problems.remove(0);
+        }
+        self.problems.push(Problem {
+            code,
+            at_ms: self.now_ms,
+            participant,
+        });
+    }
+
+    fn clear_problem(&mut self, code: ProblemCode) {
+        self.problems.retain(|problem| problem.code != code);
+    }
+
+    fn member(&self) -> Option<&Membership> {
+        match &self.stage {
+            Stage::Member(member) => Some(member),
+            _ => None,
+        }
+    }
+
+    fn member_mut(&mut self) -> Option<&mut Membership> {
+        match &mut self.stage {
+            Stage::Member(member) => Some(member),
+            _ => None,
+        }
+    }
+
+    fn end(&mut self, reason: EndReason) {
+        if !matches!(self.stage, Stage::Ended(_)) {
+            self.stage = Stage::Ended(reason);
+            self.keys.clear(&mut self.out);
+            self.event(VisitEvent::Ended { reason });
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! What comes out of the state machine: messages to send, key changes, the state to show, and answers.
+
+use super::state::VisitState;
+use sealed_visit_protocol::wire::ClientMessage;
+use sealed_visit_protocol::{ParticipantId, Role, RoundId};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+/// One output, to be carried out in order. Tagged by `t` in its serialised form.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "t", rename_all = "snake_case")]
+pub enum Output {
+    /// Send this to the relay.
+    Send { message: Box<ClientMessage> },
+    /// The state changed: the whole of it.
+    State { state: Box<VisitState> },
+    /// Something happened once.
+    Event { event: VisitEvent },
+    /// A new epoch's base key, for receiving at once and for sending when told.
+    InstallEpoch {
+        epoch: u64,
+        base_key: BaseKey,
+        own_leaf: u8,
+        leaves: Vec<LeafOf>,
+    },
+    /// Send with this epoch's key from now on.
+    UseEpoch { epoch: u64 },
+    /// Forget an epoch's key at this time (milliseconds since the Unix epoch).
+    RetireEpoch { epoch: u64, at_ms: u64 },
+    /// Forget at once what this leaf sent with in earlier epochs: its member was removed.
+    DropLeaf { epoch: u64, leaf: u8 },
+    /// Forget every key: this member is in no group any more.
+    ClearKeys,
+    /// Closed: every outbound frame is dropped.
+    Gate { open: bool },
+    /// Call with `tick` at or after this time (milliseconds since the Unix epoch). A later timer replaces it.
+    Timer { at_ms: u64 },
+    /// A command succeeded.
+    Done {
+        id: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        result: Option<String>,
+    },
+    /// A command failed; nothing changed.
+    Failed { id: u32, error: CommandError },
+    /// Bytes from another member's `send`.
+    Message {
+        from: ParticipantId,
+        #[serde(with = "serde_bytes")]
+        data: Vec<u8>,
+    },
+}
+
+/// A leaf and who sits there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct LeafOf {
+    pub leaf: u8,
+    pub participant: ParticipantId,
+}
+
+/// An SFrame base key on its way to the frame engine.
+#[derive(Clone)]
+pub struct BaseKey(pub Zeroizing<[u8; 16]>);
+
+impl std::fmt::Debug for BaseKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BaseKey(redacted)")
+    }
+}
+
+impl Serialize for BaseKey {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&*self.0)
+    }
+}
+
+/// Something that happened once. Tagged by `e` in its serialised form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "e", rename_all = "snake_case")]
+pub enum VisitEvent {
+    /// The group's keys are confirmed; media may flow.
+    Live,
+    Joined {
+        participant: ParticipantId,
+    },
+    Left {
+        participant: ParticipantId,
+    },
+    AdmissionRequested {
+        participant: ParticipantId,
+        role: Role,
+    },
+    ConsentRequested {
+        round: RoundId,
+    },
+    ConsentAnswered,
+    RecorderJoined,
+    RecorderLeft {
+        why: RecorderLeft,
+    },
+    /// Recording goes on in so many milliseconds unless somebody objects.
+    Resuming {
+        in_ms: u64,
+    },
+    /// Somebody withdrew. Who it was is known to the members, and not told to the recorder's page in words.
+    Withdrawn {
+        participant: ParticipantId,
+    },
+    /// A member tried something that this group refuses.
+    CommitRefused {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        offender: Option<ParticipantId>,
+        code: String,
+    },
+    /// A member lost its place and asks to come back.
+    Rejoining,
+    Ended {
+        reason: super::state::EndReason,
+    },
+}
+
+/// Why a recorder is no longer in the group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecorderLeft {
+    Paused,
+    Stopped,
+    Withdrawn,
+    Removed,
+}
+
+/// Why a command failed: a stable code, and words for a developer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[error("{code:?}: {message}")]
+pub struct CommandError {
+    pub code: ErrorCode,
+    pub message: String,
+}
+
+impl CommandError {
+    pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+}
+
+/// Codes of failed commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ErrorCode {
+    /// The visit is not in a state in which this is possible.
+    NotLive,
+    /// Only the host may do this.
+    NotTheHost,
+    /// Only the recorder may do this.
+    NotTheRecorder,
+    /// Nobody of that id waits or is a member.
+    UnknownParticipant,
+    /// There is no open consent round.
+    NoRound,
+    /// Not everybody has agreed.
+    NotAgreed,
+    /// The recorder has not asked to be let in yet.
+    RecorderNotReady,
+    /// A recorder is in the visit: ask the joiner, or pause first.
+    RecordingInProgress,
+    /// Whoever paused has not agreed to go on.
+    PauserMustAgree,
+    /// A pass or document was refused.
+    Refused,
+    /// The answer does not fit the request.
+    BadAnswer,
+    /// The request for consent is not valid.
+    BadRequest,
+}

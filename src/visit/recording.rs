@@ -1,0 +1,832 @@
+//! Consent rounds, the recorder's coming and going, withdrawal.
+//!
+//! Invariant: from the moment a withdrawal is known here until an epoch without the recorder is installed,
+//! [`Visit::withdrawal_is_pending`] holds, and the sending gate is closed.
+
+use super::app_message::AppMessage;
+use super::input::{ConsentRequest, OpenPart, TextBody};
+use super::membership::{Membership, Want};
+use super::output::{CommandError, ErrorCode, RecorderLeft, VisitEvent};
+use super::state::ProblemCode;
+use super::{Role, Visit};
+use crate::group::CommitSummary;
+use sealed_visit_protocol::consent::{
+    Answer, Change, ConsentText, Layer, Request, RequestClaims, RequestError, Statement,
+    StatementClaims, StatementKind, WithdrawalWish,
+};
+use sealed_visit_protocol::recording::OpenClaims;
+use sealed_visit_protocol::{B64, Jws, ParticipantId, RoundId, VERSION};
+use std::collections::BTreeMap;
+
+/// A recorder without a heartbeat for this long is shown as present, not as recording.
+pub(super) const HEARTBEAT_FRESH_MS: u64 = 3_000;
+
+/// Everybody is told this long before recording goes on after a pause.
+const RESUME_AFTER_MS: u64 = 3_000;
+
+/// When the author of a withdrawal does not remove the recorder, the next live member does after this long, and so on.
+const REMOVE_FOR_ANOTHER_AFTER_MS: u64 = 400;
+
+/// What is remembered about recording besides the group's own state.
+#[derive(Clone, Default)]
+pub(super) struct RecordingMemory {
+    texts: Option<RoundTexts>,
+    /// Statements of the open round that the group's context may not hold yet.
+    heard: BTreeMap<(ParticipantId, u64), Heard>,
+    recorder: Option<ParticipantId>,
+    round: Option<RoundId>,
+    pub(super) since_ms: u64,
+    heartbeat: Option<(u64, u64)>,
+    /// Who said that the recorder stops, and why.
+    stop: Option<(ParticipantId, RecorderLeft)>,
+    /// How the recorder left, and by whom.
+    pub(super) left: Option<(RecorderLeft, ParticipantId)>,
+    resume_agreed: bool,
+    resume: Option<(u64, Option<u32>)>,
+    /// The recorder itself was told to stop.
+    told: bool,
+}
+
+#[derive(Clone)]
+struct RoundTexts {
+    round: RoundId,
+    bodies: Vec<TextBody>,
+    note: String,
+}
+
+#[derive(Clone)]
+struct Heard {
+    statement: Statement,
+    at_ms: u64,
+}
+
+impl RecordingMemory {
+    pub(super) fn joined_group(&mut self, recorder_present: bool, now_ms: u64) {
+        self.told = false;
+        self.stop = None;
+        if recorder_present {
+            self.since_ms = now_ms;
+            self.left = None;
+        }
+    }
+
+    pub(super) fn group_left(&mut self) {
+        let texts = self.texts.take();
+        let recorder = self.recorder;
+        let left = self.left;
+        *self = Self {
+            texts,
+            left,
+            ..Self::default()
+        };
+        if let Some(recorder) = recorder {
+            self.left = Some((RecorderLeft::Removed, recorder));
+        }
+    }
+
+    pub(super) fn why_removed(&self) -> RecorderLeft {
+        self.stop.map_or(RecorderLeft::Removed, |(_, why)| why)
+    }
+
+    pub(super) fn heartbeat_is_fresh(&self, now_ms: u64) -> bool {
+        self.heartbeat
+            .is_some_and(|(_, at_ms)| now_ms < at_ms + HEARTBEAT_FRESH_MS)
+    }
+
+    pub(super) fn agreed_to_resume(&mut self, from: ParticipantId) {
+        if self.left.is_some_and(|(_, by)| by == from) {
+            self.resume_agreed = true;
+        }
+    }
+
+    /// The words of a text, if any with exactly this hash were told.
+    pub(super) fn words(&self, round: RoundId, text: &ConsentText) -> Option<&str> {
+        let texts = self.texts.as_ref().filter(|texts| texts.round == round)?;
+        texts
+            .bodies
+            .iter()
+            .find(|body| body.reference() == *text)
+            .map(|body| body.text.as_str())
+    }
+
+    pub(super) fn note(&self, round: RoundId) -> &str {
+        self.texts
+            .as_ref()
+            .filter(|texts| texts.round == round)
+            .map_or("", |texts| &texts.note)
+    }
+
+    /// What somebody last said in this round, in the group's context or not yet.
+    pub(super) fn heard_from(
+        &self,
+        participant: ParticipantId,
+        round: RoundId,
+    ) -> Option<&StatementClaims> {
+        self.heard
+            .range((participant, 0)..=(participant, u64::MAX))
+            .map(|(_, heard)| heard.statement.claims())
+            .rfind(|claims| claims.round == round)
+    }
+}
+
+// What others say.
+impl Visit {
+    pub(super) fn on_request(
+        &mut self,
+        from: ParticipantId,
+        request: Jws<RequestClaims>,
+        bodies: Vec<TextBody>,
+        note: String,
+    ) {
+        let Some(member) = self.member() else { return };
+        match Request::verify(
+            &request,
+            self.policy.clinic(),
+            self.policy.visit(),
+            member.group.group_id(),
+        ) {
+            Ok(request) if request.host().participant() == from => {
+                self.recording.texts = Some(RoundTexts {
+                    round: request.claims().round,
+                    bodies,
+                    note,
+                });
+            }
+            Err(RequestError::Recipient(_)) => self.problem(ProblemCode::KeySwapped, Some(from)),
+            Ok(_) | Err(_) => self.problem(ProblemCode::MessageRefused, Some(from)),
+        }
+    }
+
+    pub(super) fn learn_texts(&mut self, round: RoundId, bodies: Vec<TextBody>, note: String) {
+        if self
+            .recording
+            .texts
+            .as_ref()
+            .is_none_or(|texts| texts.round != round)
+        {
+            self.recording.texts = Some(RoundTexts {
+                round,
+                bodies,
+                note,
+            });
+        }
+    }
+
+    /// Tells a newcomer the words of the open round.
+    pub(super) fn say_texts(&mut self) {
+        if !self.is_host() {
+            return;
+        }
+        let open = self.open_request().map(|request| request.claims().round);
+        if let Some(texts) = self
+            .recording
+            .texts
+            .clone()
+            .filter(|texts| Some(texts.round) == open)
+        {
+            self.say(AppMessage::Texts {
+                round: texts.round,
+                texts: texts.bodies,
+                note: texts.note,
+            });
+        }
+    }
+
+    pub(super) fn on_statement(&mut self, jws: Jws<StatementClaims>) {
+        let Some(member) = self.member() else { return };
+        let verified = Statement::verify(
+            &jws,
+            self.policy.clinic(),
+            self.policy.visit(),
+            member.group.group_id(),
+        );
+        match verified {
+            Ok(statement) => self.hear(statement),
+            Err(_) => self.problem(ProblemCode::MessageRefused, None),
+        }
+    }
+
+    fn hear(&mut self, statement: Statement) {
+        let author = statement.participant();
+        let (kind, seq) = (statement.claims().kind, statement.claims().seq);
+        let open = self.open_request().map(|request| request.claims().round);
+        let of_open_round = open == Some(statement.claims().round);
+        let heard = Heard {
+            statement,
+            at_ms: self.now_ms,
+        };
+        self.recording.heard.entry((author, seq)).or_insert(heard);
+        if kind == StatementKind::Withdrawal && of_open_round {
+            self.event(VisitEvent::Withdrawn {
+                participant: author,
+            });
+            self.tell_recorder_to_stop(author, RecorderLeft::Withdrawn);
+        } else if of_open_round {
+            self.event(VisitEvent::ConsentAnswered);
+        }
+    }
+
+    pub(super) fn on_recorder_stop(&mut self, from: ParticipantId, why: RecorderLeft) {
+        self.tell_recorder_to_stop(from, why);
+    }
+
+    fn tell_recorder_to_stop(&mut self, from: ParticipantId, why: RecorderLeft) {
+        // A withdrawal outweighs whatever else was said.
+        if !matches!(self.recording.stop, Some((_, RecorderLeft::Withdrawn))) {
+            self.recording.stop = Some((from, why));
+        }
+        if self.role == Role::Recorder && !std::mem::replace(&mut self.recording.told, true) {
+            self.event(VisitEvent::RecorderLeft { why });
+        }
+    }
+
+    pub(super) fn on_heartbeat(&mut self, from: ParticipantId, count: u64) {
+        let newer = self
+            .recording
+            .heartbeat
+            .is_none_or(|(last, _)| count > last);
+        if newer && self.member().and_then(Membership::recorder) == Some(from) {
+            self.recording.heartbeat = Some((count, self.now_ms));
+        }
+    }
+
+    /// What a new epoch means for recording.
+    pub(super) fn recording_epoch(&mut self, commit: &CommitSummary) {
+        let Some(member) = self.member() else { return };
+        let recorder = member.recorder();
+        let round = self.open_request().map(|request| request.claims().round);
+        let before = std::mem::replace(&mut self.recording.recorder, recorder);
+        let old_round = std::mem::replace(&mut self.recording.round, round);
+        self.recording
+            .heard
+            .retain(|_, heard| Some(heard.statement.claims().round) == round);
+        if let (Some(round), true) = (round, round != old_round) {
+            self.recording.left = None;
+            self.event(VisitEvent::ConsentRequested { round });
+        } else if commit.consent_changed {
+            self.event(VisitEvent::ConsentAnswered);
+        }
+        match (before, recorder) {
+            (None, Some(_)) => {
+                self.recording.since_ms = self.now_ms;
+                self.recording.heartbeat = None;
+                self.recording.stop = None;
+                self.recording.left = None;
+                self.recording.resume = None;
+                self.recording.resume_agreed = false;
+                self.event(VisitEvent::RecorderJoined);
+            }
+            (Some(_), None) => {
+                let said = self.recording.stop.take();
+                let withdrawn = old_round.is_some() && round.is_none();
+                let (by, why) = match said {
+                    _ if withdrawn => (
+                        said.map_or(commit.from, |(by, _)| by),
+                        RecorderLeft::Withdrawn,
+                    ),
+                    Some((by, why)) => (by, why),
+                    None => (commit.from, RecorderLeft::Removed),
+                };
+                self.recording.left = Some((why, by));
+                self.recording.heartbeat = None;
+                self.event(VisitEvent::RecorderLeft { why });
+            }
+            _ => {}
+        }
+    }
+}
+
+// What follows by itself.
+impl Visit {
+    /// The open round's request.
+    pub(super) fn open_request(&self) -> Option<Request> {
+        let member = self.member()?;
+        let (clinic, visit) = (self.policy.clinic(), self.policy.visit());
+        member
+            .group
+            .consent()
+            .request(clinic, visit, member.group.group_id())
+            .ok()
+            .flatten()
+    }
+
+    /// Somebody's current answer, as the group's context holds it or as it was heard since.
+    pub(super) fn answer_of(
+        &self,
+        participant: ParticipantId,
+        round: RoundId,
+    ) -> Option<StatementKind> {
+        let heard = self.recording.heard_from(participant, round);
+        let member = self.member()?;
+        let (clinic, visit) = (self.policy.clinic(), self.policy.visit());
+        let held = member
+            .group
+            .consent()
+            .statement_of(participant, clinic, visit, member.group.group_id())
+            .ok()?;
+        let held = held.as_ref().map(Statement::claims);
+        heard
+            .into_iter()
+            .chain(held)
+            .max_by_key(|claims| claims.seq)
+            .map(|claims| claims.kind)
+    }
+
+    pub(super) fn has_granted(&self, participant: ParticipantId) -> bool {
+        self.open_request().is_some_and(|request| {
+            self.answer_of(participant, request.claims().round) == Some(StatementKind::Grant)
+        })
+    }
+
+    fn open_withdrawal(&self) -> Option<&Heard> {
+        let round = self.recording.round?;
+        self.recording.heard.values().find(|heard| {
+            let claims = heard.statement.claims();
+            claims.round == round && claims.kind == StatementKind::Withdrawal
+        })
+    }
+
+    /// A withdrawal is known, and the recorder can still derive the keys of this epoch.
+    pub(super) fn withdrawal_is_pending(&self) -> bool {
+        self.member()
+            .is_some_and(|member| member.recorder().is_some())
+            && self.open_withdrawal().is_some()
+    }
+
+    /// The committer puts what was heard into the group.
+    pub(super) fn settle_statements(&mut self) {
+        if self.acting() != Some(self.me) {
+            return;
+        }
+        let recorder_present = self.member().and_then(Membership::recorder).is_some();
+        let changes: Vec<Change> = self
+            .recording
+            .heard
+            .values()
+            .filter(|heard| {
+                !recorder_present || heard.statement.claims().kind == StatementKind::Grant
+            })
+            .map(|heard| Change::Statement(heard.statement.jws().clone()))
+            .collect();
+        let (clinic, visit) = (self.policy.clinic().clone(), self.policy.visit());
+        let Some(member) = self.member_mut() else {
+            return;
+        };
+        for change in changes {
+            let news = member
+                .group
+                .consent()
+                .apply(&change, &clinic, visit, member.group.group_id())
+                .is_ok();
+            if news && !member.wants_change(&change) {
+                member.wants.push(Want {
+                    consent: vec![change],
+                    ..Want::default()
+                });
+            }
+        }
+    }
+
+    /// Removes the recorder when somebody has withdrawn: the author at once, others when the author does not.
+    pub(super) fn settle_withdrawal(&mut self) {
+        if self.removal_at_ms().is_none_or(|at_ms| self.now_ms < at_ms) {
+            return;
+        }
+        let Some(withdrawal) = self
+            .open_withdrawal()
+            .map(|heard| heard.statement.jws().clone())
+        else {
+            return;
+        };
+        let change = Change::Statement(withdrawal);
+        let Some(member) = self.member_mut() else {
+            return;
+        };
+        let Some(recorder) = member.recorder() else {
+            return;
+        };
+        if !member.wants_change(&change) {
+            let want = Want {
+                remove: vec![recorder],
+                consent: vec![change],
+                ..Want::default()
+            };
+            member.wants.insert(0, want);
+        }
+    }
+
+    /// When this member removes the recorder because of a withdrawal.
+    fn removal_at_ms(&self) -> Option<u64> {
+        let heard = self.open_withdrawal()?;
+        let member = self.member()?;
+        member.recorder()?;
+        let author = heard.statement.participant();
+        if author == self.me {
+            return Some(heard.at_ms);
+        }
+        let rank = member
+            .group
+            .roster()
+            .iter()
+            .filter(|entry| {
+                let id = entry.participant;
+                id != author
+                    && !matches!(entry.role, Role::Recorder | Role::Server)
+                    && (id == self.me || self.peers.get(&id).is_some_and(|peer| peer.connected))
+            })
+            .position(|entry| entry.participant == self.me)? as u64;
+        Some(heard.at_ms + (rank + 1) * REMOVE_FOR_ANOTHER_AFTER_MS)
+    }
+
+    pub(super) fn settle_resume(&mut self) {
+        let Some((at_ms, id)) = self.recording.resume else {
+            return;
+        };
+        if self.now_ms < at_ms {
+            return;
+        }
+        self.recording.resume = None;
+        if let Err(error) = self.want_recorder(id)
+            && let Some(id) = id
+        {
+            self.out.push(super::Output::Failed { id, error });
+        }
+    }
+
+    pub(super) fn recording_deadlines(&self) -> Vec<Option<u64>> {
+        let recorder = self.member().and_then(Membership::recorder);
+        let fresh_until = self
+            .recording
+            .heartbeat
+            .map(|(_, at_ms)| at_ms + HEARTBEAT_FRESH_MS);
+        let silent_at = recorder.map(|_| self.recording.since_ms + HEARTBEAT_FRESH_MS);
+        let resume = self.recording.resume.map(|(at_ms, _)| at_ms);
+        vec![fresh_until, silent_at, resume, self.removal_at_ms()]
+    }
+
+    pub(super) fn settle_silence(&mut self) {
+        let recorder = self.member().and_then(Membership::recorder);
+        let silent = recorder.is_some()
+            && self.now_ms >= self.recording.since_ms + HEARTBEAT_FRESH_MS
+            && !self.recording.heartbeat_is_fresh(self.now_ms);
+        if silent {
+            self.problem(ProblemCode::RecorderSilent, recorder);
+        } else {
+            self.clear_problem(ProblemCode::RecorderSilent);
+        }
+    }
+}
+
+// Commands.
+impl Visit {
+    pub(super) fn request_consent(
+        &mut self,
+        id: u32,
+        asked: ConsentRequest,
+    ) -> Result<(), CommandError> {
+        self.require_host()?;
+        let group_id = B64(self.require_member()?.group.group_id().to_vec());
+        if self.member().and_then(Membership::recorder).is_some() {
+            return Err(CommandError::new(
+                ErrorCode::RecordingInProgress,
+                "stop the recording before asking again",
+            ));
+        }
+        let mut recipients = asked.recipients;
+        recipients.sort();
+        let claims = RequestClaims {
+            v: VERSION,
+            round: RoundId::from_bytes(self.entropy.bytes16()),
+            visit: self.policy.visit(),
+            group_id: group_id.clone(),
+            recorder: asked.recorder,
+            purpose: asked.purpose,
+            recipients,
+            texts: asked.texts.iter().map(TextBody::reference).collect(),
+            terms: asked.terms,
+            again_after: asked.again_after,
+            checklist: asked.checklist,
+            at_ms: self.now_ms,
+            pass: self.identity.pass().jws().clone(),
+        };
+        let round = claims.round;
+        let request = self.identity.key().sign(&claims);
+        Request::verify(
+            &request,
+            self.policy.clinic(),
+            self.policy.visit(),
+            &group_id.0,
+        )
+        .map_err(|error| CommandError::new(ErrorCode::BadRequest, error.to_string()))?;
+        self.recording.texts = Some(RoundTexts {
+            round,
+            bodies: asked.texts.clone(),
+            note: asked.note.clone(),
+        });
+        self.say(AppMessage::Request {
+            request: request.clone(),
+            texts: asked.texts,
+            note: asked.note,
+        });
+        let member = self.require_member()?;
+        member.wants.push(Want {
+            consent: vec![Change::Request(request)],
+            command: Some(id),
+            ..Want::default()
+        });
+        Ok(())
+    }
+
+    pub(super) fn answer(
+        &mut self,
+        id: u32,
+        kind: StatementKind,
+        answers: Vec<Answer>,
+        language: String,
+        place: String,
+    ) -> Result<(), CommandError> {
+        let recorder_present = self.require_member()?.recorder().is_some();
+        match kind {
+            StatementKind::Withdrawal => return self.withdraw(id, None),
+            // Whoever says no while a recorder is in the group takes the grant back.
+            StatementKind::Refusal if recorder_present => return self.withdraw(id, None),
+            StatementKind::Grant | StatementKind::Refusal => {}
+        }
+        let request = self.require_round()?;
+        let texts = [Layer::Information, Layer::Recording]
+            .iter()
+            .filter_map(|layer| request.claims().text(*layer, &language))
+            .map(|text| text.hash)
+            .collect();
+        let statement = self.make_statement(&request, kind, |claims| {
+            claims.answers = answers;
+            claims.texts = texts;
+            claims.language = language;
+            claims.place = place;
+        })?;
+        self.say(AppMessage::Statement {
+            statement: statement.jws().clone(),
+        });
+        self.hear(statement);
+        self.out.push(super::Output::Done { id, result: None });
+        Ok(())
+    }
+
+    /// Stops sending at once: the gate follows from the statement being known here.
+    pub(super) fn withdraw(
+        &mut self,
+        id: u32,
+        wish: Option<WithdrawalWish>,
+    ) -> Result<(), CommandError> {
+        self.require_member()?;
+        let request = self.require_round()?;
+        let statement = self.make_statement(&request, StatementKind::Withdrawal, |claims| {
+            claims.wish = wish
+        })?;
+        let jws = statement.jws().clone();
+        self.hear(statement);
+        self.say(AppMessage::Statement {
+            statement: jws.clone(),
+        });
+        let member = self.require_member()?;
+        let remove = member.recorder().into_iter().collect();
+        let want = Want {
+            remove,
+            consent: vec![Change::Statement(jws)],
+            command: Some(id),
+            ..Want::default()
+        };
+        member.wants.insert(0, want);
+        Ok(())
+    }
+
+    /// Makes and checks a statement of the own participant.
+    fn make_statement(
+        &self,
+        request: &Request,
+        kind: StatementKind,
+        fill: impl FnOnce(&mut StatementClaims),
+    ) -> Result<Statement, CommandError> {
+        let bad = |error: sealed_visit_protocol::consent::StatementError| {
+            CommandError::new(ErrorCode::BadAnswer, error.to_string())
+        };
+        let claims = request.claims();
+        let mut statement = StatementClaims {
+            v: VERSION,
+            visit: claims.visit,
+            group_id: claims.group_id.clone(),
+            round: claims.round,
+            request: request.hash(),
+            seq: self.next_statement_seq(claims.round),
+            kind,
+            answers: Vec::new(),
+            texts: Vec::new(),
+            language: String::new(),
+            place: String::new(),
+            wish: None,
+            at_ms: self.now_ms,
+            pass: self.identity.pass().jws().clone(),
+        };
+        fill(&mut statement);
+        let jws = self.identity.key().sign(&statement);
+        let statement =
+            Statement::verify(&jws, self.policy.clinic(), claims.visit, &claims.group_id.0)
+                .map_err(bad)?;
+        statement.answers(request).map_err(bad)?;
+        Ok(statement)
+    }
+
+    fn next_statement_seq(&self, round: RoundId) -> u64 {
+        let heard = self
+            .recording
+            .heard_from(self.me, round)
+            .map(|claims| claims.seq);
+        let held = self.member().and_then(|member| {
+            let (clinic, visit) = (self.policy.clinic(), self.policy.visit());
+            let state = member.group.consent();
+            state
+                .statement_of(self.me, clinic, visit, member.group.group_id())
+                .ok()
+                .flatten()
+        });
+        heard
+            .into_iter()
+            .chain(held.map(|statement| statement.claims().seq))
+            .max()
+            .map_or(0, |seq| seq + 1)
+    }
+
+    pub(super) fn start_recorder(&mut self, id: u32) -> Result<(), CommandError> {
+        self.require_host()?;
+        let request = self.require_round()?;
+        self.require_agreement(&request)?;
+        if !self.waiting.contains_key(&request.claims().recorder) {
+            return Err(CommandError::new(
+                ErrorCode::RecorderNotReady,
+                "the recorder has not asked to join yet",
+            ));
+        }
+        match self.recording.left {
+            Some((RecorderLeft::Paused, by)) => {
+                if by != self.me && !self.recording.resume_agreed {
+                    return Err(CommandError::new(
+                        ErrorCode::PauserMustAgree,
+                        "whoever paused has to agree first",
+                    ));
+                }
+                self.say(AppMessage::Resuming {
+                    in_ms: RESUME_AFTER_MS,
+                });
+                self.event(VisitEvent::Resuming {
+                    in_ms: RESUME_AFTER_MS,
+                });
+                self.recording.resume = Some((self.now_ms + RESUME_AFTER_MS, Some(id)));
+                Ok(())
+            }
+            _ => self.want_recorder(Some(id)),
+        }
+    }
+
+    fn want_recorder(&mut self, command: Option<u32>) -> Result<(), CommandError> {
+        let request = self.require_round()?;
+        self.require_agreement(&request)?;
+        let recorder = request.claims().recorder;
+        let member = self.require_member()?;
+        member.wants.push(Want {
+            add: vec![recorder],
+            command,
+            ..Want::default()
+        });
+        Ok(())
+    }
+
+    pub(super) fn take_recorder_out(
+        &mut self,
+        id: u32,
+        why: RecorderLeft,
+    ) -> Result<(), CommandError> {
+        if why == RecorderLeft::Stopped {
+            self.require_host()?;
+        }
+        let me = self.me;
+        // An announced resumption is called off by whoever goes off the record.
+        if let Some((_, Some(resuming))) = self.recording.resume.take() {
+            let error =
+                CommandError::new(ErrorCode::PauserMustAgree, "somebody went off the record");
+            self.out.push(super::Output::Failed {
+                id: resuming,
+                error,
+            });
+        }
+        let Some(recorder) = self.require_member()?.recorder() else {
+            self.out.push(super::Output::Done { id, result: None });
+            return Ok(());
+        };
+        self.say(AppMessage::RecorderStop { why });
+        self.tell_recorder_to_stop(me, why);
+        let member = self.require_member()?;
+        member.wants.push(Want {
+            remove: vec![recorder],
+            command: Some(id),
+            ..Want::default()
+        });
+        Ok(())
+    }
+
+    /// The recorder's open statement: what the group knows, signed before the first byte.
+    pub(super) fn sign_open(&mut self, open: OpenPart) -> Result<String, CommandError> {
+        self.require_recorder()?;
+        let member = self.require_member()?;
+        let (epoch, group_id) = (member.group.epoch(), B64(member.group.group_id().to_vec()));
+        let roster = member.group.roster().to_vec();
+        let grants = member.group.consent().statements().clone();
+        let request = self.require_round()?;
+        let in_roster = |participant: &ParticipantId| {
+            roster.iter().any(|entry| entry.participant == *participant)
+        };
+        let claims = OpenClaims {
+            v: VERSION,
+            visit: self.policy.visit(),
+            recording: open.recording,
+            part: open.part,
+            group_id,
+            epoch,
+            recording_key: open.recording_key,
+            tracks: open.tracks,
+            recipients: request.claims().recipients.clone(),
+            request: request.jws().clone(),
+            grants: grants
+                .into_iter()
+                .filter(|(id, _)| in_roster(id))
+                .map(|(_, jws)| jws)
+                .collect(),
+            roster: roster
+                .iter()
+                .map(|entry| entry.pass.jws().clone())
+                .collect(),
+            clinic: self.policy.clinic().hash(),
+            previous: open.previous,
+            at_ms: self.now_ms,
+            pass: self.identity.pass().jws().clone(),
+        };
+        let statement = self.identity.key().sign(&claims);
+        sealed_visit_protocol::recording::OpenStatement::verify(&statement, self.policy.clinic())
+            .map_err(|error| CommandError::new(ErrorCode::Refused, error.to_string()))?;
+        Ok(statement.as_str().to_owned())
+    }
+
+    pub(super) fn heartbeat(
+        &mut self,
+        part: u32,
+        segments: u64,
+        sealed_media_us: u64,
+    ) -> Result<(), CommandError> {
+        self.require_recorder()?;
+        let epoch = self.require_member()?.group.epoch();
+        let count = self.link.next_heartbeat();
+        self.say(AppMessage::Heartbeat {
+            epoch,
+            count,
+            part,
+            segments,
+            sealed_media_us,
+        });
+        self.recording.heartbeat = Some((count, self.now_ms));
+        Ok(())
+    }
+
+    fn require_recorder(&self) -> Result<(), CommandError> {
+        if self.role == Role::Recorder {
+            Ok(())
+        } else {
+            Err(CommandError::new(
+                ErrorCode::NotTheRecorder,
+                "only the recorder can do this",
+            ))
+        }
+    }
+
+    fn require_round(&self) -> Result<Request, CommandError> {
+        self.open_request().ok_or_else(|| {
+            CommandError::new(ErrorCode::NoRound, "nobody has been asked for consent")
+        })
+    }
+
+    fn require_agreement(&self, request: &Request) -> Result<(), CommandError> {
+        let round = request.claims().round;
+        let missing = self.member().is_none_or(|member| {
+            member.group.roster().iter().any(|entry| {
+                entry.role != Role::Recorder
+                    && self.answer_of(entry.participant, round) != Some(StatementKind::Grant)
+            })
+        });
+        if missing {
+            Err(CommandError::new(
+                ErrorCode::NotAgreed,
+                "not everyone has agreed",
+            ))
+        } else {
+            Ok(())
+        }
+    }
+}

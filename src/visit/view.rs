@@ -1,0 +1,199 @@
+//! The snapshot: computed from the group, and from nothing that a server says except who is connected.
+
+use super::membership::Membership;
+use super::output::RecorderLeft;
+use super::state::{
+    AnswerOf, ClinicView, ConsentView, Indicator, Label, Me, Member, Phase, Sending, TextView,
+    VisitState, WaitingView,
+};
+use super::{Role, Stage, Visit};
+use sealed_visit_protocol::ParticipantId;
+use sealed_visit_protocol::consent::{Purpose, StatementKind};
+
+impl Visit {
+    pub(super) fn view(&self) -> VisitState {
+        let member = self.member().filter(|member| member.confirmed);
+        let reason = self.not_sending();
+        VisitState {
+            phase: self.phase(),
+            end_reason: match self.stage {
+                Stage::Ended(reason) => Some(reason),
+                _ => None,
+            },
+            visit: self.policy.visit(),
+            me: Me {
+                participant: self.me,
+                role: self.role,
+                name: self.name.clone(),
+            },
+            clinic: ClinicView {
+                name: self.policy.clinic().claims().name.clone(),
+                contact: self.policy.clinic().claims().contact.clone(),
+            },
+            epoch: member.map(|member| member.group.epoch()),
+            host: self.acting(),
+            roster: member
+                .map(|member| self.roster_view(member))
+                .unwrap_or_default(),
+            waiting: self.waiting_view(),
+            label: member.map_or(Label::EndToEnd, label),
+            safety_code: member.and_then(|member| member.group.safety_code().ok()),
+            verified: member.is_some_and(|member| self.is_verified(member)),
+            indicator: self.indicator(),
+            consent: self.consent_view(),
+            sending: Sending {
+                open: reason.is_none(),
+                reason,
+            },
+            problems: self.problems.clone(),
+        }
+    }
+
+    fn phase(&self) -> Phase {
+        match &self.stage {
+            Stage::Connecting => Phase::Connecting,
+            Stage::Creating { .. } => Phase::Rekeying,
+            Stage::Waiting { .. } if !self.regroup.is_empty() => Phase::Rekeying,
+            Stage::Waiting { .. } => Phase::Waiting,
+            Stage::Member(member) if member.confirmed && member.refused.is_none() => Phase::Live,
+            Stage::Member(_) => Phase::Rekeying,
+            Stage::Ended(_) => Phase::Ended,
+        }
+    }
+
+    fn roster_view(&self, member: &Membership) -> Vec<Member> {
+        let show = |entry: &crate::group::RosterMember| {
+            let is_me = entry.participant == self.me;
+            let peer = self.peers.get(&entry.participant);
+            Member {
+                participant: entry.participant,
+                role: entry.role,
+                name: if is_me {
+                    Some(self.name.clone())
+                } else {
+                    peer.and_then(|peer| peer.name.clone())
+                },
+                leaf: entry.leaf,
+                connected: is_me || peer.is_some_and(|peer| peer.connected),
+                is_me,
+            }
+        };
+        member.group.roster().iter().map(show).collect()
+    }
+
+    fn waiting_view(&self) -> Vec<WaitingView> {
+        let in_group = |id: &ParticipantId| self.member().is_some_and(|member| member.has(*id));
+        self.waiting
+            .values()
+            .filter(|entry| !in_group(&entry.participant))
+            .map(|entry| WaitingView {
+                participant: entry.participant,
+                role: entry.role,
+            })
+            .collect()
+    }
+
+    /// A mark survives as long as nobody is here with a key that was not here when it was made.
+    fn is_verified(&self, member: &Membership) -> bool {
+        self.verified.as_ref().is_some_and(|keys| {
+            member
+                .group
+                .roster()
+                .iter()
+                .filter(|entry| entry.role != Role::Recorder)
+                .all(|entry| keys.get(&entry.participant) == Some(entry.pass.key()))
+        })
+    }
+
+    fn indicator(&self) -> Indicator {
+        let round = self.open_request();
+        let purpose = round.as_ref().map(|request| request.claims().purpose);
+        let memory = &self.recording;
+        // A recorder that is not provably gone is shown, also while keys are being changed.
+        let recorder = self.member().and_then(Membership::recorder);
+        if recorder.is_some() {
+            return match purpose {
+                Some(purpose) if memory.heartbeat_is_fresh(self.now_ms) => Indicator::Recording {
+                    purpose,
+                    since_ms: memory.since_ms,
+                },
+                purpose => Indicator::RecorderPresent { purpose },
+            };
+        }
+        match memory.left {
+            Some((RecorderLeft::Paused, by)) => Indicator::Paused {
+                purpose: purpose.unwrap_or(Purpose::Other),
+                by_me: by == self.me,
+            },
+            Some((RecorderLeft::Withdrawn, by)) if by == self.me => Indicator::StoppedByYou,
+            Some(_) => Indicator::Stopped,
+            None => Indicator::NotRecorded,
+        }
+    }
+
+    fn consent_view(&self) -> Option<ConsentView> {
+        let request = self.open_request()?;
+        let member = self.member()?;
+        let claims = request.claims();
+        let round = claims.round;
+        let asked: Vec<ParticipantId> = member
+            .group
+            .roster()
+            .iter()
+            .filter(|entry| entry.role != Role::Recorder)
+            .map(|entry| entry.participant)
+            .collect();
+        let answers: Vec<AnswerOf> = asked
+            .iter()
+            .filter_map(|id| {
+                self.answer_of(*id, round).map(|answer| AnswerOf {
+                    participant: *id,
+                    answer,
+                })
+            })
+            .collect();
+        let granted = answers
+            .iter()
+            .filter(|answer| answer.answer == StatementKind::Grant)
+            .count();
+        Some(ConsentView {
+            round,
+            purpose: claims.purpose,
+            host: request.host().participant(),
+            recorder: claims.recorder,
+            recipients: claims.recipients.clone(),
+            terms: claims.terms.clone(),
+            texts: claims
+                .texts
+                .iter()
+                .map(|text| TextView {
+                    reference: text.clone(),
+                    text: self.recording.words(round, text).map(str::to_owned),
+                })
+                .collect(),
+            note: self.recording.note(round).to_owned(),
+            my_answer: self.answer_of(self.me, round),
+            all_agreed: granted == asked.len(),
+            someone_refused: answers
+                .iter()
+                .any(|answer| answer.answer != StatementKind::Grant),
+            answered: answers.len(),
+            asked: asked.len(),
+            asked_again: claims.again_after.is_some(),
+            by_participant: if self.is_host() { answers } else { Vec::new() },
+        })
+    }
+}
+
+fn label(member: &Membership) -> Label {
+    if member
+        .group
+        .roster()
+        .iter()
+        .any(|entry| entry.role == Role::Server)
+    {
+        Label::ServerPresent
+    } else {
+        Label::EndToEnd
+    }
+}
