@@ -63,7 +63,7 @@ test("our own packages say MIT OR Apache-2.0, and carry both texts", async () =>
 
 function licenceElsewhere(where) {
   const stated = statedElsewhere.get(where.replace("node_modules/", ""));
-  if (!stated || !stated.text.test(readFileSync(inRoot(where, stated.where), "utf8"))) return "";
+  if (!stated?.text.test(readFileSync(inRoot(where, stated.where), "utf8"))) return "";
   return stated.license;
 }
 
