@@ -7,7 +7,7 @@ import { consentTexts, type ConsentTextOptions } from "../../js/consent-texts/in
 import { en } from "../../js/components/strings/en.js";
 import { es } from "../../js/components/strings/es.js";
 import { stringsFor } from "../../js/components/strings/index.js";
-import { englishGrade, spanishEase, spanishGrade } from "../lib/readability.mjs";
+import { englishGrade, spanishEase, spanishGrade } from "../lib/readability.js";
 
 const GRADE_LIMIT = 8;
 /** Fernández Huerta: 60 and more is read with ease after eight years of school. */

@@ -7,25 +7,28 @@
  * Headings and list items end a sentence. Syllables are counted from spelling.
  */
 
-export function englishGrade(text) {
+export function englishGrade(text: string): number {
   const { words, sentences, syllables } = measure(text, englishSyllables);
   return (0.39 * words) / sentences + (11.8 * syllables) / words - 15.59;
 }
 
-export function spanishGrade(text) {
+export function spanishGrade(text: string): number {
   const { words, sentences, syllables } = measure(text, spanishSyllables);
   return (-0.205 * 100 * sentences) / words + (0.049 * 100 * syllables) / words - 3.407;
 }
 
-export function spanishEase(text) {
+export function spanishEase(text: string): number {
   const { words, sentences, syllables } = measure(text, spanishSyllables);
   return 206.84 - (60 * syllables) / words - (1.02 * words) / sentences;
 }
 
-function measure(text, syllablesOf) {
+function measure(
+  text: string,
+  syllablesOf: (word: string) => number,
+): { words: number; sentences: number; syllables: number } {
   const sentences = text
     .split(/[.!?]+(?=\s|$)|\n+/u)
-    .map((sentence) => sentence.match(/[\p{L}\p{N}][\p{L}\p{N}'’-]*/gu) ?? [])
+    .map((sentence): string[] => sentence.match(/[\p{L}\p{N}][\p{L}\p{N}'’-]*/gu) ?? [])
     .filter((words) => words.length > 0);
   const words = sentences.flat();
   return {
@@ -36,18 +39,18 @@ function measure(text, syllablesOf) {
 }
 
 /** Groups of vowels; a silent final e, and -es, -ed where they are silent, do not count. */
-function englishSyllables(word) {
+function englishSyllables(word: string): number {
   const plain = word
     .normalize("NFD")
     .replace(/[^a-z]/g, "")
-    .replace(/(?:[^laeiouy]es|[^tdaeiouy]ed|[^laeiouy]e)$/u, (ending) => ending[0]);
+    .replace(/(?:[^laeiouy]es|[^tdaeiouy]ed|[^laeiouy]e)$/u, (ending) => ending.charAt(0));
   // What is heard as two: -ia-, -io- and -iu- not after t, s, c; -ie- in -iet; -ua-, -eo- and -y- before a vowel.
   const split = plain.match(/(?<![tscg])i[aou]|iet|e[ou](?!s$|r)|ua|y[aeiou]/g)?.length ?? 0;
   return Math.max(1, (plain.match(/[aeiouy]+/g)?.length ?? 0) + split);
 }
 
 /** Groups of vowels; two strong vowels, or a stressed weak one, part; qu, gue, gui have a silent u. */
-function spanishSyllables(word) {
+function spanishSyllables(word: string): number {
   const plain = word
     .replace(/qu(?=[eiéí])/g, "q")
     .replace(/gu(?=[eiéí])/g, "g")
