@@ -1,0 +1,113 @@
+/**
+ * What people download, measured in a browser.
+ *
+ *     npm run size
+ *
+ * Opens the patient's page, and lets it begin to join: that loads page, package, worker, and the
+ * WebAssembly that a member needs. Then the same for the recorder. Every file that the browser
+ * asked for counts once, as it is, gzipped (level 9), and in Brotli (quality 11).
+ *
+ * The last line is `{"ok":..,"join_gzip_bytes":..,"recorder_gzip_bytes":..,...}`; a patient's join
+ * over its budget makes `ok` false.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { build } from "./build.mjs";
+import { openBrowser } from "./lib/browser.mjs";
+import { result, say } from "./lib/log.mjs";
+import { wwwDir } from "./lib/paths.mjs";
+import { serve } from "./lib/static-server.mjs";
+
+const JOIN_BUDGET_GZIP_BYTES = 350_000;
+
+/** The modules that must have been loaded, or the measurement missed something. */
+const people = [
+  { name: "join", page: "/patient.html", enter: "joinVisit", needs: ["visit_bg.wasm", "frames_bg.wasm"], workers: [] },
+  {
+    name: "recorder",
+    page: "/recorder.html",
+    enter: "joinAsRecorder",
+    needs: ["visit_bg.wasm", "frames_bg.wasm", "recording_bg.wasm"],
+    // Started when capturing begins, which needs a visit.
+    workers: ["compose-worker.js"],
+  },
+];
+
+async function main() {
+  await build("wasm", "js");
+  const report = { ok: true, join_budget_gzip_bytes: JOIN_BUDGET_GZIP_BYTES };
+  for (const person of people) {
+    const files = (await filesLoadedBy(person)).map(measure);
+    const missing = person.needs.filter((name) => !files.some((file) => file.path.endsWith(name)));
+    if (missing.length > 0) throw new Error(`${person.page} did not load ${missing.join(", ")}`);
+    say(`${person.name}: ${person.page}`);
+    for (const file of files.toSorted((left, right) => right.gzip - left.gzip)) {
+      say(
+        `  ${String(file.gzip).padStart(8)} gzip ${String(file.brotli).padStart(8)} brotli ${String(file.raw).padStart(8)} raw  ${file.path}`,
+      );
+    }
+    for (const kind of ["raw", "gzip", "brotli"]) {
+      report[`${person.name}_${kind}_bytes`] = files.reduce((sum, file) => sum + file[kind], 0);
+    }
+  }
+  if (report.join_gzip_bytes > JOIN_BUDGET_GZIP_BYTES) {
+    say(`a patient downloads ${report.join_gzip_bytes} bytes to join: more than ${JOIN_BUDGET_GZIP_BYTES}`);
+    report.ok = false;
+  }
+  result(report);
+}
+
+/** The paths, each once, that the browser fetched for this person's page. */
+async function filesLoadedBy({ page: pathname, enter, workers }) {
+  const site = await serve();
+  const browser = await openBrowser({ name: "size" });
+  try {
+    const page = await browser.newPage();
+    const answer = await page.goto(site.url(pathname), { waitUntil: "networkidle" });
+    if (!answer.ok()) throw new Error(`${pathname}: ${answer.status()}`);
+    await page.evaluate(beginToJoin, { enter, workers });
+    await page.waitForLoadState("networkidle");
+    const failed = site.requests.filter(({ status, path: wanted }) => status >= 400 && /\.(js|css|wasm)$/.test(wanted));
+    if (failed.length > 0) throw new Error(`not served: ${failed.map((request) => request.path).join(", ")}`);
+    return [...new Set(site.requests.filter(({ status }) => status === 200).map((request) => request.path))];
+  } finally {
+    await browser.close();
+    await site.close();
+  }
+}
+
+/** In the page: as far as joining goes without a clinic. Everything is loaded before it is refused. */
+async function beginToJoin({ enter, workers }) {
+  const visit = await import(new URL("./sealed-visit/index.js", location.href).href);
+  const error = await visit[enter]({
+    relayUrl: new URL("/relay", location.href).href.replace(/^http/, "ws"),
+    rootKey: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+    clinicDocument: "eyJhbGciOiJFZERTQSJ9.e30.AAAA",
+    displayName: "Visitor",
+    getPass: () => Promise.reject(new Error("nobody gives passes here")),
+  }).then(
+    () => null,
+    (refusal) => refusal,
+  );
+  if (error === null) throw new Error(`${enter} went through without a clinic`);
+  for (const name of workers) new Worker(new URL(`./sealed-visit/${name}`, location.href), { type: "module" });
+  await new Promise((resolve) => setTimeout(resolve, 500));
+}
+
+function measure(pathname) {
+  const file = path.join(wwwDir, pathname.endsWith("/") ? `${pathname}index.html` : pathname);
+  if (!existsSync(file)) return { path: pathname, raw: 0, gzip: 0, brotli: 0 };
+  const bytes = readFileSync(file);
+  return {
+    path: pathname,
+    raw: bytes.length,
+    gzip: gzipSync(bytes, { level: 9 }).length,
+    brotli: brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }).length,
+  };
+}
+
+main().catch((error) => {
+  say(error.message);
+  result({ ok: false, error: error.message });
+});
