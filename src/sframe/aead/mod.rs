@@ -5,7 +5,12 @@
 //! [SP 800-38D]: https://doi.org/10.6028/NIST.SP.800-38D
 //! [RFC 5869]: https://www.rfc-editor.org/rfc/rfc5869.html
 
+#[cfg(any(all(target_arch = "wasm32", target_feature = "simd128"), test))]
+mod lanes;
+#[cfg(any(not(all(target_arch = "wasm32", target_feature = "simd128")), test))]
 mod rust_crypto;
+#[cfg(test)]
+mod tests;
 
 use ::sframe::{
     CipherSuite,
@@ -20,6 +25,9 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub use lanes::Aes128Gcm;
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 pub use rust_crypto::Aes128Gcm;
 
 /// Length of an AES-128 key.
