@@ -120,3 +120,40 @@ pub enum OpenTrackError {
     #[error("this track failed before and opens no further")]
     Poisoned,
 }
+
+impl RecordError {
+    /// Stable, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Clinic(_) => "recording-recipient-refused",
+            Self::Recipient(_) => "recording-recipient-key",
+            Self::Header(_) => "recording-header",
+            Self::OpenStatement(_) => "recording-open-refused",
+            Self::OtherDraft(_) => "recording-other-draft",
+            Self::ShareMissing(_) | Self::ShareUnexpected(_) | Self::Share { .. } => {
+                "recording-share"
+            }
+            Self::UnknownTrack(_) => "recording-unknown-track",
+            Self::SliceTooLong { .. } => "recording-slice-too-long",
+            Self::MediaTimeBackwards { .. } => "recording-time-backwards",
+            Self::GapBackwards { .. } | Self::GapReason => "recording-gap",
+            Self::Poisoned(_) => "recording-poisoned",
+            Self::Seal(_) | Self::Track(_) => "recording-seal-failed",
+        }
+    }
+}
+
+impl OpenTrackError {
+    /// Stable, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Envelope(_) => "opening-envelope-refused",
+            Self::NotARecipient => "opening-not-a-recipient",
+            Self::ShareNeeded | Self::Share(_) => "opening-share",
+            Self::Unwrap(_) => "opening-unwrap",
+            Self::Track(_) => "opening-track-altered",
+            Self::Segment { .. } => "opening-segment-altered",
+            Self::Poisoned => "opening-poisoned",
+        }
+    }
+}

@@ -43,7 +43,7 @@ pub struct PartPlan<'a> {
 }
 
 /// One track to be recorded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 pub struct TrackPlan {
     /// What it holds.
     pub content: TrackKind,

@@ -4,5 +4,7 @@ mod error;
 #[cfg(feature = "frames")]
 mod frames;
 mod panic;
+#[cfg(feature = "recording")]
+mod recording;
 #[cfg(feature = "visit")]
 mod visit;
