@@ -1,0 +1,208 @@
+use super::*;
+use sealed_visit_protocol::clinic::ClinicClaims;
+use sealed_visit_protocol::{ClinicDocument, Pass};
+use std::sync::atomic::{AtomicU8, Ordering};
+
+const HOUR_MS: u64 = 60 * 60 * 1000;
+const NOON_MS: u64 = 1_800_000_000_000;
+
+fn counting(bytes: &mut [u8]) {
+    static COUNT: AtomicU8 = AtomicU8::new(1);
+    bytes.fill(COUNT.fetch_add(1, Ordering::Relaxed));
+}
+
+fn book() -> Book {
+    Book::new(SigningKey::from_seed(&[9; 32]), counting)
+}
+
+fn visit(passcode: Option<&str>) -> NewVisit {
+    NewVisit {
+        appointment: "a-17".into(),
+        starts_ms: NOON_MS,
+        ends_ms: NOON_MS + HOUR_MS,
+        template: None,
+        participants: vec![
+            NewParticipant {
+                role: Role::Clinician,
+                passcode: None,
+            },
+            NewParticipant {
+                role: Role::Patient,
+                passcode: passcode.map(str::to_owned),
+            },
+        ],
+    }
+}
+
+fn holder(seed: u8) -> Holder {
+    Holder {
+        key: SigningKey::from_seed(&[seed; 32]).public(),
+        name: Hash32([seed; 32]),
+    }
+}
+
+fn clinic() -> ClinicDocument {
+    let root = SigningKey::from_seed(&[8; 32]);
+    let document = root.sign(&ClinicClaims {
+        v: 1,
+        number: 1,
+        not_before_ms: 0,
+        not_after_ms: u64::MAX,
+        name: "Clinic".into(),
+        contact: "desk".into(),
+        authorities: vec![SigningKey::from_seed(&[9; 32]).public()],
+        vault: SigningKey::from_seed(&[7; 32]).public(),
+        recipients: vec![],
+        retired: vec![],
+    });
+    ClinicDocument::verify(&document, &root.public()).unwrap()
+}
+
+#[test]
+fn a_link_gives_one_pass_bound_to_the_browsers_key() {
+    let mut book = book();
+    let links = book.create(&visit(None)).unwrap();
+    let admitted = book
+        .redeem(
+            links.visit,
+            &links.links[1].secret,
+            None,
+            holder(1),
+            NOON_MS,
+        )
+        .unwrap();
+    let pass = Pass::verify_for(&admitted.pass, &clinic(), links.visit).unwrap();
+    assert_eq!(
+        (pass.participant(), pass.role()),
+        (links.links[1].participant, Role::Patient)
+    );
+    assert_eq!(*pass.key(), holder(1).key);
+    assert_eq!(pass.expires_s(), (NOON_MS + 3 * HOUR_MS) / 1000);
+    let again = book.redeem(
+        links.visit,
+        &links.links[1].secret,
+        None,
+        holder(2),
+        NOON_MS,
+    );
+    assert_eq!(again.err(), Some(BookError::LinkUsed));
+}
+
+#[test]
+fn the_same_browser_comes_back_as_the_same_participant() {
+    let mut book = book();
+    let links = book.create(&visit(None)).unwrap();
+    let first = book
+        .redeem(
+            links.visit,
+            &links.links[1].secret,
+            None,
+            holder(1),
+            NOON_MS,
+        )
+        .unwrap();
+    let credential = first.credential.unwrap();
+    let again = book
+        .renew(links.visit, &credential, holder(3), NOON_MS)
+        .unwrap();
+    assert_eq!(again.participant, first.participant);
+    assert_eq!(
+        book.renew(links.visit, "guess", holder(3), NOON_MS).err(),
+        Some(BookError::UnknownCredential)
+    );
+}
+
+#[test]
+fn a_link_is_dead_outside_its_time_and_after_the_end() {
+    let mut book = book();
+    let links = book.create(&visit(None)).unwrap();
+    let host = &links.links[0].secret;
+    let early = book.redeem(links.visit, host, None, holder(1), NOON_MS - 25 * HOUR_MS);
+    assert_eq!(early.err(), Some(BookError::OutsideTime));
+    let late = book.redeem(links.visit, host, None, holder(1), NOON_MS + 3 * HOUR_MS);
+    assert_eq!(late.err(), Some(BookError::OutsideTime));
+    let host = book
+        .redeem(links.visit, host, None, holder(1), NOON_MS)
+        .unwrap();
+    book.end(links.visit, &host.credential.unwrap(), NOON_MS)
+        .unwrap();
+    let ended = book.redeem(
+        links.visit,
+        &links.links[1].secret,
+        None,
+        holder(1),
+        NOON_MS,
+    );
+    assert_eq!(ended.err(), Some(BookError::Ended));
+}
+
+#[test]
+fn wrong_passcodes_lock_the_link() {
+    let mut book = book();
+    let links = book.create(&visit(Some("4711"))).unwrap();
+    let secret = &links.links[1].secret;
+    for _ in 0..MAX_WRONG_PASSCODES {
+        let wrong = book.redeem(links.visit, secret, Some("0000"), holder(1), NOON_MS);
+        assert_eq!(wrong.err(), Some(BookError::WrongPasscode));
+    }
+    let right = book.redeem(links.visit, secret, Some("4711"), holder(1), NOON_MS);
+    assert_eq!(right.err(), Some(BookError::LinkLocked));
+}
+
+#[test]
+fn only_the_host_gets_a_recorder_and_always_the_same_one() {
+    let mut book = book();
+    let links = book.create(&visit(None)).unwrap();
+    let host = book
+        .redeem(
+            links.visit,
+            &links.links[0].secret,
+            None,
+            holder(1),
+            NOON_MS,
+        )
+        .unwrap();
+    let patient = book
+        .redeem(
+            links.visit,
+            &links.links[1].secret,
+            None,
+            holder(2),
+            NOON_MS,
+        )
+        .unwrap();
+    let refused = book.recorder_pass(
+        links.visit,
+        &patient.credential.unwrap(),
+        holder(3),
+        NOON_MS,
+    );
+    assert_eq!(refused.err(), Some(BookError::NotTheHost));
+    let credential = host.credential.unwrap();
+    let first = book
+        .recorder_pass(links.visit, &credential, holder(3), NOON_MS)
+        .unwrap();
+    let second = book
+        .recorder_pass(links.visit, &credential, holder(4), NOON_MS)
+        .unwrap();
+    assert_eq!(first.participant, second.participant);
+    let pass = Pass::verify_for(&first.pass, &clinic(), links.visit).unwrap();
+    assert_eq!(pass.role(), Role::Recorder);
+}
+
+#[test]
+fn refuses_visits_without_a_host_or_with_a_recorder() {
+    let mut without = visit(None);
+    without.participants.remove(0);
+    assert_eq!(book().create(&without).err(), Some(BookError::BadVisit));
+    let mut with = visit(None);
+    with.participants.push(NewParticipant {
+        role: Role::Recorder,
+        passcode: None,
+    });
+    assert_eq!(book().create(&with).err(), Some(BookError::BadVisit));
+    assert_eq!(
+        book().create(&visit(Some("123"))).err(),
+        Some(BookError::BadPasscode)
+    );
+}
