@@ -3,11 +3,12 @@
 //! A frame passes through one buffer in the module's memory:
 //!
 //! ```js
+//! const { memory } = FrameEngine
 //! const at = engine.prepare(frame.data.byteLength)
 //! new Uint8Array(memory.buffer, at, frame.data.byteLength).set(new Uint8Array(frame.data))
 //! const result = engine.encrypt(track, captureTimeUs)
 //! if (result >= 0) frame.data = memory.buffer.slice(engine.framePointer(), engine.framePointer() + result)
-//! else count(DROP_REASONS[-result])
+//! else count(dropReasons()[-result])
 //! ```
 //!
 //! Any call may grow the memory, which detaches every view of `memory.buffer`: make views after
@@ -58,6 +59,13 @@ impl FrameEngine {
             track: 0,
             ticket: 0,
         }
+    }
+
+    /// The module's memory, in which frames are written and read. The object stays the same, its
+    /// `buffer` does not.
+    #[wasm_bindgen(getter, js_name = memory, unchecked_return_type = "WebAssembly.Memory")]
+    pub fn memory() -> JsValue {
+        wasm_bindgen::memory()
     }
 
     /// The result of a frame that waits.
@@ -329,12 +337,6 @@ pub fn drop_reasons() -> Array {
         .chain(names)
         .map(JsValue::from_str)
         .collect()
-}
-
-/// The module's memory, in which frames are written and read.
-#[wasm_bindgen(js_name = wasmMemory, unchecked_return_type = "WebAssembly.Memory")]
-pub fn memory() -> JsValue {
-    wasm_bindgen::memory()
 }
 
 #[wasm_bindgen(typescript_custom_section)]
