@@ -33,7 +33,12 @@ pub enum GroupError {
     #[error(
         "the staged commit leaves epoch {staged}, the group is in another state of epoch {current}"
     )]
-    StaleCommit { staged: u64, current: u64 },
+    StaleCommit {
+        /// The epoch that the staged commit leaves.
+        staged: u64,
+        /// The group's epoch now.
+        current: u64,
+    },
     /// Sealed bytes that do not open with this key package's key.
     #[error("the sealed message does not open")]
     Open,
@@ -70,8 +75,11 @@ pub enum GateError {
     /// A participant's role is fixed for the whole visit.
     #[error("participant {participant} is a {was:?} and cannot become a {now:?}")]
     RoleChange {
+        /// Whose role.
         participant: ParticipantId,
+        /// The role on record.
         was: Role,
+        /// The role that the new pass states.
         now: Role,
     },
     /// More members than frame keys can name.
