@@ -161,6 +161,20 @@ impl TrackState {
         self.last_at_ms
     }
 
+    /// The state as it was at [`Self::verified_bytes`]: what came after the last valid checkpoint (or the header)
+    /// is forgotten, a refusal included, and bytes are taken from there again.
+    pub fn rewound(&self) -> Self {
+        let stage = match self.header {
+            Some(_) => expect(RecordType::Segment, None),
+            None => Stage::Magic { got: Vec::new() },
+        };
+        Self {
+            offset: self.verified_bytes,
+            stage,
+            ..self.clone()
+        }
+    }
+
     /// Feeds bytes; `on_event` hears of each header and verified segment in order.
     ///
     /// After an error the state keeps what it had verified, and takes no more bytes.
