@@ -1,1 +1,154 @@
+//! The clinic's vault: it takes sealed recordings, verifies what can be verified without opening, keeps them, and
+//! hands them to readers. It can read none: it holds shred shares, and never a track secret.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`app`] | routes |
+//! | [`open`] | `POST /v1/recordings`: an open statement in, shares and an upload capability out |
+//! | [`envelope`] | wrapped keys, durable before a byte of their track |
+//! | [`tus`] | tus 1.0: creation, deferred length, checksum, expiration, termination |
+//! | [`staging`] | growing uploads: verified, synced, recovered |
+//! | [`finish`] | manifest or closing record in, signed receipt out |
+//! | [`withdrawal`] | signed withdrawals, whatever a manifest says |
+//! | [`reading`], [`download`], [`signed_url`] | listing, share release, ranged download |
+//! | [`audit`] | append-only log with a hash chain |
+//! | [`db`], [`store`] | rows in SQLite, finished tracks in an object store |
+//!
+//! Laws: nothing acknowledged is lost; nothing is acknowledged before it is durable and its envelope is; no recording
+//! without every grant; opening leaves a trace; logs, URLs and errors carry opaque identifiers only.
 
+pub mod app;
+pub mod audit;
+pub mod auth;
+pub mod capability;
+pub mod clinic;
+pub mod config;
+pub mod cors;
+pub mod db;
+pub mod download;
+pub mod envelope;
+pub mod error;
+pub mod extract;
+pub mod finish;
+pub mod key;
+pub mod open;
+pub mod reading;
+pub mod signed_url;
+pub mod staging;
+pub mod store;
+pub mod tus;
+pub mod withdrawal;
+
+pub use app::router;
+pub use config::Config;
+pub use cors::Origins;
+
+use crate::auth::Readers;
+use crate::clinic::Clinic;
+use crate::db::Db;
+use crate::staging::Staging;
+use crate::store::Store;
+use sealed_visit_protocol::{RootKey, SigningKey};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use zeroize::Zeroizing;
+
+/// Milliseconds since the Unix epoch. Tests bring their own.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// Everything that requests share.
+pub struct Vault {
+    pub config: Config,
+    pub db: Db,
+    pub store: Store,
+    pub staging: Staging,
+    pub clinic: Clinic,
+    pub readers: Readers,
+    key: SigningKey,
+    url_key: Zeroizing<[u8; 32]>,
+    clock: Clock,
+}
+
+/// Who the vault is and whom it believes.
+pub struct Identity {
+    pub key: SigningKey,
+    pub root: RootKey,
+    pub clinic_document: PathBuf,
+    pub readers: Readers,
+}
+
+impl Vault {
+    /// Opens the data folder, recovers what a crash left, and checks the audit log's chain.
+    pub async fn open(
+        config: Config,
+        identity: Identity,
+        clock: Clock,
+    ) -> anyhow::Result<Arc<Self>> {
+        std::fs::create_dir_all(&config.data)?;
+        let db = Db::open(&config.data.join("vault.sqlite")).await?;
+        let log = audit::verify(&db).await?;
+        tracing::info!(entries = log.len(), head = %log.head(), "audit log verified");
+        let Identity {
+            key,
+            root,
+            clinic_document,
+            readers,
+        } = identity;
+        let vault = Arc::new(Self {
+            store: Store::open(config.store.as_ref(), &config.data)?,
+            staging: Staging::open(&config.data)?,
+            clinic: Clinic::open(root, clinic_document, key.public(), db.clone()).await?,
+            url_key: key::url_key(&key),
+            readers,
+            key,
+            clock,
+            db,
+            config,
+        });
+        vault.tidy_staging().await?;
+        Ok(vault)
+    }
+
+    pub fn now_ms(&self) -> u64 {
+        (self.clock)()
+    }
+
+    /// Signs receipts, closing records, capabilities.
+    pub fn key(&self) -> &SigningKey {
+        &self.key
+    }
+
+    pub fn url_key(&self) -> &[u8; 32] {
+        &self.url_key
+    }
+
+    /// Closes idle parts, again and again; does not return.
+    pub async fn close_idle_parts(self: Arc<Self>) {
+        let period = (self.config.unfinished_after / 8)
+            .clamp(Duration::from_millis(200), Duration::from_secs(60));
+        loop {
+            tokio::time::sleep(period).await;
+            finish::close_expired(&self).await;
+        }
+    }
+
+    async fn tidy_staging(&self) -> anyhow::Result<()> {
+        let needed: Vec<String> = sqlx::query_scalar(
+            "SELECT track FROM tracks JOIN parts USING (recording, part) WHERE state = 'open'",
+        )
+        .fetch_all(self.db.pool())
+        .await?;
+        Ok(self
+            .staging
+            .tidy(|name| needed.iter().any(|track| track == name))?)
+    }
+}
+
+/// The system's clock.
+pub fn system_clock() -> Clock {
+    Arc::new(|| {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+        since_epoch.map_or(0, |elapsed| elapsed.as_millis() as u64)
+    })
+}

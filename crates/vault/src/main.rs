@@ -1,1 +1,196 @@
-fn main() {}
+//! `sealed-visit-vault`: the vault as a program. Says `listening http://ADDRESS` on stdout when it is ready; logs go to
+//! stderr (`RUST_LOG` chooses how much).
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use sealed_visit_protocol::PublicKey;
+use sealed_visit_vault::auth::Readers;
+use sealed_visit_vault::db::Db;
+use sealed_visit_vault::{Config, Identity, Origins, Vault, audit, key, router, system_clock};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use tracing_subscriber::EnvFilter;
+use url::Url;
+
+#[derive(Parser)]
+#[command(
+    version,
+    about,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Option<Serve>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Makes the vault's key file and prints the public key (the `x` of its JWK) for the clinic document.
+    Keygen {
+        /// The file to make; an existing one is not overwritten.
+        #[arg(long, default_value = "vault.key")]
+        key: PathBuf,
+    },
+    /// Prints the public key of a key file.
+    PublicKey {
+        #[arg(long)]
+        key: PathBuf,
+    },
+    /// Follows the audit log's hash chain and prints its length and head.
+    VerifyAudit {
+        #[arg(long)]
+        data: PathBuf,
+    },
+}
+
+#[derive(Args)]
+struct Serve {
+    /// Address to listen on; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:8482", env = "VAULT_LISTEN")]
+    listen: SocketAddr,
+    /// Folder for the database, growing uploads and finished tracks.
+    #[arg(long, env = "VAULT_DATA")]
+    data: PathBuf,
+    /// Where finished tracks go: `file:///folder`, or `s3://bucket/prefix` in builds with the feature `s3` (credentials
+    /// from AWS_ variables). Default: the folder `tracks` in the data folder.
+    #[arg(long, env = "VAULT_STORE")]
+    store: Option<Url>,
+    /// The clinic's root public key: the `x` of its JWK, or a file that holds it.
+    #[arg(long, env = "VAULT_ROOT_KEY")]
+    root_key: String,
+    /// The clinic document (a file; read again when it changes).
+    #[arg(long, env = "VAULT_CLINIC_DOCUMENT")]
+    clinic_document: PathBuf,
+    /// The vault's key file; its public key must stand in the clinic document.
+    #[arg(long, env = "VAULT_KEY")]
+    key: PathBuf,
+    /// Readers: a file with one `LABEL TOKEN` a line. Without it nobody can list or open recordings.
+    #[arg(long, env = "VAULT_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
+    /// The vault's address as clients see it. Without it, URLs in answers are relative.
+    #[arg(long, env = "VAULT_PUBLIC_URL")]
+    public_url: Option<Url>,
+    /// An origin whose pages may call the vault, or `*`. Can be repeated.
+    #[arg(long, env = "VAULT_ALLOW_ORIGIN", value_delimiter = ',')]
+    allow_origin: Vec<String>,
+    /// Seconds without a new byte after which a part is closed as unfinished.
+    #[arg(long, default_value_t = 24 * 3600, env = "VAULT_UNFINISHED_AFTER")]
+    unfinished_after: u64,
+    /// Bytes that a track may have.
+    #[arg(long, default_value_t = 64 << 30, env = "VAULT_MAX_TRACK_BYTES")]
+    max_track_bytes: u64,
+    /// Seconds that a download URL is good for.
+    #[arg(long, default_value_t = 900, env = "VAULT_URL_LIFETIME")]
+    url_lifetime: u64,
+    /// Seconds without a byte after which a newer request may take an upload over.
+    #[arg(long, default_value_t = 2.0, env = "VAULT_STALLED_AFTER")]
+    stalled_after: f64,
+    /// Log as JSON lines.
+    #[arg(long, env = "VAULT_LOG_JSON")]
+    log_json: bool,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    match (cli.command, cli.serve) {
+        (Some(Command::Keygen { key }), _) => {
+            println!("{}", public_x(&key::create(&key)?.public()));
+            Ok(())
+        }
+        (Some(Command::PublicKey { key }), _) => {
+            println!("{}", public_x(&key::read(&key)?.public()));
+            Ok(())
+        }
+        (Some(Command::VerifyAudit { data }), _) => {
+            let chain = audit::verify(&Db::open(&data.join("vault.sqlite")).await?).await?;
+            println!("{} entries, head {}", chain.len(), chain.head());
+            Ok(())
+        }
+        (None, Some(options)) => serve(options).await,
+        (None, None) => anyhow::bail!("nothing to do; see --help"),
+    }
+}
+
+async fn serve(options: Serve) -> anyhow::Result<()> {
+    start_log(options.log_json);
+    let identity = Identity {
+        key: key::read(&options.key)?,
+        root: root_key(&options.root_key)?,
+        clinic_document: options.clinic_document,
+        readers: match &options.token_file {
+            Some(file) => Readers::from_file(file)?,
+            None => {
+                tracing::warn!("no token file: nobody can list or open recordings");
+                Readers::default()
+            }
+        },
+    };
+    let config = Config {
+        store: options.store,
+        public_url: options.public_url,
+        allow_origins: Origins::from_options(&options.allow_origin),
+        unfinished_after: Duration::from_secs(options.unfinished_after),
+        max_track_bytes: options.max_track_bytes,
+        url_lifetime: Duration::from_secs(options.url_lifetime),
+        stalled_after: Duration::try_from_secs_f64(options.stalled_after)?,
+        ..Config::new(options.data)
+    };
+    let vault = Vault::open(config, identity, system_clock()).await?;
+    tokio::spawn(vault.clone().close_idle_parts());
+    let listener = tokio::net::TcpListener::bind(options.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", options.listen))?;
+    println!("listening http://{}", listener.local_addr()?);
+    axum::serve(listener, router(vault))
+        .with_graceful_shutdown(told_to_stop())
+        .await?;
+    Ok(())
+}
+
+fn start_log(json: bool) {
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    if json {
+        log.json().init();
+    } else {
+        log.init();
+    }
+}
+
+/// The key itself, or the path of a file with it.
+fn root_key(text: &str) -> anyhow::Result<PublicKey> {
+    if let Ok(key) = PublicKey::parse(text.trim()) {
+        return Ok(key);
+    }
+    let content = std::fs::read_to_string(text)
+        .with_context(|| format!("the root key is neither a public key nor a file: {text}"))?;
+    PublicKey::parse(content.trim()).context("the root key file does not hold a public key")
+}
+
+fn public_x(key: &PublicKey) -> String {
+    sealed_visit_protocol::bytes::to_base64url(key.as_bytes())
+}
+
+async fn told_to_stop() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = interrupt.await;
+}

@@ -1,0 +1,57 @@
+//! What a deployment decides.
+
+use crate::cors::Origins;
+use std::path::PathBuf;
+use std::time::Duration;
+use url::Url;
+
+/// Everything the vault is told at its start; times as durations, sizes in bytes.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Holds the database, the growing uploads, and (unless [`Self::store`] says otherwise) the finished tracks.
+    pub data: PathBuf,
+    /// Where finished tracks go: `None` for a folder in [`Self::data`], else `file:` or (feature `s3`) `s3:`.
+    pub store: Option<Url>,
+    /// The vault's address as clients see it, for absolute URLs; `None` gives relative ones.
+    pub public_url: Option<Url>,
+    /// Pages that may call the vault.
+    pub allow_origins: Origins,
+    /// A part without a new byte for this long is closed as unfinished.
+    pub unfinished_after: Duration,
+    /// How long an upload capability is good for.
+    pub capability_lifetime: Duration,
+    /// How long a download URL is good for.
+    pub url_lifetime: Duration,
+    /// The longest track, `Tus-Max-Size`.
+    pub max_track_bytes: u64,
+    /// A PATCH that brought no byte for this long may be taken over by a newer one.
+    pub stalled_after: Duration,
+    /// A PATCH that brought no byte for this long is ended.
+    pub idle_timeout: Duration,
+}
+
+impl Config {
+    /// The defaults, keeping everything in `data`.
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self {
+            data: data.into(),
+            store: None,
+            public_url: None,
+            allow_origins: Origins::None,
+            unfinished_after: Duration::from_secs(24 * 3600),
+            capability_lifetime: Duration::from_secs(14 * 24 * 3600),
+            url_lifetime: Duration::from_secs(15 * 60),
+            max_track_bytes: 64 << 30,
+            stalled_after: Duration::from_secs(2),
+            idle_timeout: Duration::from_secs(60),
+        }
+    }
+
+    /// `path` under the public URL, or as it is.
+    pub fn url(&self, path: &str) -> String {
+        match &self.public_url {
+            Some(base) => format!("{}{path}", base.as_str().trim_end_matches('/')),
+            None => path.to_owned(),
+        }
+    }
+}

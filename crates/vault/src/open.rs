@@ -1,0 +1,332 @@
+//! `POST /v1/recordings`: an open statement in, shares and an upload capability out.
+//!
+//! Input: the signed open statement, as text. Output: [`VaultAnswer`]. Invariants: one statement a part, for good;
+//! all parts of a recording stand on one visit and one consent request; a round that anybody withdrew from opens
+//! nothing new; a track's share is handed out again only until the track's envelope is durable, so that a stored
+//! statement is no key to the share.
+
+use crate::audit::{self, Action, Actor};
+use crate::db::{PartState, Tx};
+use crate::error::{ApiError, ApiResult, pass_refused};
+use crate::extract::Text;
+use crate::{Vault, capability};
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
+use sealed_visit_protocol::bytes::{B64, to_base64url};
+use sealed_visit_protocol::consent::{RequestClaims, WithdrawalPolicy};
+use sealed_visit_protocol::jws::Jws;
+use sealed_visit_protocol::recording::{OpenClaims, OpenStatement, ShareGrant, VaultAnswer};
+use sealed_visit_protocol::{RecordingId, TrackId, VERSION};
+use std::sync::Arc;
+
+pub async fn post(State(vault): State<Arc<Vault>>, Text(body): Text) -> ApiResult {
+    let statement = verify(&vault, &Jws::from_text(body.trim())).await?;
+    let claims = statement.claims();
+    let (recording, part) = (claims.recording, claims.part);
+    let mut tx = vault.db.write().await?;
+    let known = known_part(&mut tx, &statement).await?;
+    let answer = match known {
+        Some(PartState::Finished) => {
+            return Err(ApiError::conflict(
+                "part_finished",
+                format!("part {part} of recording {recording} is finished"),
+            ));
+        }
+        Some(PartState::Open | PartState::Unfinished) => {
+            let grants = shares_again(&vault, &mut tx, &statement).await?;
+            let shares_out = grants.iter().any(|grant| !grant.share.0.is_empty());
+            if shares_out {
+                check_show_time(&vault, &statement)?;
+                log(&vault, &mut tx, &statement, Action::PartOpenedAgain).await?;
+            }
+            (StatusCode::OK, grants)
+        }
+        None => {
+            check_show_time(&vault, &statement)?;
+            refuse_withdrawn(&mut tx, claims).await?;
+            insert_recording(&vault, &mut tx, &statement).await?;
+            let grants = insert_part(&vault, &mut tx, &statement).await?;
+            log(&vault, &mut tx, &statement, Action::PartOpened).await?;
+            tracing::info!(%recording, part, tracks = grants.len(), "part opened");
+            (StatusCode::CREATED, grants)
+        }
+    };
+    // What the answer hands out exists on the disk first.
+    tx.commit().await?;
+    Ok(respond(&vault, &statement, answer))
+}
+
+/// Verifies the statement under the clinic document in force.
+async fn verify(vault: &Vault, jws: &Jws<OpenClaims>) -> ApiResult<OpenStatement> {
+    let clinic = vault.clinic.current().await;
+    clinic.check_time(vault.now_ms()).map_err(|error| {
+        tracing::error!(%error, "recordings are refused");
+        ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "clinic_document_not_valid",
+            error.to_string(),
+        )
+    })?;
+    let statement = OpenStatement::verify(jws, &clinic)
+        .inspect_err(|error| tracing::warn!(%error, "refused an open statement"))?;
+    let claims = statement.claims();
+    if claims
+        .previous
+        .as_ref()
+        .is_some_and(|previous| previous.part >= claims.part)
+    {
+        return Err(ApiError::unprocessable(
+            "previous_part",
+            "the part before must have a lower number",
+        ));
+    }
+    Ok(statement)
+}
+
+fn check_show_time(vault: &Vault, statement: &OpenStatement) -> ApiResult<()> {
+    statement
+        .recorder()
+        .check_time(vault.now_ms())
+        .map_err(pass_refused)
+}
+
+/// The state of the part if this very statement opened it before; another statement for it is refused.
+async fn known_part(tx: &mut Tx, statement: &OpenStatement) -> ApiResult<Option<PartState>> {
+    let claims = statement.claims();
+    let row = sqlx::query("SELECT * FROM parts WHERE recording = ? AND part = ?")
+        .bind(claims.recording.to_string())
+        .bind(claims.part)
+        .fetch_optional(&mut **tx)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let part = crate::db::part_row(row)?;
+    if part.open_hash != statement.jws().hash().to_string() {
+        return Err(ApiError::conflict(
+            "part_exists",
+            format!(
+                "part {} of recording {} was opened by another statement",
+                claims.part, claims.recording
+            ),
+        ));
+    }
+    Ok(Some(part.state))
+}
+
+async fn refuse_withdrawn(tx: &mut Tx, claims: &OpenClaims) -> ApiResult<()> {
+    let round = request_of(claims)?.round;
+    let withdrawn: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM withdrawals WHERE visit = ? AND group_id = ? AND round = ?",
+    )
+    .bind(claims.visit.to_string())
+    .bind(to_base64url(&claims.group_id.0))
+    .bind(round.to_string())
+    .fetch_one(&mut **tx)
+    .await?;
+    if withdrawn > 0 {
+        return Err(ApiError::forbidden(
+            "round_withdrawn",
+            format!("somebody withdrew from consent round {round}: it records nothing more"),
+        ));
+    }
+    Ok(())
+}
+
+async fn insert_recording(vault: &Vault, tx: &mut Tx, statement: &OpenStatement) -> ApiResult<()> {
+    let claims = statement.claims();
+    let request_hash = claims.request.hash().to_string();
+    let row = sqlx::query("SELECT * FROM recordings WHERE recording = ?")
+        .bind(claims.recording.to_string())
+        .fetch_optional(&mut **tx)
+        .await?;
+    if let Some(row) = row {
+        let known = crate::db::recording_row(row)?;
+        if known.visit != claims.visit.to_string() {
+            return Err(ApiError::forbidden(
+                "other_visit",
+                format!("recording {} belongs to another visit", claims.recording),
+            ));
+        }
+        if known.request != request_hash {
+            return Err(ApiError::forbidden(
+                "other_request",
+                format!(
+                    "recording {} stands on another consent request",
+                    claims.recording
+                ),
+            ));
+        }
+        return Ok(());
+    }
+    let request = request_of(claims)?;
+    sqlx::query(
+        "INSERT INTO recordings (recording, visit, group_id, round, request, on_withdrawal, opened_ms) \
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(claims.recording.to_string())
+    .bind(claims.visit.to_string())
+    .bind(to_base64url(&claims.group_id.0))
+    .bind(request.round.to_string())
+    .bind(request_hash)
+    .bind(match request.terms.on_withdrawal {
+        WithdrawalPolicy::Keep => "keep",
+        WithdrawalPolicy::Delete => "delete",
+        WithdrawalPolicy::Ask => "ask",
+    })
+    .bind(vault.now_ms() as i64)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+async fn insert_part(
+    vault: &Vault,
+    tx: &mut Tx,
+    statement: &OpenStatement,
+) -> ApiResult<Vec<ShareGrant>> {
+    let claims = statement.claims();
+    let now_ms = vault.now_ms() as i64;
+    sqlx::query(
+        "INSERT INTO parts (recording, part, open, open_hash, state, opened_ms, last_byte_ms) \
+         VALUES (?, ?, ?, ?, 'open', ?, ?)",
+    )
+    .bind(claims.recording.to_string())
+    .bind(claims.part)
+    .bind(statement.jws().as_str())
+    .bind(statement.jws().hash().to_string())
+    .bind(now_ms)
+    .bind(now_ms)
+    .execute(&mut **tx)
+    .await?;
+    let mut grants = Vec::with_capacity(statement.headers().len());
+    for (position, header) in statement.headers().iter().enumerate() {
+        let track = header.claims().track;
+        refuse_known_track(tx, track).await?;
+        let share = if header.claims().share_required {
+            Some(new_share()?)
+        } else {
+            None
+        };
+        sqlx::query(
+            "INSERT INTO tracks (track, recording, part, position, header_hash, share) \
+             VALUES (?, ?, ?, ?, ?, ?)",
+        )
+        .bind(track.to_string())
+        .bind(claims.recording.to_string())
+        .bind(claims.part)
+        .bind(position as i64)
+        .bind(header.hash().to_string())
+        .bind(share.clone())
+        .execute(&mut **tx)
+        .await?;
+        grants.push(grant(vault, claims.recording, claims.part, track, share));
+    }
+    Ok(grants)
+}
+
+async fn refuse_known_track(tx: &mut Tx, track: TrackId) -> ApiResult<()> {
+    let known: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM tracks WHERE track = ?")
+        .bind(track.to_string())
+        .fetch_one(&mut **tx)
+        .await?;
+    if known > 0 {
+        return Err(ApiError::forbidden(
+            "track_exists",
+            format!("track {track} belongs to another part already"),
+        ));
+    }
+    Ok(())
+}
+
+/// The shares of a part that is open already: of those tracks whose envelope has not come yet.
+async fn shares_again(
+    vault: &Vault,
+    tx: &mut Tx,
+    statement: &OpenStatement,
+) -> ApiResult<Vec<ShareGrant>> {
+    let claims = statement.claims();
+    let mut grants = Vec::with_capacity(claims.tracks.len());
+    for header in statement.headers() {
+        let track = header.claims().track;
+        let share: Option<Option<Vec<u8>>> = sqlx::query_scalar(
+            "SELECT share FROM tracks WHERE track = ? \
+             AND NOT EXISTS (SELECT 1 FROM envelopes WHERE envelopes.track = tracks.track)",
+        )
+        .bind(track.to_string())
+        .fetch_optional(&mut **tx)
+        .await?;
+        let share = share.flatten();
+        grants.push(grant(vault, claims.recording, claims.part, track, share));
+    }
+    Ok(grants)
+}
+
+fn grant(
+    vault: &Vault,
+    recording: RecordingId,
+    part: u32,
+    track: TrackId,
+    share: Option<Vec<u8>>,
+) -> ShareGrant {
+    ShareGrant {
+        track,
+        share: B64(share.unwrap_or_default()),
+        create_url: vault.config.url(&crate::tus::uploads_path(recording, part)),
+    }
+}
+
+fn respond(
+    vault: &Vault,
+    statement: &OpenStatement,
+    (status, tracks): (StatusCode, Vec<ShareGrant>),
+) -> Response {
+    let claims = statement.claims();
+    let expires_ms = vault.now_ms() + vault.config.capability_lifetime.as_millis() as u64;
+    let ids = claims.tracks.iter().map(|track| track.track).collect();
+    let answer = VaultAnswer {
+        v: VERSION,
+        recording: claims.recording,
+        part: claims.part,
+        tracks,
+        capability: capability::issue(vault.key(), claims.recording, claims.part, ids, expires_ms),
+        capability_expires_ms: expires_ms,
+    };
+    let mut response = (status, Json(answer)).into_response();
+    response.headers_mut().insert(
+        http::header::CACHE_CONTROL,
+        http::HeaderValue::from_static("no-store"),
+    );
+    response
+}
+
+async fn log(
+    vault: &Vault,
+    tx: &mut Tx,
+    statement: &OpenStatement,
+    action: Action,
+) -> ApiResult<()> {
+    let claims = statement.claims();
+    let event = audit::Event {
+        at_ms: vault.now_ms(),
+        actor: Actor::Participant {
+            participant: statement.recorder().participant().to_string(),
+        },
+        action,
+        recording: Some(claims.recording),
+        part: Some(claims.part),
+        document: Some(statement.jws().hash()),
+    };
+    audit::append(tx, event).await
+}
+
+/// The consent request of a verified statement.
+fn request_of(claims: &OpenClaims) -> ApiResult<RequestClaims> {
+    Ok(claims.request.unverified_claims()?)
+}
+
+fn new_share() -> ApiResult<Vec<u8>> {
+    let mut share = vec![0; 32];
+    getrandom::fill(&mut share).map_err(ApiError::internal)?;
+    Ok(share)
+}

@@ -1,0 +1,195 @@
+//! Where finished tracks rest: any `object_store`, a folder on the local disk by default.
+//!
+//! Invariant: when [`Store::keep`] has returned, the track is durable: file and directory entry synced on a local
+//! disk, acknowledged by the service otherwise. An object appears whole or not at all.
+
+use crate::error::{ApiError, ApiResult};
+use anyhow::Context as _;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as ObjectPath;
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, WriteMultipart};
+use sealed_visit_protocol::{RecordingId, TrackId};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use url::Url;
+
+const COPY_BUFFER_BYTES: usize = 1 << 20;
+/// S3 takes no smaller ones, and at most 10,000 of them: enough for tracks of 80 GB.
+const UPLOAD_PART_BYTES: usize = 8 << 20;
+const CONCURRENT_UPLOAD_PARTS: usize = 4;
+
+/// Finished tracks.
+#[derive(Debug, Clone)]
+pub struct Store {
+    objects: Arc<dyn ObjectStore>,
+    prefix: ObjectPath,
+    /// Set when objects are local files: a track is then linked into place instead of copied.
+    local: Option<Arc<LocalFileSystem>>,
+}
+
+impl Store {
+    /// `url` as in the configuration; `None` is the folder `tracks` in `data`.
+    pub fn open(url: Option<&Url>, data: &Path) -> anyhow::Result<Self> {
+        match url {
+            None => Self::folder(&data.join("tracks")),
+            Some(url) if url.scheme() == "file" => {
+                let path = url
+                    .to_file_path()
+                    .map_err(|()| anyhow::anyhow!("{url} is not a path on this machine"))?;
+                Self::folder(&path)
+            }
+            Some(url) => {
+                let options =
+                    std::env::vars().map(|(key, value)| (key.to_ascii_lowercase(), value));
+                let (objects, prefix) = object_store::parse_url_opts(url, options)
+                    .with_context(|| format!("cannot use {url} as store"))?;
+                Ok(Self {
+                    objects: Arc::from(objects),
+                    prefix,
+                    local: None,
+                })
+            }
+        }
+    }
+
+    fn folder(path: &Path) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(path)
+            .with_context(|| format!("cannot make the folder {}", path.display()))?;
+        let local = Arc::new(LocalFileSystem::new_with_prefix(path)?.with_fsync(true));
+        Ok(Self {
+            objects: local.clone(),
+            prefix: ObjectPath::default(),
+            local: Some(local),
+        })
+    }
+
+    /// Keeps the file at `staged`, synced and of exactly `length` bytes, as this track. Replaces an earlier, shorter
+    /// state of it. The staged file stays; the caller removes it once the rows say that the track is kept.
+    pub async fn keep(&self, key: &TrackKey, staged: &Path, length: u64) -> ApiResult<()> {
+        if let Some(local) = &self.local {
+            let target = local.path_to_filesystem(&self.path(key))?;
+            if link_into_place(staged.to_owned(), target).await? {
+                return Ok(());
+            }
+        }
+        self.copy_in(key, staged, length).await
+    }
+
+    /// Writes the first `length` bytes of the kept track into a new file at `to`, synced.
+    pub async fn restore(&self, key: &TrackKey, length: u64, to: &Path) -> ApiResult<()> {
+        let partial = to.with_extension("partial");
+        let mut file = tokio::fs::File::create(&partial).await?;
+        let mut bytes = self.read(key, 0..length).await?;
+        while let Some(piece) = bytes.try_next().await? {
+            file.write_all(&piece).await?;
+        }
+        file.flush().await?;
+        file.sync_all().await?;
+        tokio::fs::rename(&partial, to).await?;
+        sync_parent(to.to_owned()).await?;
+        Ok(())
+    }
+
+    /// The bytes of a kept track in a range.
+    pub async fn read(
+        &self,
+        key: &TrackKey,
+        range: Range<u64>,
+    ) -> ApiResult<BoxStream<'static, Result<Bytes, object_store::Error>>> {
+        if range.is_empty() {
+            return Ok(futures::stream::empty().boxed());
+        }
+        let options = GetOptions {
+            range: Some(GetRange::Bounded(range)),
+            ..GetOptions::default()
+        };
+        let got = self.objects.get_opts(&self.path(key), options).await?;
+        Ok(got.into_stream())
+    }
+
+    async fn copy_in(&self, key: &TrackKey, staged: &Path, length: u64) -> ApiResult<()> {
+        let mut file = tokio::fs::File::open(staged).await?.take(length);
+        let upload = self.objects.put_multipart(&self.path(key)).await?;
+        let mut writer = WriteMultipart::new_with_chunk_size(upload, UPLOAD_PART_BYTES);
+        let mut buffer = vec![0; COPY_BUFFER_BYTES];
+        let mut copied = 0;
+        loop {
+            let read = file.read(&mut buffer).await?;
+            if read == 0 {
+                break;
+            }
+            copied += read as u64;
+            writer.wait_for_capacity(CONCURRENT_UPLOAD_PARTS).await?;
+            writer.write(&buffer[..read]);
+        }
+        if copied != length {
+            writer.abort().await?;
+            return Err(ApiError::internal(format!(
+                "a staged track has {copied} bytes, not {length}"
+            )));
+        }
+        writer.finish().await?;
+        Ok(())
+    }
+
+    fn path(&self, key: &TrackKey) -> ObjectPath {
+        let parts = self.prefix.parts().chain([
+            key.recording.to_string().into(),
+            key.part.to_string().into(),
+            format!("{}.svtrack", key.track).into(),
+        ]);
+        ObjectPath::from_iter(parts)
+    }
+}
+
+/// Which track an object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TrackKey {
+    pub recording: RecordingId,
+    pub part: u32,
+    pub track: TrackId,
+}
+
+/// Hard-links `staged` to `target`; false where the file system cannot.
+async fn link_into_place(staged: PathBuf, target: PathBuf) -> ApiResult<bool> {
+    let linked = tokio::task::spawn_blocking(move || -> std::io::Result<bool> {
+        let folder = target.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder)?;
+        let beside = target.with_extension("linking");
+        remove_if_there(&beside)?;
+        match std::fs::hard_link(&staged, &beside) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::StorageFull => return Err(error),
+            Err(_) => return Ok(false),
+        }
+        std::fs::rename(&beside, &target)?;
+        // When both names were links to one file already, rename leaves them as they are.
+        remove_if_there(&beside)?;
+        // The folder, and the ones above that may be new.
+        for above in folder.ancestors().take(3) {
+            std::fs::File::open(above)?.sync_all()?;
+        }
+        Ok(true)
+    });
+    Ok(linked.await??)
+}
+
+pub fn remove_if_there(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a new or renamed directory entry durable.
+pub async fn sync_parent(path: PathBuf) -> ApiResult<()> {
+    let synced = tokio::task::spawn_blocking(move || -> std::io::Result<()> {
+        std::fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    });
+    Ok(synced.await??)
+}
