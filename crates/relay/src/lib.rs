@@ -1,1 +1,26 @@
+//! The relay of a visit: MLS delivery, signalling, and an embedded SFU. It sees ciphertext, order, opaque ids and
+//! passes; it holds no key that opens anything.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`admission`] | passes, the clinic document, proof of key |
+//! | [`visit`] | the ordered log, one commit for each epoch, the waiting room (sans-IO) |
+//! | [`hub`] | all visits, and whoever is connected |
+//! | [`connection`] | one WebSocket |
+//! | [`media`] | the SFU: peer connections, forwarding, bandwidth |
+//! | [`server`] | HTTP routes, start and graceful stop |
+//! | [`limits`] | what anybody may take up |
+//! | [`stats`] | counters without names |
+//!
+//! Visits are independent of each other, so a deployment shards by visit.
 
+pub mod admission;
+pub mod connection;
+pub mod hub;
+pub mod limits;
+pub mod media;
+pub mod server;
+pub mod stats;
+pub mod visit;
+
+pub use server::{Config, Relay, StartError};

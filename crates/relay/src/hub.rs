@@ -1,0 +1,385 @@
+//! All visits and whoever is connected to them.
+//!
+//! A visit's lock is held while a message is handled *and* queued for its readers, so everybody sees one order.
+//! Queues never block: a reader that does not keep up is disconnected.
+
+use crate::admission::Admitted;
+use crate::limits;
+use crate::media::{MediaCommand, MediaHandle, MediaReply};
+use crate::stats::Stats;
+use crate::visit::{Delivery, Denied, To, Visit};
+use axum::extract::ws::Utf8Bytes;
+use sealed_visit_protocol::wire::{ClientMessage, RelayErrorCode, RelayMessage};
+use sealed_visit_protocol::{ParticipantId, VisitId};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::mpsc;
+
+/// How long the relay remembers what nobody uses.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// A visit without a live connection.
+    pub empty: Duration,
+    /// That a visit has ended: its id, and nothing else.
+    pub ended: Duration,
+    /// After its last pass has expired, a visit is over for everybody.
+    pub overtime: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            empty: Duration::from_secs(30 * 60),
+            ended: Duration::from_secs(24 * 3600),
+            overtime: Duration::from_secs(4 * 3600),
+        }
+    }
+}
+
+/// What a connection's writer has to do.
+#[derive(Debug)]
+pub enum Outgoing {
+    Text(Utf8Bytes),
+    /// Closes after everything before it was written.
+    Close(CloseReason),
+}
+
+/// Why the relay closes a connection; the number is the WebSocket close code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseReason {
+    Left,
+    Ended,
+    Replaced,
+    Refused,
+    TooSlow,
+    ShuttingDown,
+}
+
+/// One connection's queue.
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    id: u64,
+    sender: mpsc::UnboundedSender<Outgoing>,
+    queued_bytes: Arc<AtomicUsize>,
+}
+
+/// The other end of an [`Outbox`].
+#[derive(Debug)]
+pub struct Outlet {
+    pub receiver: mpsc::UnboundedReceiver<Outgoing>,
+    pub queued_bytes: Arc<AtomicUsize>,
+}
+
+impl Outbox {
+    pub fn new() -> (Self, Outlet) {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let queued_bytes = Arc::new(AtomicUsize::new(0));
+        let outbox = Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            sender,
+            queued_bytes: queued_bytes.clone(),
+        };
+        let outlet = Outlet {
+            receiver,
+            queued_bytes,
+        };
+        (outbox, outlet)
+    }
+
+    pub fn send(&self, message: &RelayMessage) {
+        self.send_text(to_text(message));
+    }
+
+    pub fn close(&self, reason: CloseReason) {
+        // A writer that is gone needs no telling.
+        let _ = self.sender.send(Outgoing::Close(reason));
+    }
+
+    fn send_text(&self, text: Utf8Bytes) {
+        let queued = self.queued_bytes.fetch_add(text.len(), Ordering::Relaxed) + text.len();
+        if queued > limits::MAX_QUEUED_BYTES {
+            self.close(CloseReason::TooSlow);
+        } else {
+            let _ = self.sender.send(Outgoing::Text(text));
+        }
+    }
+}
+
+/// The registry. Cloning shares it.
+#[derive(Clone)]
+pub struct Hub {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    visits: Mutex<HashMap<VisitId, Arc<Mutex<Slot>>>>,
+    media: MediaHandle,
+    retention: Retention,
+    stats: Arc<Stats>,
+}
+
+struct Slot {
+    visit: Visit,
+    outboxes: HashMap<ParticipantId, Outbox>,
+    /// Since when nobody is connected, or the visit is over.
+    idle_since: Instant,
+    /// The latest expiry of the passes shown, seconds since the Unix epoch.
+    expires_s: u64,
+    /// Set when the slot was taken out of the map, so that a late arrival looks it up again.
+    is_dropped: bool,
+}
+
+impl Hub {
+    pub fn new(media: MediaHandle, retention: Retention, stats: Arc<Stats>) -> Self {
+        let inner = Inner {
+            visits: Mutex::default(),
+            media,
+            retention,
+            stats,
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// Takes a participant's connection in; an earlier one of the same participant is closed.
+    pub fn connect(
+        &self,
+        who: &Admitted,
+        after_seq: Option<u64>,
+        outbox: Outbox,
+    ) -> Result<(), Denied> {
+        loop {
+            let slot = self.slot(who.visit)?;
+            let mut slot = lock(&slot);
+            if slot.is_dropped {
+                continue;
+            }
+            let deliveries = slot.visit.connect(who.participant, after_seq)?;
+            slot.expires_s = slot.expires_s.max(who.pass.expires_s());
+            if let Some(earlier) = slot.outboxes.insert(who.participant, outbox) {
+                earlier.send(&RelayMessage::Error {
+                    code: RelayErrorCode::ReplacedByAnother,
+                    detail: "this participant connected again".into(),
+                });
+                earlier.close(CloseReason::Replaced);
+            }
+            slot.deliver(deliveries);
+            // Still under the visit's lock: nothing may come between a connection and its media's fate.
+            self.inner.media.send(if after_seq.is_some() {
+                MediaCommand::Resume(who.visit, who.participant)
+            } else {
+                MediaCommand::Drop(who.visit, who.participant)
+            });
+            return Ok(());
+        }
+    }
+
+    /// A connection ended; a later one of the same participant is left alone.
+    pub fn disconnect(&self, who: &Admitted, outbox: &Outbox) {
+        let Some(slot) = self.existing(who.visit) else {
+            return;
+        };
+        let mut slot = lock(&slot);
+        if !slot.is_current(who.participant, outbox) {
+            return;
+        }
+        slot.outboxes.remove(&who.participant);
+        let deliveries = slot.visit.disconnect(who.participant);
+        slot.deliver(deliveries);
+        slot.idle_since = Instant::now();
+        self.inner
+            .media
+            .send(MediaCommand::Suspend(who.visit, who.participant));
+    }
+
+    /// Handles everything after the hello. An `Err` is for the sender; the connection goes on.
+    pub fn handle(
+        &self,
+        from: &Admitted,
+        outbox: &Outbox,
+        message: ClientMessage,
+    ) -> Result<(), Denied> {
+        let Some(slot) = self.existing(from.visit) else {
+            return Err(Denied {
+                code: RelayErrorCode::VisitOver,
+                detail: "the visit is over",
+            });
+        };
+        let mut slot = lock(&slot);
+        if !slot.is_current(from.participant, outbox) {
+            return Ok(());
+        }
+        match message {
+            ClientMessage::Ping {} => outbox.send(&RelayMessage::Pong {}),
+            ClientMessage::PublishOffer { .. }
+            | ClientMessage::Subscribe {}
+            | ClientMessage::SubscribeAnswer { .. } => {
+                if !slot.visit.may_use_media(from.participant) {
+                    return Err(Denied {
+                        code: RelayErrorCode::NotAllowed,
+                        detail: "media is for members of the group",
+                    });
+                }
+                self.inner
+                    .media
+                    .send(MediaCommand::Signal(from.visit, from.participant, message));
+            }
+            ClientMessage::Leave {} => {
+                let deliveries = slot.visit.handle(from, message)?;
+                slot.outboxes.remove(&from.participant);
+                slot.deliver(deliveries);
+                slot.idle_since = Instant::now();
+                outbox.close(CloseReason::Left);
+                self.inner
+                    .media
+                    .send(MediaCommand::Drop(from.visit, from.participant));
+            }
+            message => {
+                let deliveries = slot.visit.handle(from, message)?;
+                slot.deliver(deliveries);
+                if slot.visit.is_over() {
+                    self.after_end(from.visit, &mut slot);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the media side has to say to a participant.
+    pub fn deliver_media(&self, reply: MediaReply) {
+        let Some(slot) = self.existing(reply.visit) else {
+            return;
+        };
+        let slot = lock(&slot);
+        if let Some(outbox) = slot.outboxes.get(&reply.participant) {
+            outbox.send(&reply.message);
+        }
+    }
+
+    /// Drops what has been idle too long and ends what is over its time. To be called every few seconds.
+    pub fn sweep(&self, now: Instant, now_ms: u64) {
+        let Retention {
+            empty,
+            ended,
+            overtime,
+        } = self.inner.retention;
+        let slots: Vec<_> = {
+            let visits = lock(&self.inner.visits);
+            visits.iter().map(|(id, slot)| (*id, slot.clone())).collect()
+        };
+        for (id, slot) in slots {
+            let mut slot = lock(&slot);
+            let is_over_time = now_ms / 1000 >= slot.expires_s.saturating_add(overtime.as_secs());
+            if !slot.visit.is_over() && !slot.outboxes.is_empty() && is_over_time {
+                let deliveries = slot.visit.close();
+                slot.deliver(deliveries);
+                self.after_end(id, &mut slot);
+            }
+            let keep = if slot.visit.is_over() { ended } else { empty };
+            if slot.outboxes.is_empty() && now.duration_since(slot.idle_since) >= keep {
+                slot.is_dropped = true;
+                lock(&self.inner.visits).remove(&id);
+                self.inner.media.send(MediaCommand::DropVisit(id));
+            }
+        }
+        self.inner
+            .stats
+            .visits
+            .store(lock(&self.inner.visits).len() as u64, Ordering::Relaxed);
+    }
+
+    /// Closes every connection; visits stay in memory until the process ends.
+    pub fn shut_down(&self) {
+        let slots: Vec<_> = lock(&self.inner.visits).values().cloned().collect();
+        for slot in slots {
+            for outbox in lock(&slot).outboxes.values() {
+                outbox.close(CloseReason::ShuttingDown);
+            }
+        }
+    }
+
+    fn after_end(&self, id: VisitId, slot: &mut Slot) {
+        for outbox in slot.outboxes.drain().map(|(_, outbox)| outbox) {
+            outbox.close(CloseReason::Ended);
+        }
+        slot.idle_since = Instant::now();
+        self.inner.media.send(MediaCommand::DropVisit(id));
+    }
+
+    fn existing(&self, id: VisitId) -> Option<Arc<Mutex<Slot>>> {
+        lock(&self.inner.visits).get(&id).cloned()
+    }
+
+    fn slot(&self, id: VisitId) -> Result<Arc<Mutex<Slot>>, Denied> {
+        let mut visits = lock(&self.inner.visits);
+        if !visits.contains_key(&id) && visits.len() >= limits::MAX_VISITS {
+            return Err(Denied {
+                code: RelayErrorCode::TooMuch,
+                detail: "the relay is full",
+            });
+        }
+        let slot = visits.entry(id).or_insert_with(|| {
+            Arc::new(Mutex::new(Slot {
+                visit: Visit::default(),
+                outboxes: HashMap::new(),
+                idle_since: Instant::now(),
+                expires_s: 0,
+                is_dropped: false,
+            }))
+        });
+        Ok(slot.clone())
+    }
+}
+
+impl Slot {
+    fn is_current(&self, who: ParticipantId, outbox: &Outbox) -> bool {
+        self.outboxes
+            .get(&who)
+            .is_some_and(|current| current.id == outbox.id)
+    }
+
+    fn deliver(&self, deliveries: Vec<Delivery>) {
+        for Delivery { to, message } in deliveries {
+            let text = to_text(&message);
+            match to {
+                To::One(who) => {
+                    if let Some(outbox) = self.outboxes.get(&who) {
+                        outbox.send_text(text);
+                    }
+                }
+                To::Others(but) => {
+                    for (who, outbox) in &self.outboxes {
+                        if *who != but {
+                            outbox.send_text(text.clone());
+                        }
+                    }
+                }
+                To::All => {
+                    for outbox in self.outboxes.values() {
+                        outbox.send_text(text.clone());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Milliseconds since the Unix epoch.
+pub fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn to_text(message: &RelayMessage) -> Utf8Bytes {
+    // Plain structures of strings and numbers always serialise.
+    serde_json::to_string(message).unwrap_or_default().into()
+}
+
+/// A panic while a lock was held is a bug of one visit: the others go on.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,454 @@
+//! The embedded SFU: opaque RTP payloads from each publisher to everybody else in its visit.
+//!
+//! One UDP socket and one thread. Each participant has at most one *publish* connection (it offers) and one
+//! *subscribe* connection (the relay offers, anew whenever the published tracks change). Payloads are SFrame
+//! ciphertext and pass unread; the relay looks at RTP headers, at codecs' payload descriptors, and at the few bytes
+//! that say whether a frame is a key frame.
+//!
+//! | module | what |
+//! |---|---|
+//! | `peer` | how a peer connection is set up |
+//! | `publish`, `subscribe` | one participant's two connections |
+//! | `room` | one visit: forwarding, key frames, adaptation |
+//! | `share` | how a slow line is shared out |
+//! | `rewrite`, `clock` | sequence numbers, timestamps and sender reports per subscriber |
+//! | `keyframe` | where a key frame begins |
+//! | `tap` | test builds only: forwarded payloads to a file |
+
+mod clock;
+mod keyframe;
+mod peer;
+mod publish;
+mod rewrite;
+mod room;
+mod share;
+mod subscribe;
+#[cfg(feature = "tap")]
+pub mod tap;
+
+use crate::stats::Stats;
+use peer::PeerFactory;
+use room::Room;
+use sealed_visit_protocol::wire::{ClientMessage, RelayMessage};
+use sealed_visit_protocol::{ParticipantId, VisitId};
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+use str0m::Input;
+use str0m::net::{Protocol, Receive, Transmit};
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+
+const TICK: Duration = Duration::from_millis(250);
+/// Datagrams taken in one go before connections are moved on.
+const BATCH: usize = 64;
+const MAX_DATAGRAM_BYTES: usize = 2048;
+/// Room for a burst of key frames from everybody at once.
+const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+
+#[derive(Debug, Clone)]
+pub struct MediaConfig {
+    /// The one UDP socket.
+    pub bind: SocketAddr,
+    /// Addresses at which browsers reach it, when it is behind an address translation or bound to all addresses.
+    pub announce: Vec<IpAddr>,
+    #[cfg(feature = "tap")]
+    pub tap: Option<std::path::PathBuf>,
+}
+
+/// Why the media side did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MediaError {
+    #[error("cannot use {address} for media: {source}")]
+    Bind {
+        address: SocketAddr,
+        source: std::io::Error,
+    },
+    #[error("a media socket on all addresses needs --announce with an address that browsers reach")]
+    Unspecified,
+    #[error("not an address that media can be sent to")]
+    Address,
+    #[error("no DTLS certificate could be made")]
+    Certificate,
+    #[error("the media thread did not start: {0}")]
+    Thread(std::io::Error),
+    #[cfg(feature = "tap")]
+    #[error("cannot write the tap: {0}")]
+    Tap(std::io::Error),
+}
+
+/// What the rest of the relay tells the media side.
+#[derive(Debug)]
+pub enum MediaCommand {
+    /// `publish_offer`, `subscribe` or `subscribe_answer`.
+    Signal(VisitId, ParticipantId, ClientMessage),
+    /// The participant's WebSocket went away, perhaps for a moment.
+    Suspend(VisitId, ParticipantId),
+    /// It came back and goes on.
+    Resume(VisitId, ParticipantId),
+    /// It left, or starts anew.
+    Drop(VisitId, ParticipantId),
+    DropVisit(VisitId),
+}
+
+/// What the media side tells a participant.
+#[derive(Debug)]
+pub struct MediaReply {
+    pub visit: VisitId,
+    pub participant: ParticipantId,
+    pub message: RelayMessage,
+}
+
+/// Where commands go. Sending never blocks.
+#[derive(Debug, Clone)]
+pub struct MediaHandle(mpsc::UnboundedSender<MediaCommand>);
+
+impl MediaHandle {
+    pub fn send(&self, command: MediaCommand) {
+        // Once the media thread has ended, the relay is stopping.
+        let _ = self.0.send(command);
+    }
+}
+
+/// The running media side.
+#[derive(Debug)]
+pub struct Media {
+    address: SocketAddr,
+    handle: MediaHandle,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Media {
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn handle(&self) -> MediaHandle {
+        self.handle.clone()
+    }
+
+    /// Ends the thread and waits for it.
+    pub fn stop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Media {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Binds the socket and starts the thread.
+pub fn start(
+    config: MediaConfig,
+    stats: Arc<Stats>,
+) -> Result<(Media, mpsc::UnboundedReceiver<MediaReply>), MediaError> {
+    let bind_error = |source| MediaError::Bind {
+        address: config.bind,
+        source,
+    };
+    let socket = bind(config.bind).map_err(bind_error)?;
+    let bound = socket.local_addr().map_err(bind_error)?;
+    let addresses = announced(bound, &config.announce)?;
+    let address = addresses[0];
+    let factory = PeerFactory::new(&addresses)?;
+    let (replies, reply_receiver) = mpsc::unbounded_channel();
+    let effects = Effects {
+        outgoing: Vec::new(),
+        replies: Replies(replies),
+        stats,
+        #[cfg(feature = "tap")]
+        tap: config
+            .tap
+            .as_deref()
+            .map(tap::Tap::create)
+            .transpose()
+            .map_err(MediaError::Tap)?,
+    };
+    let (commands, command_receiver) = mpsc::unbounded_channel();
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(MediaError::Thread)?;
+    let thread = std::thread::Builder::new()
+        .name("media".into())
+        .spawn(move || {
+            runtime.block_on(async move {
+                let socket = match UdpSocket::from_std(socket) {
+                    Ok(socket) => socket,
+                    Err(error) => return tracing::error!(%error, "media socket"),
+                };
+                let sfu = Sfu {
+                    factory,
+                    addresses,
+                    rooms: HashMap::new(),
+                    routes: HashMap::new(),
+                    effects,
+                };
+                tokio::select! {
+                    () = sfu.run(&socket, command_receiver) => {}
+                    _ = stopped => {}
+                }
+            });
+        })
+        .map_err(MediaError::Thread)?;
+    let media = Media {
+        address,
+        handle: MediaHandle(commands),
+        stop: Some(stop),
+        thread: Some(thread),
+    };
+    Ok((media, reply_receiver))
+}
+
+fn bind(address: SocketAddr) -> std::io::Result<std::net::UdpSocket> {
+    let socket = socket2::Socket::new(
+        socket2::Domain::for_address(address),
+        socket2::Type::DGRAM,
+        Some(socket2::Protocol::UDP),
+    )?;
+    // The kernel may grant less; that is no reason not to start.
+    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
+    let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+fn announced(bound: SocketAddr, announce: &[IpAddr]) -> Result<Vec<SocketAddr>, MediaError> {
+    if !announce.is_empty() {
+        let with_port = |ip: &IpAddr| SocketAddr::new(*ip, bound.port());
+        return Ok(announce.iter().map(with_port).collect());
+    }
+    if bound.ip().is_unspecified() {
+        return Err(MediaError::Unspecified);
+    }
+    Ok(vec![bound])
+}
+
+/// Which of a participant's two connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Side {
+    Publish,
+    Subscribe,
+}
+
+/// What running a room has for effects outside of it.
+pub(crate) struct Effects {
+    outgoing: Vec<(SocketAddr, Vec<u8>)>,
+    pub(crate) replies: Replies,
+    pub(crate) stats: Arc<Stats>,
+    #[cfg(feature = "tap")]
+    tap: Option<tap::Tap>,
+}
+
+pub(crate) struct Replies(mpsc::UnboundedSender<MediaReply>);
+
+impl Replies {
+    pub(crate) fn send(&self, reply: MediaReply) {
+        let _ = self.0.send(reply);
+    }
+}
+
+impl Effects {
+    fn reply(&self, visit: VisitId, participant: ParticipantId, message: RelayMessage) {
+        self.replies.send(MediaReply {
+            visit,
+            participant,
+            message,
+        });
+    }
+
+    fn transmit(&mut self, transmit: &Transmit) {
+        let contents = transmit.contents.to_vec();
+        self.outgoing.push((transmit.destination, contents));
+    }
+
+    #[cfg(feature = "tap")]
+    fn tap(&mut self, publisher: ParticipantId, received: &publish::Received<'_>) {
+        let packet = received.packet;
+        let Some(tap) = &mut self.tap else {
+            return;
+        };
+        let written = tap.write(&tap::Tapped {
+            publisher,
+            track: received.track,
+            is_video: received.codec.codec.is_video(),
+            payload_type: *packet.header.payload_type,
+            marker: packet.header.marker,
+            seq: *packet.seq_no,
+            timestamp: packet.header.timestamp,
+            payload: &packet.payload,
+        });
+        if let Err(error) = written {
+            // A tap with a hole would let a test pass that should not.
+            tracing::error!(%error, "the tap cannot be written");
+            std::process::abort();
+        }
+    }
+}
+
+struct Sfu {
+    factory: PeerFactory,
+    addresses: Vec<SocketAddr>,
+    rooms: HashMap<VisitId, Room>,
+    /// Where datagrams from an address belong.
+    routes: HashMap<SocketAddr, Route>,
+    effects: Effects,
+}
+
+type Route = (VisitId, ParticipantId, Side);
+
+impl Sfu {
+    async fn run(
+        mut self,
+        socket: &UdpSocket,
+        mut commands: mpsc::UnboundedReceiver<MediaCommand>,
+    ) {
+        let mut buffer = [0; MAX_DATAGRAM_BYTES];
+        let mut due_at = Instant::now();
+        let mut tick_at = Instant::now() + TICK;
+        loop {
+            tokio::select! {
+                biased;
+                command = commands.recv() => match command {
+                    Some(command) => self.handle(command, Instant::now()),
+                    None => return,
+                },
+                result = socket.readable() => {
+                    if result.is_ok() {
+                        for _ in 0..BATCH {
+                            match socket.try_recv_from(&mut buffer) {
+                                Ok((length, source)) => self.receive(&buffer[..length], source),
+                                // Nothing more; or an ICMP error of an earlier send, which is no error of ours.
+                                Err(_) => break,
+                            }
+                        }
+                    }
+                }
+                () = tokio::time::sleep_until(due_at.min(tick_at).into()) => {}
+            }
+            let now = Instant::now();
+            if now >= tick_at {
+                self.tick(now);
+                tick_at = now + TICK;
+            }
+            due_at = now + TICK;
+            for room in self.rooms.values_mut() {
+                due_at = due_at.min(room.run(&mut self.effects, now));
+            }
+            for (destination, contents) in self.effects.outgoing.drain(..) {
+                // A full send buffer loses a packet, as any network may.
+                let _ = socket.try_send_to(&contents, destination);
+            }
+        }
+    }
+
+    fn handle(&mut self, command: MediaCommand, now: Instant) {
+        let effects = &mut self.effects;
+        match command {
+            MediaCommand::Signal(visit, from, message) => {
+                let room = self
+                    .rooms
+                    .entry(visit)
+                    .or_insert_with(|| Room::new(visit, now));
+                room.signal(from, message, &self.factory, effects, now);
+            }
+            MediaCommand::Suspend(visit, who) => {
+                if let Some(room) = self.rooms.get_mut(&visit) {
+                    room.suspend(who, now);
+                }
+            }
+            MediaCommand::Resume(visit, who) => {
+                if let Some(room) = self.rooms.get_mut(&visit) {
+                    room.resume(who);
+                }
+            }
+            MediaCommand::Drop(visit, who) => {
+                if let Some(room) = self.rooms.get_mut(&visit) {
+                    room.remove(who, effects, now);
+                }
+            }
+            MediaCommand::DropVisit(visit) => {
+                self.rooms.remove(&visit);
+            }
+        }
+    }
+
+    fn receive(&mut self, datagram: &[u8], source: SocketAddr) {
+        let now = Instant::now();
+        let Ok(contents) = datagram.try_into() else {
+            return;
+        };
+        let input = Input::Receive(
+            now,
+            Receive {
+                proto: Protocol::Udp,
+                source,
+                destination: self.destination(source),
+                contents,
+            },
+        );
+        if let Some((visit, who, side)) = self.routes.get(&source)
+            && let Some(room) = self.rooms.get_mut(visit)
+            && room.accepts(*who, *side, &input)
+        {
+            room.receive(*who, *side, input, now);
+            return;
+        }
+        // Only a connectivity check (RFC 7983 section 7) opens a route; anything else from nowhere is dropped.
+        if datagram.first().is_none_or(|first| *first > 3) {
+            return;
+        }
+        for (visit, room) in &mut self.rooms {
+            if let Some((who, side)) = room.find(&input) {
+                self.routes.insert(source, (*visit, who, side));
+                room.receive(who, side, input, now);
+                return;
+            }
+        }
+    }
+
+    /// The address that the datagram was sent to, as far as one socket can tell.
+    fn destination(&self, source: SocketAddr) -> SocketAddr {
+        let of_family = self
+            .addresses
+            .iter()
+            .find(|address| address.is_ipv4() == source.is_ipv4());
+        *of_family.unwrap_or(&self.addresses[0])
+    }
+
+    fn tick(&mut self, now: Instant) {
+        for room in self.rooms.values_mut() {
+            room.tick(&mut self.effects, now);
+        }
+        self.rooms.retain(|_, room| !room.is_empty());
+        let rooms = &self.rooms;
+        self.routes.retain(|_, (visit, who, side)| {
+            rooms
+                .get(visit)
+                .is_some_and(|room| room.has_connection(*who, *side))
+        });
+        let connections = rooms.values().map(Room::connection_count).sum();
+        self.effects
+            .stats
+            .media_connections
+            .store(connections, Relaxed);
+        #[cfg(feature = "tap")]
+        if let Some(tap) = &mut self.effects.tap
+            && let Err(error) = tap.flush()
+        {
+            tracing::error!(%error, "the tap cannot be written");
+            std::process::abort();
+        }
+    }
+}

@@ -1,0 +1,450 @@
+//! One visit as the relay keeps it: an ordered log, one group, one commit for each epoch, a waiting room.
+//!
+//! Sans-IO: [`Visit`] takes what a participant sent and returns what to send to whom. It knows nothing of the
+//! contents: commits, welcomes and application messages are bytes.
+//!
+//! Order. Entries with a `seq` go to everybody who is connected, *their sender included*: that is how a sender
+//! learns that its commit was ordered, and whether its application message came before or after a commit. A
+//! welcome has no `seq`; it follows the commit that made it.
+//!
+//! Membership. The relay cannot read who is in the group. It takes for members whoever made the current group or
+//! was sent a welcome into it, and lets only them commit, speak in the group, and use media. So nobody in the
+//! waiting room can take an epoch. (It does not see removals: a removed member that makes itself a nuisance is
+//! left behind by the others with a new group.)
+
+use crate::admission::Admitted;
+use crate::limits;
+use sealed_visit_protocol::wire::{
+    ClientMessage, GroupInfo, RefusalClaims, RelayErrorCode, RelayMessage, Waiting, WelcomeFor,
+};
+use sealed_visit_protocol::{B64, Jws, ParticipantId, Role};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Whom a message is for. Only those connected are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum To {
+    One(ParticipantId),
+    Others(ParticipantId),
+    All,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    pub to: To,
+    pub message: RelayMessage,
+}
+
+/// Why a message was refused. The detail names no person and quotes nothing that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct Denied {
+    pub code: RelayErrorCode,
+    pub detail: &'static str,
+}
+
+/// What became of a message.
+pub type Outcome = Result<Vec<Delivery>, Denied>;
+
+#[derive(Debug, Default)]
+pub struct Visit {
+    group: Option<Group>,
+    log: Log,
+    present: BTreeSet<ParticipantId>,
+    waiting: BTreeMap<ParticipantId, Waiting>,
+    /// Welcomes whose addressee was away, with their group.
+    undelivered: BTreeMap<ParticipantId, (B64, RelayMessage)>,
+    /// Whoever was a member of any of this visit's groups: a new group must not cut anybody's media.
+    admitted_to_media: BTreeSet<ParticipantId>,
+    is_over: bool,
+}
+
+#[derive(Debug)]
+struct Group {
+    info: GroupInfo,
+    members: BTreeSet<ParticipantId>,
+}
+
+impl Visit {
+    /// A participant's connection was accepted. The first delivery is its `Ready`.
+    pub fn connect(&mut self, who: ParticipantId, after_seq: Option<u64>) -> Outcome {
+        if self.is_over {
+            return Err(denied(RelayErrorCode::VisitOver, "the visit is over"));
+        }
+        if !self.present.contains(&who) && self.present.len() >= limits::MAX_PARTICIPANTS {
+            return Err(denied(RelayErrorCode::TooMuch, "the visit is full"));
+        }
+        let is_new = self.present.insert(who);
+        // Whoever asked to be let in asks again: a key package belongs to one connection's state.
+        self.waiting.remove(&who);
+        let mut deliveries = vec![Delivery {
+            to: To::One(who),
+            message: RelayMessage::Ready {
+                participant: who,
+                group: self.group.as_ref().map(|group| group.info.clone()),
+                present: self.present.iter().copied().collect(),
+                waiting: self.waiting.values().cloned().collect(),
+                seq: self.log.last_seq,
+            },
+        }];
+        let welcome = self.undelivered.remove(&who);
+        if let Some(after_seq) = after_seq {
+            deliveries.extend(self.catch_up(who, after_seq));
+            deliveries.extend(self.still_current(welcome).map(|message| Delivery {
+                to: To::One(who),
+                message,
+            }));
+        }
+        if is_new {
+            deliveries.push(Delivery {
+                to: To::Others(who),
+                message: presence(who, true),
+            });
+        }
+        Ok(deliveries)
+    }
+
+    /// A participant's only connection ended.
+    pub fn disconnect(&mut self, who: ParticipantId) -> Vec<Delivery> {
+        self.waiting.remove(&who);
+        if !self.present.remove(&who) {
+            return Vec::new();
+        }
+        vec![Delivery {
+            to: To::All,
+            message: presence(who, false),
+        }]
+    }
+
+    /// Everything but hello, ping and media.
+    pub fn handle(&mut self, from: &Admitted, message: ClientMessage) -> Outcome {
+        if self.is_over {
+            return Err(denied(RelayErrorCode::VisitOver, "the visit is over"));
+        }
+        let who = from.participant;
+        match message {
+            ClientMessage::KeyPackage { key_package } => self.ask_to_be_let_in(from, key_package),
+            ClientMessage::CreateGroup { group_id, replaces } => {
+                self.create_group(from, group_id, replaces)
+            }
+            ClientMessage::Commit {
+                group_id,
+                epoch,
+                commit,
+                welcomes,
+            } => self.commit(who, group_id, epoch, commit, welcomes),
+            ClientMessage::App {
+                group_id,
+                epoch,
+                data,
+            } => self.app(who, group_id, epoch, data),
+            ClientMessage::Direct { to, data } => self.direct(who, to, data),
+            ClientMessage::Refusal { refusal } => self.refusal(from, refusal),
+            ClientMessage::Leave {} => Ok(self.disconnect(who)),
+            ClientMessage::End {} => self.end(from.role),
+            _ => Err(denied(
+                RelayErrorCode::Malformed,
+                "a message that is not expected here",
+            )),
+        }
+    }
+
+    /// Whether this participant may send and receive media.
+    pub fn may_use_media(&self, who: ParticipantId) -> bool {
+        !self.is_over && self.admitted_to_media.contains(&who)
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.present.is_empty()
+    }
+
+    /// Ends the visit and forgets what it held.
+    pub fn close(&mut self) -> Vec<Delivery> {
+        let present = std::mem::take(&mut self.present);
+        *self = Self {
+            is_over: true,
+            ..Self::default()
+        };
+        present
+            .into_iter()
+            .map(|who| Delivery {
+                to: To::One(who),
+                message: RelayMessage::Ended {},
+            })
+            .collect()
+    }
+
+    fn ask_to_be_let_in(&mut self, from: &Admitted, key_package: B64) -> Outcome {
+        check_size(&key_package, limits::MAX_KEY_PACKAGE_BYTES)?;
+        let waiting = Waiting {
+            participant: from.participant,
+            role: from.role,
+            pass: from.pass.jws().clone(),
+            key_package,
+        };
+        self.undelivered.remove(&from.participant);
+        self.waiting.insert(from.participant, waiting.clone());
+        Ok(vec![Delivery {
+            to: To::Others(from.participant),
+            message: RelayMessage::Waiting { waiting },
+        }])
+    }
+
+    fn create_group(&mut self, from: &Admitted, group_id: B64, replaces: Option<B64>) -> Outcome {
+        check_size(&group_id, limits::MAX_GROUP_ID_BYTES)?;
+        let generation = match (&self.group, replaces) {
+            (None, None) if from.role == Role::Clinician => 0,
+            (None, None) => return Err(not_allowed("only a clinician opens the visit's group")),
+            (Some(current), Some(replaced)) if current.info.group_id == replaced => {
+                if from.role != Role::Clinician && !current.members.contains(&from.participant) {
+                    return Err(not_allowed("not a member of the group to be replaced"));
+                }
+                if current.info.group_id == group_id {
+                    return Err(not_allowed("a new group needs a new id"));
+                }
+                current.info.generation + 1
+            }
+            _ => return Err(not_allowed("another group is current")),
+        };
+        let group = GroupInfo {
+            group_id,
+            epoch: 0,
+            generation,
+        };
+        self.group = Some(Group {
+            info: group.clone(),
+            members: BTreeSet::from([from.participant]),
+        });
+        self.undelivered.clear();
+        self.admitted_to_media.insert(from.participant);
+        let by = from.participant;
+        Ok(self.append(|seq| RelayMessage::GroupCreated { seq, group, by }))
+    }
+
+    /// The heart: the first commit for an epoch is ordered, every other is rejected.
+    fn commit(
+        &mut self,
+        from: ParticipantId,
+        group_id: B64,
+        epoch: u64,
+        commit: B64,
+        welcomes: Vec<WelcomeFor>,
+    ) -> Outcome {
+        let present = &self.present;
+        let waiting = &self.waiting;
+        let group = member_group(&mut self.group, &group_id, from)?;
+        if group.info.epoch != epoch {
+            return Ok(vec![Delivery {
+                to: To::One(from),
+                message: RelayMessage::CommitRejected {
+                    group_id,
+                    epoch,
+                    current_epoch: group.info.epoch,
+                },
+            }]);
+        }
+        if welcomes.len() > limits::MAX_PARTICIPANTS {
+            return Err(denied(RelayErrorCode::TooMuch, "too many welcomes"));
+        }
+        let is_known = |who| waiting.contains_key(who) || present.contains(who);
+        if !welcomes.iter().all(|welcome| is_known(&welcome.to)) {
+            // Whoever asked to be let in may be gone by now; the commit stands, the welcome has no reader.
+            tracing::debug!("a welcome for somebody who is away");
+        }
+        group.info.epoch += 1;
+        let joined_epoch = group.info.epoch;
+        group
+            .members
+            .extend(welcomes.iter().map(|welcome| welcome.to));
+        let mut deliveries = self.append(|seq| RelayMessage::Commit {
+            seq,
+            group_id: group_id.clone(),
+            epoch,
+            from,
+            commit,
+        });
+        for WelcomeFor { to, welcome } in welcomes {
+            self.waiting.remove(&to);
+            self.admitted_to_media.insert(to);
+            let message = RelayMessage::Welcome {
+                group_id: group_id.clone(),
+                epoch: joined_epoch,
+                from,
+                welcome,
+            };
+            if self.present.contains(&to) {
+                deliveries.push(Delivery {
+                    to: To::One(to),
+                    message,
+                });
+            } else {
+                self.undelivered.insert(to, (group_id.clone(), message));
+            }
+        }
+        Ok(deliveries)
+    }
+
+    /// A message of an older epoch is ordered all the same: its sender sees from the order that it came late.
+    fn app(&mut self, from: ParticipantId, group_id: B64, epoch: u64, data: B64) -> Outcome {
+        check_size(&data, limits::MAX_APP_BYTES)?;
+        let group = member_group(&mut self.group, &group_id, from)?;
+        if epoch > group.info.epoch {
+            return Err(not_allowed("a message of an epoch that is not yet"));
+        }
+        Ok(self.append(|seq| RelayMessage::App {
+            seq,
+            group_id,
+            epoch,
+            from,
+            data,
+        }))
+    }
+
+    fn direct(&self, from: ParticipantId, to: ParticipantId, data: B64) -> Outcome {
+        check_size(&data, limits::MAX_DIRECT_BYTES)?;
+        // Nothing is said about somebody who is away: presence already did.
+        Ok(vec![Delivery {
+            to: To::One(to),
+            message: RelayMessage::Direct { from, data },
+        }])
+    }
+
+    fn refusal(&mut self, from: &Admitted, refusal: Jws<RefusalClaims>) -> Outcome {
+        let claims = refusal
+            .verify(from.pass.key())
+            .map_err(|_| denied(RelayErrorCode::Malformed, "a refusal by another key"))?;
+        if claims.visit != from.visit || claims.pass != *from.pass.jws() {
+            return Err(denied(
+                RelayErrorCode::Malformed,
+                "a refusal of another visit or participant",
+            ));
+        }
+        member_group(&mut self.group, &claims.group_id, from.participant)?;
+        Ok(self.append(|seq| RelayMessage::Refusal { seq, refusal }))
+    }
+
+    fn end(&mut self, role: Role) -> Outcome {
+        if role != Role::Clinician {
+            return Err(not_allowed("only a clinician ends the visit for all"));
+        }
+        Ok(self.close())
+    }
+
+    fn append(&mut self, entry: impl FnOnce(u64) -> RelayMessage) -> Vec<Delivery> {
+        vec![Delivery {
+            to: To::All,
+            message: self.log.append(entry),
+        }]
+    }
+
+    fn catch_up(&self, who: ParticipantId, after_seq: u64) -> Vec<Delivery> {
+        let to = To::One(who);
+        match self.log.after(after_seq) {
+            Some(entries) => entries
+                .cloned()
+                .map(|message| Delivery { to, message })
+                .collect(),
+            // Fail closed: a member that misses a commit would be stuck without knowing why.
+            None => vec![Delivery {
+                to,
+                message: RelayMessage::Error {
+                    code: RelayErrorCode::TooMuch,
+                    detail: "the log no longer reaches back that far: join anew".into(),
+                },
+            }],
+        }
+    }
+
+    fn still_current(&self, welcome: Option<(B64, RelayMessage)>) -> Option<RelayMessage> {
+        let (group_id, message) = welcome?;
+        let current = self.group.as_ref()?;
+        (current.info.group_id == group_id).then_some(message)
+    }
+}
+
+/// The entries in order, the oldest dropped when there are too many bytes.
+#[derive(Debug, Default)]
+struct Log {
+    entries: VecDeque<(usize, RelayMessage)>,
+    size_bytes: usize,
+    last_seq: u64,
+}
+
+impl Log {
+    fn append(&mut self, entry: impl FnOnce(u64) -> RelayMessage) -> RelayMessage {
+        self.last_seq += 1;
+        let message = entry(self.last_seq);
+        let size_bytes = size_of_entry(&message);
+        self.entries.push_back((size_bytes, message.clone()));
+        self.size_bytes += size_bytes;
+        while self.size_bytes > limits::MAX_LOG_BYTES && self.entries.len() > 1 {
+            if let Some((dropped_bytes, _)) = self.entries.pop_front() {
+                self.size_bytes -= dropped_bytes;
+            }
+        }
+        message
+    }
+
+    /// Entries later than `after_seq`; None when some of them are no longer kept, or it lies in the future.
+    fn after(&self, after_seq: u64) -> Option<impl Iterator<Item = &RelayMessage>> {
+        let missed = usize::try_from(self.last_seq.checked_sub(after_seq)?).ok()?;
+        let first = self.entries.len().checked_sub(missed)?;
+        Some(self.entries.range(first..).map(|(_, message)| message))
+    }
+}
+
+fn size_of_entry(message: &RelayMessage) -> usize {
+    const OVERHEAD_BYTES: usize = 256;
+    OVERHEAD_BYTES
+        + match message {
+            RelayMessage::Commit { commit, .. } => commit.0.len(),
+            RelayMessage::App { data, .. } => data.0.len(),
+            RelayMessage::Refusal { refusal, .. } => refusal.as_str().len(),
+            _ => 0,
+        }
+}
+
+fn member_group<'a>(
+    group: &'a mut Option<Group>,
+    group_id: &B64,
+    who: ParticipantId,
+) -> Result<&'a mut Group, Denied> {
+    let group = group
+        .as_mut()
+        .filter(|group| group.info.group_id == *group_id)
+        .ok_or(not_allowed("that group is not current"))?;
+    if group.members.contains(&who) {
+        Ok(group)
+    } else {
+        Err(not_allowed("not a member of the group"))
+    }
+}
+
+fn check_size(bytes: &B64, max_bytes: usize) -> Result<(), Denied> {
+    if bytes.0.len() <= max_bytes {
+        Ok(())
+    } else {
+        Err(denied(RelayErrorCode::TooMuch, "a message that is too large"))
+    }
+}
+
+fn presence(participant: ParticipantId, present: bool) -> RelayMessage {
+    RelayMessage::Presence {
+        participant,
+        present,
+    }
+}
+
+const fn not_allowed(detail: &'static str) -> Denied {
+    denied(RelayErrorCode::NotAllowed, detail)
+}
+
+const fn denied(code: RelayErrorCode, detail: &'static str) -> Denied {
+    Denied { code, detail }
+}
+
+#[cfg(test)]
+mod tests;
