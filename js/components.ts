@@ -10,14 +10,16 @@ export {
   consentTexts,
   type WrittenText,
 } from "./consent-texts/index.js";
-export { ConsentRequestElement } from "./components/consent-request.js";
+export { ConsentRequestElement, type PurposeRule } from "./components/consent-request.js";
 export { defineVisitElements } from "./components/define.js";
 export { DeviceCheckElement, type SupportReport } from "./components/device-check.js";
-export { formatText } from "./components/format.js";
+export { formatDay, formatDays, formatList, formatText, formatTime } from "./components/format.js";
+export { type IconName, icon } from "./components/icons.js";
 export { RecordingIndicatorElement } from "./components/recording-indicator.js";
-export { en, es, type Strings, type StringsPatch, stringsFor } from "./components/strings/index.js";
+export { en, es, type Strings, recipientName, type StringsPatch, stringsFor } from "./components/strings/index.js";
 export type {
   ChecklistItem,
+  Answered,
   ConsentAnswer,
   ConsentReply,
   ConsentRequest,

@@ -5,7 +5,7 @@ import { recipientName, type Strings } from "./strings/index.js";
 import type { ConsentRound, VisitView } from "./view.js";
 
 export function nameOf(
-  participant: string | undefined,
+  participant: string | null | undefined,
   { roster }: Pick<VisitView, "roster">,
   strings: Strings,
 ): string {

@@ -69,7 +69,8 @@ export class ConsentRequestElement extends VisitElement {
     this.#part2 = false;
     this.#againAfter = after;
     this.#draw();
-    this.root.querySelector<HTMLElement>("h2")?.focus();
+    this.root.querySelector<HTMLElement>("h2")?.focus({ preventScroll: true });
+    this.scrollIntoView({ block: "start" });
   }
 
   protected override render(): void {
@@ -276,6 +277,9 @@ export class ConsentRequestElement extends VisitElement {
       },
       this.languages,
     );
+    const note = [this.#againReason, rule.purpose === "other" ? this.#reason : ""]
+      .map((words) => words.trim())
+      .find(Boolean);
     return {
       purpose: rule.purpose,
       recipients: recipients.map(({ fingerprint, role }) => ({ fingerprint, role })),
@@ -283,6 +287,7 @@ export class ConsentRequestElement extends VisitElement {
       terms,
       checklist: CHECKLIST.map((what) => ({ what, at_ms: this.#ticked.get(what) ?? Date.now() })),
       ...(this.#againAfter !== undefined && { again_after: this.#againAfter }),
+      ...(note && { note }),
     };
   }
 }

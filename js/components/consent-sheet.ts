@@ -1,6 +1,6 @@
 /** What the two consent components look like. */
 export const consentCss = `
-.panel { background: var(--_surface); border: 1px solid var(--_line); border-radius: var(--_radius); padding: clamp(12px, 4vw, 24px); }
+.panel { container-type: inline-size; background: var(--_surface); border: 1px solid var(--_line); border-radius: var(--_radius); padding: clamp(12px, 4vw, 24px); }
 .panel h2:focus { outline: none; }
 .facts { display: grid; gap: 0.6em; background: var(--_sunken); border-radius: var(--_radius); padding: 1em; }
 .facts > div { display: grid; grid-template-columns: minmax(8em, 1fr) 3fr; gap: 0 1em; }
@@ -34,5 +34,5 @@ legend { padding: 0; font-weight: 600; margin-block-end: 0.25em; }
 .send { display: grid; gap: 0.5em; position: sticky; inset-block-end: 0; background: var(--_surface); padding-block: 0.75em; border-block-start: 1px solid var(--_line); }
 .send button { inline-size: 100%; min-block-size: 52px; }
 .languages button[aria-pressed=true] { border-width: 3px; border-color: var(--_accent); font-weight: 600; }
-@media (max-width: 480px) { .facts > div { grid-template-columns: 1fr; } }
+@container (max-width: 26rem) { .facts > div { grid-template-columns: 1fr; } .facts { padding: 0.75em; } }
 `;

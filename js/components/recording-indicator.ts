@@ -57,7 +57,12 @@ export class RecordingIndicatorElement extends VisitElement {
     const before = this.#indicator.kind;
     this.#indicator = view.indicator;
     this.refresh();
-    if (before !== view.indicator.kind && this.hasAttribute("sound")) void playChange(view.indicator.kind);
+    if (
+      before !== view.indicator.kind &&
+      this.hasAttribute("sound") &&
+      navigator.userActivation?.hasBeenActive !== false
+    )
+      void playChange(view.indicator.kind);
   }
 
   /** The words that stand on the screen. */

@@ -70,7 +70,7 @@ export interface RosterEntry {
   participant: string;
   role: Role;
   /** Null until the member has told its name inside the group. */
-  name: string | null;
+  name?: string | null;
   connected: boolean;
   is_me: boolean;
 }
@@ -78,10 +78,12 @@ export interface RosterEntry {
 export type Indicator =
   | { kind: "not_recorded" }
   | { kind: "recording"; purpose: Purpose; since_ms: number }
-  | { kind: "recorder_present"; purpose?: Purpose }
+  | { kind: "recorder_present"; purpose?: Purpose | null }
   | { kind: "paused"; purpose: Purpose; by_me: boolean }
   | { kind: "stopped_by_you" }
   | { kind: "stopped" };
+
+export type Answered = "grant" | "refusal" | "withdrawal";
 
 export interface ConsentRound {
   round: string;
@@ -91,13 +93,13 @@ export interface ConsentRound {
   recipients: readonly Recipient[];
   terms: Terms;
   texts: readonly ConsentText[];
-  my_answer: null | "grant" | "refusal";
+  my_answer?: Answered | null;
   all_agreed: boolean;
   someone_refused: boolean;
   answered: number;
   asked: number;
   /** Filled for the host only. */
-  by_participant: readonly { participant: string; answer: "grant" | "refusal" | null }[];
+  by_participant: readonly { participant: string; answer: Answered }[];
   asked_again: boolean;
 }
 
@@ -105,12 +107,12 @@ export interface VisitView {
   phase: "connecting" | "waiting" | "live" | "rekeying" | "ended";
   me: { participant: string; role: Role; name: string };
   clinic: { name: string; contact: string };
-  host?: string;
+  host?: string | null;
   roster: readonly RosterEntry[];
   waiting: readonly { participant: string; role: Role }[];
   label: { kind: "end_to_end" } | { kind: "server_present" };
   indicator: Indicator;
-  consent: ConsentRound | null;
+  consent?: ConsentRound | null;
 }
 
 /** One person's decision on both layers, as the statement carries it. */
@@ -143,6 +145,8 @@ export interface ConsentRequest {
   terms: Terms;
   checklist: { what: ChecklistItem; at_ms: number }[];
   again_after?: string;
+  /** Why again, or the purpose in words when it is `other`. Stays inside the encryption. */
+  note?: string;
 }
 
 /** Whether a recorder can derive this visit's keys right now. */

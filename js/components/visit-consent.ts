@@ -14,6 +14,7 @@ import { h, replaceChildren } from "./dom.js";
 import { VisitElement } from "./element.js";
 import { formatText } from "./format.js";
 import { icon } from "./icons.js";
+import { recorderInRoster } from "./view.js";
 import type { ConsentReply, ConsentRound, VisitView } from "./view.js";
 
 export class VisitConsentElement extends VisitElement {
@@ -36,34 +37,37 @@ export class VisitConsentElement extends VisitElement {
 
   /** Whether the person has still to answer. */
   get asking(): boolean {
-    return this.#view?.consent?.my_answer === null;
+    const round = this.#view?.consent;
+    return !!round && !round.my_answer;
   }
 
   protected override render(): void {
     const view = this.#view;
     const round = view?.consent ?? null;
-    this.hidden = round === null;
-    if (!view || !round) {
+    // What was agreed is under way: the indicator says so.
+    const done = !!view && !!round?.my_answer && recorderInRoster(view);
+    this.hidden = round === null || done;
+    if (!view || !round || done) {
       this.#askedRound = undefined;
       replaceChildren(this.#prompt);
       replaceChildren(this.#status);
       this.drawIfChanged(null, () => undefined);
       return;
     }
-    if (round.my_answer === null && !round.someone_refused) this.#ask(round, view);
+    if (!round.my_answer && !round.someone_refused) this.#ask(round, view);
     else this.#tell(round, view);
   }
 
   #ask(round: ConsentRound, view: VisitView): void {
-    // Counts of other people's answers change while somebody reads: they must not rebuild the form.
+    // Other people come, go and answer while somebody reads: that must not rebuild the form.
     const { answered: _answered, by_participant: _by, ...asked } = round;
-    const members = view.roster.map(({ participant, name, role }) => [participant, name, role]);
-    this.drawIfChanged([asked, members, view.clinic, this.getAttribute("signers"), this.strings.consent], () => {
+    this.drawIfChanged([asked, nameOf(round.host, view, this.strings), view.clinic, this.getAttribute("signers"), this.strings.consent], () => {
       replaceChildren(this.#status);
       replaceChildren(this.#prompt, this.#panel(round, view));
       if (this.#askedRound === round.round) return;
       this.#askedRound = round.round;
-      this.root.querySelector<HTMLElement>("h2")?.focus();
+      this.root.querySelector<HTMLElement>("h2")?.focus({ preventScroll: true });
+      this.scrollIntoView({ block: "start" });
     });
   }
 
@@ -129,12 +133,7 @@ export class VisitConsentElement extends VisitElement {
     const words = this.strings.consent;
     this.drawIfChanged([round, view.roster, words], () => {
       replaceChildren(this.#prompt);
-      const mine =
-        round.my_answer === "grant"
-          ? words.answered_grant
-          : round.my_answer === "refusal"
-            ? words.answered_refusal
-            : "";
+      const mine = round.my_answer === "grant" ? words.answered_grant : round.my_answer ? words.answered_refusal : "";
       const all = round.someone_refused
         ? words.not_everyone
         : round.all_agreed
@@ -158,20 +157,19 @@ export class VisitConsentElement extends VisitElement {
 
   /** The host may see who answered what; the core fills the list for nobody else. */
   #answers(round: ConsentRound, view: VisitView): HTMLElement | false {
-    if (round.by_participant.length === 0) return false;
+    if (round.host !== view.me.participant) return false;
     const words = this.strings.consent;
-    const said = { grant: words.answer_grant, refusal: words.answer_refusal };
+    const said = { grant: words.answer_grant, refusal: words.answer_refusal, withdrawal: words.answer_refusal };
+    const answers = new Map(round.by_participant.map(({ participant, answer }) => [participant, answer]));
+    const asked = view.roster.filter(({ role }) => role !== "recorder");
     return h(
       "ul",
       { class: "small", "aria-label": words.host_answers, "data-testid": "consent-answers" },
-      ...round.by_participant.map(({ participant, answer }) =>
-        h(
-          "li",
-          {},
-          h("bdi", {}, nameOf(participant, view, this.strings)),
-          `: ${answer ? said[answer] : words.answer_none}`,
-        ),
-      ),
+      ...asked.map(({ participant }) => {
+        const answer = answers.get(participant);
+        const word = answer ? said[answer] : words.answer_none;
+        return h("li", {}, h("bdi", {}, nameOf(participant, view, this.strings)), `: ${word}`);
+      }),
     );
   }
 }

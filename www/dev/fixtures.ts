@@ -1,0 +1,306 @@
+/** Examples of every state that the call page shows, and a visit that stands still in one of them. */
+import { type Indicator, type RosterEntry, TypedEventTarget, type Visit, type VisitState } from "sealed-visit";
+import { consentTexts } from "sealed-visit/components";
+import type { CallMedia, CallRecorder, CallVisit } from "../lib/call.js";
+
+const clinic = { name: "River Clinic", contact: "privacy@river.example" };
+const id = (letter: string) => letter.repeat(22);
+const [ana, ben, carla, recorderId, serverId] = ["a", "b", "c", "r", "s"].map(id) as [
+  string,
+  string,
+  string,
+  string,
+  string,
+];
+
+const person = (participant: string, role: RosterEntry["role"], name: string | null, leaf: number): RosterEntry => ({
+  participant,
+  role,
+  name,
+  leaf,
+  connected: true,
+  is_me: false,
+});
+const people = [
+  person(ana, "clinician", "Dr. Ana Ruiz", 0),
+  person(ben, "patient", "Ben Okafor", 1),
+  person(carla, "guest", "Carla Okafor", 2),
+];
+const recorder = person(recorderId, "recorder", "Recorder", 3);
+const server = person(serverId, "server", null, 3);
+
+const terms = { retention_days: 2555, on_withdrawal: "ask", part2: false } as const;
+const recipients = [
+  { fingerprint: "f1", role: "responsible_clinician" },
+  { fingerprint: "f2", role: "archive" },
+];
+const since_ms = new Date(2026, 10, 22, 14, 2).getTime();
+
+type Consent = NonNullable<VisitState["consent"]>;
+
+const consent = (change: Partial<Consent> = {}): Consent => ({
+  round: id("q"),
+  purpose: "medical_record",
+  host: ana,
+  recorder: recorderId,
+  recipients,
+  terms,
+  texts: consentTexts({ purpose: "medical_record", clinic, recipients, terms }).map((text) => ({ ...text, hash: "h" })),
+  my_answer: null,
+  all_agreed: false,
+  someone_refused: false,
+  answered: 0,
+  asked: 3,
+  by_participant: [],
+  asked_again: false,
+  note: "",
+  ...change,
+});
+
+interface Example {
+  me?: string;
+  roster?: RosterEntry[];
+  indicator?: Indicator;
+  change?: Partial<VisitState>;
+  consent?: Consent;
+}
+
+const recording: Indicator = { kind: "recording", purpose: "medical_record", since_ms };
+const withRecorder = [...people, recorder];
+const agreed = consent({ my_answer: "grant", all_agreed: true, answered: 3 });
+
+/** Named as the screenshots are. */
+export const examples: Record<string, Example> = {
+  alone: { me: ana, roster: people.slice(0, 1) },
+  live: {},
+  "live-host": { me: ana },
+  "waiting-people": {
+    me: ana,
+    roster: people.slice(0, 1),
+    change: {
+      waiting: [
+        { participant: ben, role: "patient" },
+        { participant: carla, role: "guest" },
+      ],
+    },
+  },
+  "asked-patient": { consent: consent() },
+  "asked-host": { me: ana, consent: consent() },
+  "asked-again": { consent: consent({ asked_again: true }) },
+  "asked-part2": {
+    consent: consent({
+      terms: { ...terms, part2: true, authorization_expires_ms: since_ms },
+      texts: consentTexts({
+        purpose: "research",
+        clinic,
+        recipients,
+        terms: { ...terms, part2: true, authorization_expires_ms: since_ms },
+      }).map((text) => ({ ...text, hash: "h" })),
+      purpose: "research",
+    }),
+  },
+  "text-missing": { consent: consent({ texts: consent().texts.map((text) => ({ ...text, text: null })) }) },
+  "answered-waiting": { consent: consent({ my_answer: "grant", answered: 1 }) },
+  "answers-host": {
+    me: ana,
+    consent: consent({
+      my_answer: "grant",
+      answered: 2,
+      by_participant: [
+        { participant: ana, answer: "grant" },
+        { participant: ben, answer: "grant" },
+      ],
+    }),
+  },
+  "all-agreed-host": { me: ana, consent: agreed },
+  refused: { consent: consent({ my_answer: "grant", someone_refused: true, answered: 2 }) },
+  "refused-host": {
+    me: ana,
+    consent: consent({
+      my_answer: "grant",
+      someone_refused: true,
+      answered: 2,
+      by_participant: [
+        { participant: ana, answer: "grant" },
+        { participant: carla, answer: "refusal" },
+      ],
+    }),
+  },
+  recording: { roster: withRecorder, indicator: recording, consent: agreed },
+  "recording-host": { me: ana, roster: withRecorder, indicator: recording, consent: agreed },
+  "recording-late-joiner": {
+    me: ana,
+    roster: [ana, ben, recorderId]
+      .map((who) => withRecorder.find(({ participant }) => participant === who))
+      .filter((entry) => entry !== undefined),
+    indicator: recording,
+    consent: agreed,
+    change: { waiting: [{ participant: carla, role: "guest" }] },
+  },
+  "recorder-silent": {
+    roster: withRecorder,
+    indicator: { kind: "recorder_present", purpose: "medical_record" },
+    consent: agreed,
+    change: { problems: [{ code: "recorder_silent", at_ms: 1 }] },
+  },
+  "paused-by-me": { indicator: { kind: "paused", purpose: "medical_record", by_me: true }, consent: agreed },
+  "paused-host": { me: ana, indicator: { kind: "paused", purpose: "medical_record", by_me: true }, consent: agreed },
+  "stopped-by-me": { indicator: { kind: "stopped_by_you" } },
+  stopped: { indicator: { kind: "stopped" } },
+  withdrawing: {
+    roster: withRecorder,
+    indicator: recording,
+    change: { sending: { open: false, reason: "withdrawn" } },
+  },
+  "key-swapped": { change: { problems: [{ code: "key_swapped", at_ms: 1 }] } },
+  server: { roster: [...people, server], change: { label: { kind: "server_present" } } },
+  rekeying: { change: { phase: "rekeying" } },
+};
+
+export function stateOf({
+  me = ben,
+  roster = people,
+  indicator = { kind: "not_recorded" },
+  change = {},
+  consent: round,
+}: Example): VisitState {
+  const own = roster.find(({ participant }) => participant === me) ?? people[1];
+  return {
+    phase: "live",
+    visit: id("v"),
+    me: { participant: me, role: own?.role ?? "patient", name: own?.name ?? "" },
+    clinic,
+    epoch: 4,
+    host: ana,
+    roster: roster.map((entry) => ({ ...entry, is_me: entry.participant === me })),
+    waiting: [],
+    label: { kind: "end_to_end" },
+    safety_code: "48210 77351 90264 11873 56090 33412",
+    verified: false,
+    indicator,
+    consent: round ?? null,
+    sending: { open: true },
+    problems: [],
+    ...change,
+  };
+}
+
+/** Stays in its state; commands are written down, so that a test can see what the page asked for. */
+export class StandingVisit extends TypedEventTarget<{ state: VisitState }> {
+  readonly commands: { name: string; args: unknown[] }[] = [];
+  state: VisitState;
+
+  constructor(state: VisitState) {
+    super();
+    this.state = state;
+  }
+
+  show(state: VisitState): void {
+    this.state = state;
+    this.emit("state", state);
+  }
+
+  asCallVisit(): CallVisit {
+    const names = [
+      "admit",
+      "deny",
+      "remove",
+      "markVerified",
+      "requestConsent",
+      "grant",
+      "refuse",
+      "withdraw",
+      "startRecorder",
+      "pause",
+      "agreeToResume",
+      "stopRecording",
+      "send",
+      "leave",
+      "end",
+    ];
+    for (const name of names) {
+      Object.defineProperty(this, name, {
+        value: async (...args: unknown[]) => {
+          this.commands.push({ name, args });
+        },
+      });
+    }
+    return this as unknown as CallVisit & Visit;
+  }
+}
+
+/** Pictures of the other people, painted. */
+export class StandingMedia extends TypedEventTarget<Record<string, never>> {
+  readonly local = [];
+  readonly remotes = [
+    { participant: ana, hue: 190 },
+    { participant: ben, hue: 30 },
+    { participant: carla, hue: 280 },
+  ].map(({ participant, hue }) => ({
+    id: participant,
+    participant,
+    kind: "video" as const,
+    source: "camera" as const,
+    mediaTrack: painted(hue),
+  }));
+
+  asCallMedia(me: string): CallMedia {
+    const others = this.remotes.filter(({ participant }) => participant !== me);
+    return Object.assign(this, {
+      remotes: others,
+      setMuted: () => undefined,
+      replaceTrack: async () => undefined,
+    }) as unknown as CallMedia;
+  }
+}
+
+export function painted(hue: number): MediaStreamTrack {
+  const canvas = document.createElement("canvas");
+  canvas.width = 640;
+  canvas.height = 360;
+  const paint = canvas.getContext("2d");
+  if (!paint) throw new Error("no canvas");
+  const draw = () => {
+    paint.fillStyle = `hsl(${hue} 30% 55%)`;
+    paint.fillRect(0, 0, 640, 360);
+    paint.fillStyle = `hsl(${hue} 30% 30%)`;
+    paint.beginPath();
+    paint.arc(320, 150, 70, 0, 7);
+    paint.ellipse(320, 360, 150, 130, 0, 0, 7);
+    paint.fill();
+  };
+  draw();
+  setInterval(draw, 100);
+  const [track] = canvas.captureStream(10).getVideoTracks();
+  if (!track) throw new Error("no track");
+  return track;
+}
+
+/** A recorder half way through its upload. */
+export function standingRecorder(safety: "recording" | "uploading" | "safe"): CallRecorder {
+  const target = new TypedEventTarget<Record<string, never>>();
+  const spool = {
+    recording: id("R"),
+    part: 0,
+    state: safety === "safe" ? "safe" : "sealed",
+    sealed_bytes: 18_400_000,
+    uploaded_bytes: safety === "safe" ? 18_400_000 : 12_100_000,
+    segments: 240,
+    sealed_media_us: 71_000_000,
+    finished: safety !== "recording",
+    on_disk: true,
+    created_ms: since_ms,
+    ...(safety === "uploading" && { waiting: { why: "offline" } }),
+  };
+  const state =
+    safety === "recording"
+      ? { phase: "recording", since_ms, unsealed_tail_ms: 210 }
+      : { phase: "ended", reason: "visit_over" };
+  return Object.assign(target, {
+    participant: recorderId,
+    state,
+    spools: [spool],
+    hasUnsentBytes: safety !== "safe",
+    close: async () => undefined,
+  }) as unknown as CallRecorder;
+}

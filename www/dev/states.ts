@@ -1,0 +1,102 @@
+/**
+ * Shows one example of a state: `#NAME`, in the language of `?lang=`. Built by the tests only.
+ *
+ * `window.visit` is the standing visit, for tests that look at what the page asked for.
+ */
+import { defineVisitElements } from "sealed-visit/components";
+import { CallView } from "../lib/call-view.js";
+import { askWish, showSafetyCode } from "../lib/dialogs.js";
+import { fill, h } from "../lib/dom.js";
+import { showPage } from "../lib/frame.js";
+import { LocalMedia } from "../lib/local-media.js";
+import { ProgressPanel } from "../lib/progress-panel.js";
+import { VisitLogger } from "../lib/visit-log.js";
+import { language } from "../strings/index.js";
+import { examples, painted, StandingMedia, StandingVisit, standingRecorder, stateOf } from "./fixtures.js";
+
+declare global {
+  interface Window {
+    visit?: StandingVisit;
+    exampleNames: string[];
+    showExample(name: string): void;
+  }
+}
+
+defineVisitElements();
+window.exampleNames = Object.keys(examples);
+const name = location.hash.slice(1);
+const pages: Record<string, () => void> = {
+  "device-check": showDeviceCheck,
+  "progress-recording": () => showProgress("recording"),
+  "progress-uploading": () => showProgress("uploading"),
+  "progress-safe": () => showProgress("safe"),
+};
+(pages[name] ?? showCall)();
+
+function showCall(): void {
+  const [exampleName = "live", dialog] = name.split("+");
+  const state = stateOf(examples[exampleName] ?? {});
+  const visit = new StandingVisit(state);
+  window.visit = visit;
+  window.showExample = (next) => visit.show(stateOf(examples[next] ?? {}));
+  const media = new StandingMedia().asCallMedia(state.me.participant);
+  const local = new LocalMedia(media, new MediaStream([painted(100)]));
+  const rules = [
+    {
+      purpose: "medical_record",
+      retention_days: 2555,
+      recipient_roles: ["responsible_clinician"],
+      on_withdrawal: "ask",
+    },
+    { purpose: "supervision", retention_days: 30, recipient_roles: ["supervisor"], on_withdrawal: "delete" },
+    {
+      purpose: "ai_note",
+      retention_days: 30,
+      recipient_roles: ["ai_processor"],
+      on_withdrawal: "delete",
+      processor_retention_days: 7,
+    },
+    { purpose: "research", retention_days: 365, recipient_roles: ["researcher"], on_withdrawal: "delete" },
+    { purpose: "other", retention_days: 30, recipient_roles: ["responsible_clinician"], on_withdrawal: "keep" },
+  ] as const;
+  const view = new CallView({
+    visit: visit.asCallVisit(),
+    media,
+    local,
+    logger: new VisitLogger(state),
+    rules,
+    recipients: [
+      { fingerprint: "f1", role: "responsible_clinician" },
+      { fingerprint: "f2", role: "researcher", display_name: "Lake University" },
+    ],
+    languages: ["en", "es"],
+    speakerId: "",
+    prepareRecorder: async () => standingRecorder("recording"),
+    chooseDevices: async () => undefined,
+  });
+  fill(document.body, view.element);
+  window.addEventListener("sv-page-language", () => view.redraw());
+  if (dialog === "safety") void showSafetyCode(state);
+  if (dialog === "wish") void askWish();
+  if (dialog === "request") document.querySelector<HTMLElement>('[data-testid="record-button"]')?.click();
+}
+
+function showProgress(safety: "recording" | "uploading" | "safe"): void {
+  showPage((main) => {
+    const panel = new ProgressPanel(standingRecorder(safety));
+    panel.update(stateOf(examples.recording ?? {}));
+    fill(main, h("h1", {}, "Sealed Visit"), panel.element);
+    return "Progress";
+  });
+}
+
+function showDeviceCheck(): void {
+  showPage((main) => {
+    const check = h("device-check", { lang: language() });
+    check.support = { ok: true, reasons: [] };
+    check.ping = async () => undefined;
+    fill(main, h("h1", {}, "Sealed Visit"), h("section", { class: "card" }, check));
+    void check.start({ withDevices: true });
+    return "Devices";
+  });
+}

@@ -1,0 +1,360 @@
+/**
+ * A visit on the screen: indicator and label on top and always there, pictures, the panel with people,
+ * consent and recording, and the controls.
+ *
+ * It draws what the state says and keeps no truth of its own.
+ */
+import {
+  type ConsentReply,
+  type ConsentRequest,
+  type ClinicRecipient,
+  type PurposeRule,
+  recorderInRoster,
+} from "sealed-visit/components";
+import type { VisitState } from "sealed-visit";
+import { language, words } from "../strings/index.js";
+import type { CallMedia, CallRecorder, CallVisit } from "./call.js";
+import { ControlBar } from "./control-bar.js";
+import { askWish, confirmLeave, showSafetyCode } from "./dialogs.js";
+import { fill, h } from "./dom.js";
+import { languageSwitch, reasonOf } from "./frame.js";
+import type { LocalMedia } from "./local-media.js";
+import { Notices } from "./notices.js";
+import { ProgressPanel } from "./progress-panel.js";
+import { RecordingBar } from "./recording-bar.js";
+import { ResumeTalk } from "./resume.js";
+import { VideoGrid } from "./video-grid.js";
+import type { VisitLogger } from "./visit-log.js";
+
+export interface CallViewOptions {
+  visit: CallVisit;
+  media: CallMedia;
+  local: LocalMedia;
+  logger: VisitLogger;
+  rules: readonly PurposeRule[];
+  recipients: readonly ClinicRecipient[];
+  languages: readonly string[];
+  speakerId: string;
+  /** Host: makes the recorder of this page ready, and gives its participant id. */
+  prepareRecorder: () => Promise<CallRecorder>;
+  chooseDevices: () => Promise<void>;
+}
+
+export class CallView {
+  readonly element = h("div", { class: "call" });
+
+  readonly #options: CallViewOptions;
+  readonly #indicator = h("recording-indicator", { sound: true });
+  readonly #label = h("visit-label");
+  readonly #roster = h("visit-roster");
+  readonly #consent = h("visit-consent");
+  readonly #request = h("consent-request", { hidden: true });
+  readonly #panel = h("aside", { class: "panel", tabindex: "-1" });
+  readonly #languages = h("div");
+  readonly #recordingHere = h("div");
+  readonly #notices = new Notices();
+  readonly #videos: VideoGrid;
+  readonly #recordingBar: RecordingBar;
+  readonly #controls: ControlBar;
+  readonly #resume: ResumeTalk;
+  #progress: ProgressPanel | undefined;
+  #recorder: CallRecorder | undefined;
+  #refusedRound: string | undefined;
+  #askedTwice = false;
+  #panelOpen = window.innerWidth > 760;
+
+  constructor(options: CallViewOptions) {
+    this.#options = options;
+    const { visit, media, local } = options;
+    this.#videos = new VideoGrid(visit.state);
+    this.#videos.connect(media);
+    this.#videos.speakerId = options.speakerId;
+    this.#videos.showSelf(local.picture);
+    this.#resume = new ResumeTalk(visit);
+    this.#recordingBar = new RecordingBar({
+      withdraw: (event) => void this.#withdraw(event),
+      pause: () => this.#attempt(visit.pause()),
+      start: () => this.#attempt(visit.startRecorder()),
+      resume: () => this.#attempt(this.#resume.ask()),
+      stop: () => this.#attempt(visit.stopRecording()),
+      askAgain: () => this.#openRequest(this.#refusedRound),
+      answerResume: (agrees) => this.#attempt(this.#resume.answer(agrees)),
+    });
+    this.#controls = new ControlBar({
+      microphone: () => this.#attempt(local.toggleMicrophone()),
+      camera: () => this.#attempt(local.toggleCamera()),
+      screen: () => this.#attempt(local.toggleScreen()),
+      layout: () => {
+        this.#videos.layout = this.#videos.layout === "grid" ? "speaker" : "grid";
+        this.#drawControls();
+      },
+      people: () => {
+        this.#panelOpen = !this.#panelOpen;
+        this.#draw();
+        if (this.#panelOpen) this.#panel.focus();
+      },
+      devices: () => this.#attempt(options.chooseDevices()),
+      safety: () => this.#attempt(this.#compareSafetyCode()),
+      record: () => this.#openRequest(),
+      leave: () => void this.#leave(false),
+      end: () => void this.#leave(true),
+    });
+    fill(
+      this.element,
+      h(
+        "header",
+        { class: "call-head" },
+        h("div", { class: "head-row" }, this.#indicator, this.#label),
+        this.#recordingBar.element,
+        this.#notices.element,
+      ),
+      h("main", { id: "main", class: "stage-holder" }, this.#videos.element),
+      this.#panel,
+      this.#controls.element,
+    );
+    fill(this.#panel, this.#consent, this.#request, this.#roster, this.#recordingHere, this.#languages);
+    this.#listen();
+    this.#draw();
+  }
+
+  /** Draws again, in the language of now. */
+  redraw(): void {
+    this.#draw();
+  }
+
+  set speakerId(id: string) {
+    this.#videos.speakerId = id;
+  }
+
+  get recorder(): CallRecorder | undefined {
+    return this.#recorder;
+  }
+
+  #listen(): void {
+    const { visit, media, local } = this.#options;
+    visit.on("state", () => this.#draw());
+    visit.on("relay", ({ status }) => this.#notices.set("relay", status === "lost" ? words().call.reconnecting : null));
+    visit.on("line_quality", ({ down_bps, loss_percent }) =>
+      this.#notices.set("slow", down_bps < 200_000 || loss_percent >= 5 ? words().call.slow : null),
+    );
+    visit.on("event", (event) => {
+      const text = words().recording;
+      const { me } = visit.state;
+      if (event.e === "withdrawn")
+        this.#notices.flash(event.participant === me.participant ? text.withdrawn : text.someone_withdrew);
+      if (event.e === "recorder_left" && event.why === "paused") this.#notices.flash(text.paused);
+    });
+    visit.on("problem", (error) => this.#notices.flash(words().page.failed.replace("{why}", reasonOf(error))));
+    media.on("connection", ({ publish, subscribe }) =>
+      this.#notices.set("media", [publish, subscribe].includes("reconnecting") ? words().call.reconnecting : null),
+    );
+    local.addEventListener("change", () => {
+      this.#videos.showSelf(local.picture);
+      this.#drawControls();
+    });
+    this.#resume.addEventListener("change", () => this.#draw());
+    this.#resume.addEventListener("failed", (event) => this.#fail((event as CustomEvent<unknown>).detail));
+    this.#listenToPanel();
+  }
+
+  #listenToPanel(): void {
+    const { visit } = this.#options;
+    const participantOf = (event: Event) => (event as CustomEvent<{ participant: string }>).detail.participant;
+    const on = (element: HTMLElement, type: string, act: (event: Event) => Promise<unknown>) =>
+      element.addEventListener(type, (event) => this.#attempt(act(event)));
+    on(this.#roster, "sv-admit", (event) => visit.admit(participantOf(event)));
+    on(this.#roster, "sv-deny", (event) => visit.deny(participantOf(event)));
+    on(this.#roster, "sv-remove", (event) => visit.remove(participantOf(event)));
+    on(this.#roster, "sv-admit-all", () => this.#admitAll());
+    on(this.#roster, "sv-stop-and-admit", async (event) => {
+      await visit.pause();
+      await visit.admit(participantOf(event));
+    });
+    on(this.#consent, "sv-answer", (event) => {
+      const { kind, ...answer } = (event as CustomEvent<ConsentReply>).detail;
+      return kind === "grant" ? visit.grant(answer) : visit.refuse(answer);
+    });
+    on(this.#request, "sv-request", (event) => this.#ask((event as CustomEvent<ConsentRequest>).detail));
+    this.#request.addEventListener("sv-cancel", () => this.#closeRequest());
+  }
+
+  async #admitAll(): Promise<void> {
+    const { visit } = this.#options;
+    for (const { participant, role } of visit.state.waiting) if (role !== "recorder") await visit.admit(participant);
+  }
+
+  // --- Recording --------------------------------------------------------------------------------
+
+  get #isRequestOpen(): boolean {
+    return !this.#request.hidden;
+  }
+
+  #openRequest(after?: string): void {
+    this.#panelOpen = true;
+    this.#request.hidden = false;
+    this.#draw();
+    this.#request.open(after);
+  }
+
+  #closeRequest(): void {
+    this.#request.hidden = true;
+    this.#draw();
+  }
+
+  async #ask(request: ConsentRequest): Promise<void> {
+    const { visit } = this.#options;
+    this.#notices.set("recorder", words().recording.preparing);
+    try {
+      const recorder = await this.#recorderParticipant();
+      await visit.requestConsent({ ...request, recorder });
+      if (request.again_after !== undefined) this.#askedTwice = true;
+      this.#closeRequest();
+    } finally {
+      this.#notices.set("recorder", null);
+    }
+  }
+
+  /** A recorder page that waits comes first; otherwise this page records, as a member of its own. */
+  async #recorderParticipant(): Promise<string> {
+    const { visit, prepareRecorder } = this.#options;
+    const separate = visit.state.waiting.find(({ role }) => role === "recorder");
+    const phase = this.#recorder?.state.phase;
+    const usable = this.#recorder !== undefined && phase !== "failed" && phase !== "ended";
+    if (separate && separate.participant !== this.#recorder?.participant) return separate.participant;
+    if (usable && this.#recorder) return this.#recorder.participant;
+    const recorder = await prepareRecorder();
+    this.#recorder = recorder;
+    this.#progress = new ProgressPanel(recorder);
+    fill(this.#recordingHere, this.#progress.element);
+    recorder.on("problem", (error) => this.#fail(error));
+    return recorder.participant;
+  }
+
+  /** The click's own task takes the tracks off; what shall happen to the recording is asked after that. */
+  async #withdraw(event: Event): Promise<void> {
+    const { visit, local, logger } = this.#options;
+    const policy = visit.state.consent?.terms.on_withdrawal ?? "ask";
+    if (policy !== "ask") {
+      const withdrawal = visit.withdraw({ clickedAt: event.timeStamp });
+      logger.withdrew(undefined);
+      return this.#attempt(withdrawal);
+    }
+    local.hold();
+    const wish = await askWish();
+    if (wish.kind === "back") return this.#attempt(local.release());
+    const { kind: _kind, ...options } = wish;
+    const withdrawal = visit.withdraw(options);
+    logger.withdrew(wish.wish);
+    await this.#attempt(withdrawal);
+    // The gate stays shut until there is an epoch that the recorder cannot derive.
+    await this.#attempt(local.release());
+  }
+
+  // --- The rest ---------------------------------------------------------------------------------
+
+  async #compareSafetyCode(): Promise<void> {
+    const { visit } = this.#options;
+    if (await showSafetyCode(visit.state)) await visit.markVerified();
+  }
+
+  async #leave(forAll: boolean): Promise<void> {
+    const { visit } = this.#options;
+    const recordsHere = this.#recorder?.hasUnsentBytes === true;
+    if (!(await confirmLeave({ forAll, recordsHere }))) return;
+    await this.#attempt(forAll ? visit.end() : visit.leave());
+  }
+
+  async #attempt(what: Promise<unknown>): Promise<void> {
+    await what.catch((error: unknown) => this.#fail(error));
+  }
+
+  #fail(error: unknown): void {
+    this.#notices.flash(words().page.failed.replace("{why}", reasonOf(error)), "serious");
+  }
+
+  #draw(): void {
+    const { visit, logger, rules, recipients, languages } = this.#options;
+    const { state } = visit;
+    document.documentElement.lang = language();
+    logger.update(state);
+    for (const part of [this.#indicator, this.#label, this.#roster, this.#consent, this.#request]) {
+      part.lang = part === this.#consent && part.lang !== "" ? part.lang : language();
+      part.view = state as never;
+    }
+    this.#request.rules = rules;
+    this.#request.recipients = recipients;
+    this.#request.languages = languages;
+    fill(this.#languages, languageSwitch());
+    this.#noteRefusal(state);
+    this.#drawPanel(state);
+    this.#videos.update(state);
+    this.#progress?.update(state);
+    this.#drawNotices(state);
+    this.#recordingBar.update(state, {
+      isHost: isHost(state),
+      resume: this.#resume.state,
+      canAskAgain: this.#refusedRound !== undefined && !this.#askedTwice && !this.#isRequestOpen,
+    });
+    this.#drawControls();
+  }
+
+  #drawPanel(state: VisitState): void {
+    const { consent } = state;
+    const asking = !!consent && !consent.my_answer && !consent.someone_refused;
+    const mustShow = asking || (isHost(state) && state.waiting.some(({ role }) => role !== "recorder"));
+    this.element.classList.toggle("no-panel", !this.#panelOpen && !mustShow);
+    this.element.classList.toggle("asking", asking || this.#isRequestOpen);
+    this.#panel.setAttribute("aria-label", words().call.panel);
+  }
+
+  #drawNotices(state: VisitState): void {
+    const { call, problem } = words();
+    this.#notices.set("rekeying", state.phase === "rekeying" ? call.rekeying : null);
+    const { open, reason } = state.sending;
+    const blocked = !open && reason && reason !== "not_live" && state.phase !== "ended";
+    const why = blocked ? call.not_sending.replace("{why}", call[`why_${reason}`]) : null;
+    this.#notices.set("sending", why, "serious");
+    // Each kind of refusal once; the newest word on it.
+    for (const { code, at_ms } of state.problems) {
+      const text = (problem as Record<string, string>)[code] ?? problem.other.replace("{code}", code);
+      this.#notices.once(`${code}/${at_ms}`, text, "serious");
+    }
+  }
+
+  #noteRefusal({ consent }: VisitState): void {
+    if (consent?.someone_refused) this.#refusedRound = consent.round;
+    else if (consent) this.#refusedRound = undefined;
+    if (consent?.asked_again) this.#askedTwice = true;
+  }
+
+  #drawControls(): void {
+    const { visit, local } = this.#options;
+    const { state } = visit;
+    this.#controls.update({
+      isMuted: local.isMuted,
+      isCameraOff: local.isCameraOff,
+      isSharing: local.isSharing,
+      // By default only the host may share a screen.
+      canShare: isHost(state) && "getDisplayMedia" in (navigator.mediaDevices ?? {}),
+      layout: this.#videos.layout,
+      panelOpen: !this.element.classList.contains("no-panel"),
+      isHost: isHost(state),
+      canRecord:
+        isHost(state) &&
+        state.phase === "live" &&
+        !recorderInRoster(state) &&
+        !this.#isRequestOpen &&
+        !openRound(state),
+      isVerified: state.verified,
+    });
+  }
+}
+
+export function isHost({ host, me }: Pick<VisitState, "host" | "me">): boolean {
+  return host === me.participant;
+}
+
+/** Whether a round is under way that was neither refused nor given up. */
+function openRound({ consent }: VisitState): boolean {
+  return !!consent && !consent.someone_refused;
+}

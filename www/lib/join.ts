@@ -1,0 +1,140 @@
+/** Before the visit: the clinic's name, the privacy notice, the device check, the name; then connecting. */
+import { joinVisit, support, type Visit } from "sealed-visit";
+import { icon } from "sealed-visit/components";
+import { language, words } from "../strings/index.js";
+import type { ClinicInfo, Config } from "./config.js";
+import { fill, h } from "./dom.js";
+import { reasonOf, showPage } from "./frame.js";
+import { AuthorityError, type Link, passFor, pingAuthority } from "./link.js";
+
+export interface Joined {
+  visit: Visit;
+  stream: MediaStream | null;
+  speakerId: string;
+}
+
+/** Resolves when the person came in, or waits to be let in. */
+export async function joinPage(config: Config, clinic: ClinicInfo, link: Link, isHost: boolean): Promise<Joined> {
+  const able = await support();
+  return new Promise((resolve) => {
+    const check = h("device-check");
+    check.support = able.visit.supported ? { ok: true, reasons: [] } : { ok: false, reasons: [able.visit.reason] };
+    check.ping = (signal) => pingAuthority(config, link, signal);
+    const name = h("input", {
+      autocomplete: "name",
+      maxlength: 80,
+      required: true,
+      id: "name",
+      "aria-describedby": "name-hint",
+      "data-testid": "join-name",
+    });
+    const passcode = h("input", { autocomplete: "one-time-code", "data-testid": "join-passcode" });
+    const passcodeField = h("label", { class: "field", hidden: true });
+    const problem = h("p", { class: "error", role: "alert", "data-testid": "join-error" });
+    let busy = false;
+
+    const join = async (button: HTMLButtonElement) => {
+      const text = words().join;
+      if (name.value.trim() === "") {
+        problem.textContent = text.name_missing;
+        name.focus();
+        return;
+      }
+      if (busy) return;
+      busy = true;
+      button.disabled = true;
+      button.textContent = text.joining;
+      problem.textContent = "";
+      try {
+        const visit = await joinVisit({
+          relayUrl: config.relay_url,
+          rootKey: config.root_key,
+          clinicDocument: config.clinic_document,
+          displayName: name.value.trim(),
+          storageKey: link.visit,
+          getPass: (request) => passFor(config, link, request, passcode.value.trim()),
+        });
+        check.finish();
+        resolve({ visit, stream: check.stream, speakerId: check.speakerId });
+      } catch (error) {
+        busy = false;
+        button.disabled = false;
+        button.textContent = text.button;
+        problem.textContent = explain(error);
+        if (error instanceof AuthorityError && /passcode/.test(error.code)) {
+          passcodeField.hidden = false;
+          passcode.focus();
+        }
+      }
+    };
+
+    showPage((main) => {
+      const text = words();
+      const title = (isHost ? text.join.title_clinician : text.join.title_other).replace("{clinic}", clinic.name);
+      const button = h("button", { type: "submit", class: "primary", "data-testid": "join-button" }, text.join.button);
+      check.lang = language();
+      fill(
+        passcodeField,
+        h("span", {}, text.join.passcode),
+        passcode,
+        h("span", { class: "muted small" }, text.join.passcode_hint),
+      );
+      const form = h(
+        "form",
+        {
+          class: "card stack",
+          novalidate: true,
+          onsubmit: (event) => {
+            event.preventDefault();
+            void join(button);
+          },
+        },
+        h("label", { class: "field", for: "name" }, h("span", {}, text.join.name), name),
+        h("p", { class: "muted small", id: "name-hint" }, text.join.name_hint),
+        passcodeField,
+        problem,
+        button,
+      );
+      fill(
+        main,
+        h("h1", {}, title),
+        h("p", {}, text.join.lead),
+        able.visit.supported
+          ? h("section", { class: "card" }, check)
+          : h(
+              "p",
+              { class: "notice serious", "data-testid": "unsupported" },
+              text.join.unsupported.replace("{why}", able.visit.reason),
+            ),
+        able.visit.supported && form,
+        privacyNotice(clinic),
+      );
+      return title;
+    });
+    if (able.visit.supported) void check.start({ withDevices: true });
+  });
+}
+
+function privacyNotice({ contact }: ClinicInfo): HTMLElement {
+  const text = words().page;
+  return h(
+    "section",
+    { class: "card stack", "data-testid": "privacy-notice" },
+    h("h2", {}, icon("lock"), ` ${text.privacy_title}`),
+    h("p", {}, text.privacy_1),
+    h("p", {}, text.privacy_2),
+    h("p", {}, text.privacy_3.replace("{contact}", contact)),
+  );
+}
+
+/** Why somebody could not come in, in words for that person. */
+function explain(error: unknown): string {
+  const text = words().join;
+  // `getPass` failed: its error is the cause of the package's.
+  const cause = error instanceof Error && error.cause instanceof AuthorityError ? error.cause : error;
+  if (cause instanceof AuthorityError) {
+    if (cause.code === "link_used") return text.link_used;
+    if (cause.code === "ended" || cause.code === "outside_time") return text.visit_over;
+  }
+  return text.refused.replace("{why}", reasonOf(cause));
+}

@@ -1,0 +1,56 @@
+/** Short messages under the indicator: lasting ones by name, passing ones for a while. Read out as they come. */
+import { fill, h } from "./dom.js";
+import { words } from "../strings/index.js";
+
+type Weight = "normal" | "serious";
+
+/** Long enough to be read twice. */
+const PASSING_MS = 12_000;
+
+export class Notices {
+  readonly element = h("div", { class: "notices", "aria-live": "polite", "data-testid": "notices" });
+
+  readonly #shown = new Map<string, HTMLElement>();
+  readonly #told = new Set<string>();
+
+  /** Shows, changes or takes away the message of that name. */
+  set(name: string, text: string | null, weight: Weight = "normal"): void {
+    const present = this.#shown.get(name);
+    if (text === null) {
+      present?.remove();
+      this.#shown.delete(name);
+      return;
+    }
+    if (present) {
+      if (present.textContent !== text) present.textContent = text;
+      return;
+    }
+    const notice = h("p", { class: `notice small ${weight}`, "data-testid": `notice-${name}` }, text);
+    this.#shown.set(name, notice);
+    this.element.append(notice);
+  }
+
+  flash(text: string, weight: Weight = "normal"): void {
+    const name = `passing-${text}`;
+    this.set(name, text, weight);
+    setTimeout(() => this.set(name, null), PASSING_MS);
+  }
+
+  /** Shows a message that stays until it is closed; the same one is not shown twice. */
+  once(id: string, text: string, weight: Weight): void {
+    if (this.#told.has(id)) return;
+    this.#told.add(id);
+    const close = h(
+      "button",
+      {
+        type: "button",
+        class: "compact",
+        onclick: () => notice.remove(),
+      },
+      words().page.close,
+    );
+    const notice = h("div", { class: `notice row spread ${weight}`, "data-testid": `problem-${id.split("/")[0]}` });
+    fill(notice, h("span", {}, text), close);
+    this.element.append(notice);
+  }
+}

@@ -1,0 +1,174 @@
+/** How safe a recording is, in plain words: sealed here, with the clinic, confirmed; and who arrives in it. */
+import { icon } from "sealed-visit/components";
+import type { HealthReport, SpoolStatus, SpoolWarning, VisitState } from "sealed-visit";
+import { language, words } from "../strings/index.js";
+import type { CallRecorder } from "./call.js";
+import { fill, h } from "./dom.js";
+import { reasonOf } from "./frame.js";
+
+export class ProgressPanel {
+  readonly element = h("section", {
+    class: "card stack",
+    "data-testid": "progress",
+    "aria-labelledby": "progress-title",
+  });
+
+  readonly #recorder: CallRecorder;
+  readonly #health = new Map<string, HealthReport>();
+  readonly #status = h("p", { role: "status", "data-testid": "progress-state" });
+  readonly #bars = h("div", { class: "stack" });
+  readonly #people = h("div", { class: "stack", role: "status" });
+  readonly #warnings = h("div", { class: "stack", role: "alert" });
+  #warning: SpoolWarning | undefined;
+  #visitState: VisitState | undefined;
+
+  constructor(recorder: CallRecorder) {
+    this.#recorder = recorder;
+    fill(
+      this.element,
+      h("h2", { id: "progress-title" }, words().progress.title),
+      this.#status,
+      this.#warnings,
+      this.#bars,
+      this.#people,
+    );
+    recorder.on("state", () => this.#draw());
+    recorder.on("progress", () => this.#draw());
+    recorder.on("warning", (warning) => {
+      this.#warning = warning;
+      this.#draw();
+    });
+    recorder.on("recorder_health", (report) => {
+      this.#health.set(`${report.participant}/${report.track}/${report.kind}`, report);
+      this.#draw();
+    });
+    this.#draw();
+  }
+
+  /** Names come from the roster. */
+  update(state: VisitState): void {
+    this.#visitState = state;
+    this.#draw();
+  }
+
+  #draw(): void {
+    const text = words().progress;
+    const status = this.#sentence();
+    if (this.#status.textContent !== status) this.#status.textContent = status;
+    this.element.dataset.safety = this.#safety();
+    const warning = this.#warning && warningText(this.#warning);
+    if (this.#warnings.textContent !== (warning ?? ""))
+      fill(this.#warnings, warning && h("p", { class: "notice serious" }, warning));
+    fill(this.#bars, ...this.#recorder.spools.map((spool) => bar(spool)));
+    const rows = this.#healthRows();
+    fill(this.#people, rows.length > 0 && h("h3", {}, text.health), rows.length > 0 && h("ul", {}, ...rows));
+  }
+
+  #safety(): string {
+    const { phase } = this.#recorder.state;
+    if (phase === "recording" || phase === "starting") return "recording";
+    if (phase === "failed") return "failed";
+    const spools = this.#recorder.spools;
+    if (spools.length === 0) return "idle";
+    if (spools.some(({ state }) => state === "sealed")) return "uploading";
+    return spools.some(({ state }) => state === "uploaded") ? "uploaded" : "safe";
+  }
+
+  #sentence(): string {
+    const text = words().progress;
+    const { state } = this.#recorder;
+    switch (this.#safety()) {
+      case "recording":
+        return text.state_recording;
+      case "failed":
+        return text.state_failed.replace("{why}", state.phase === "failed" ? reasonOf(state.error) : "");
+      case "uploading":
+        return text.state_uploading;
+      case "uploaded":
+        return text.state_uploaded;
+      case "safe":
+        return text.state_safe;
+      default:
+        return text.state_idle;
+    }
+  }
+
+  /** One line for each person: the worst that was reported of sound or picture. */
+  #healthRows(): HTMLElement[] {
+    const text = words().progress;
+    if (this.#recorder.state.phase !== "recording") return [];
+    const people = (this.#visitState?.roster ?? []).filter(({ role }) => role !== "recorder" && role !== "server");
+    return people.map(({ participant, name }) => {
+      const reports = [...this.#health.values()].filter((report) => report.participant === participant);
+      const worst = reports.find(({ status }) => status !== "ok");
+      const said =
+        worst === undefined
+          ? text.health_ok
+          : worst.status === "frozen"
+            ? text.health_frozen
+            : worst.kind === "audio"
+              ? text.health_no_sound
+              : text.health_no_picture;
+      return h(
+        "li",
+        { "data-testid": `health-${participant}`, "data-status": worst?.status ?? "ok" },
+        icon(worst ? "warning" : "check"),
+        " ",
+        h("bdi", {}, name ?? ""),
+        `: ${said}`,
+      );
+    });
+  }
+}
+
+function bar(spool: SpoolStatus): HTMLElement {
+  const text = words().progress;
+  const { sealed_bytes, uploaded_bytes, sealed_media_us, state, waiting } = spool;
+  const label =
+    state === "safe" ? text.safe : state === "uploaded" ? text.uploaded : `${text.sealed} → ${text.uploaded}`;
+  return h(
+    "div",
+    { class: "stack", "data-testid": `spool-${spool.part}`, "data-state": state },
+    h(
+      "div",
+      { class: "row spread small" },
+      h("span", {}, icon(state === "safe" ? "shield" : "lock"), ` ${label}`),
+      h("span", {}, text.length.replace("{length}", clock(sealed_media_us / 1_000_000))),
+    ),
+    h("progress", { max: Math.max(1, sealed_bytes), value: uploaded_bytes, "aria-label": text.uploaded }),
+    h(
+      "span",
+      { class: "muted small" },
+      text.bytes.replace("{done}", megabytes(uploaded_bytes)).replace("{all}", megabytes(sealed_bytes)),
+    ),
+    waiting && h("p", { class: "small notice" }, text[`waiting_${waiting.why}`]),
+  );
+}
+
+function warningText(warning: SpoolWarning): string {
+  const text = words().progress;
+  switch (warning.kind) {
+    case "in_memory":
+      return text.warn_in_memory;
+    case "storage_low":
+      return text.warn_storage_low.replace("{megabytes}", String(Math.floor(warning.free_bytes / 1_000_000)));
+    case "storage_full":
+      return text.warn_storage_full;
+    case "old_spool":
+      return text.warn_old_spool.replace("{days}", String(warning.age_days));
+  }
+}
+
+export function megabytes(bytes: number): string {
+  return new Intl.NumberFormat(language(), { style: "unit", unit: "megabyte", maximumFractionDigits: 1 }).format(
+    bytes / 1_000_000,
+  );
+}
+
+/** Seconds as `1:02:03` or `2:03`. */
+export function clock(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds));
+  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const shown = parts[0] === 0 ? parts.slice(1) : parts;
+  return shown.map((part, index) => (index === 0 ? String(part) : String(part).padStart(2, "0"))).join(":");
+}

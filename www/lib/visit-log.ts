@@ -1,0 +1,118 @@
+/**
+ * What one person keeps of a visit: recorded or not, what was asked, what was answered.
+ *
+ * It is made from the states that this page was shown, stays in this tab (sessionStorage), and can be
+ * saved as a file. Nothing of it is sent.
+ */
+import type { ConsentText, EndReason, Purpose, RecipientRef, Terms, VisitState } from "sealed-visit";
+
+export interface LoggedRound {
+  round: string;
+  asked_ms: number;
+  purpose: Purpose;
+  recipients: readonly RecipientRef[];
+  terms: Terms;
+  texts: readonly ConsentText[];
+  answer: "grant" | "refusal" | "withdrawal" | null;
+  answered_ms?: number;
+  withdrawn_ms?: number;
+  wish?: "keep" | "delete";
+}
+
+export interface VisitLog {
+  v: 1;
+  visit: string;
+  clinic: { name: string; contact: string };
+  me: { role: string; name: string };
+  started_ms: number;
+  ended_ms?: number;
+  end_reason?: EndReason;
+  people: { name: string; role: string }[];
+  rounds: LoggedRound[];
+  /** When a recorder was in the visit: it could record then. */
+  recorder_present: { from_ms: number; to_ms?: number; purpose?: Purpose }[];
+}
+
+const STORED = "sealed-visit:record";
+
+export class VisitLogger {
+  readonly log: VisitLog;
+
+  constructor(state: VisitState) {
+    this.log = {
+      v: 1,
+      visit: state.visit,
+      clinic: state.clinic,
+      me: { role: state.me.role, name: state.me.name },
+      started_ms: Date.now(),
+      people: [],
+      rounds: [],
+      recorder_present: [],
+    };
+    this.update(state);
+  }
+
+  update(state: VisitState): void {
+    const { log } = this;
+    for (const { name, role } of state.roster) {
+      const known = log.people.some((person) => person.name === name && person.role === role);
+      if (name && !known) log.people.push({ name, role });
+    }
+    this.#noteRound(state);
+    this.#noteRecorder(state);
+    if (state.phase === "ended" && log.ended_ms === undefined) {
+      log.ended_ms = Date.now();
+      if (state.end_reason) log.end_reason = state.end_reason;
+    }
+    store(log);
+  }
+
+  withdrew(wish: "keep" | "delete" | undefined): void {
+    const round = this.log.rounds.at(-1);
+    if (!round) return;
+    round.withdrawn_ms = Date.now();
+    if (wish) round.wish = wish;
+    store(this.log);
+  }
+
+  #noteRound({ consent }: VisitState): void {
+    if (!consent) return;
+    const { round, purpose, recipients, terms, texts, my_answer } = consent;
+    let noted = this.log.rounds.find((candidate) => candidate.round === round);
+    if (!noted) {
+      noted = { round, asked_ms: Date.now(), purpose, recipients, terms, texts, answer: null };
+      this.log.rounds.push(noted);
+    }
+    noted.texts = texts;
+    if (my_answer && noted.answer === null) {
+      noted.answer = my_answer;
+      noted.answered_ms = Date.now();
+    }
+  }
+
+  #noteRecorder({ roster, consent, phase }: VisitState): void {
+    const present = phase !== "ended" && roster.some(({ role }) => role === "recorder");
+    const last = this.log.recorder_present.at(-1);
+    if (present && (!last || last.to_ms !== undefined)) {
+      this.log.recorder_present.push({ from_ms: Date.now(), ...(consent && { purpose: consent.purpose }) });
+    }
+    if (!present && last && last.to_ms === undefined) last.to_ms = Date.now();
+  }
+}
+
+export function storedLog(): VisitLog | null {
+  try {
+    const text = sessionStorage.getItem(STORED);
+    return text === null ? null : (JSON.parse(text) as VisitLog);
+  } catch {
+    return null;
+  }
+}
+
+function store(log: VisitLog): void {
+  try {
+    sessionStorage.setItem(STORED, JSON.stringify(log));
+  } catch {
+    // Storage is refused: the record lasts as long as the page.
+  }
+}

@@ -1,0 +1,129 @@
+/** The stand-alone recorder: a device of its own that takes part as the declared recorder, and says how safe everything is. */
+import { joinAsRecorder, recoverSpools, support } from "sealed-visit";
+import { clinicInfo, loadConfig } from "./lib/config.js";
+import { fill, h } from "./lib/dom.js";
+import { reasonOf, showPage } from "./lib/frame.js";
+import { linkFromLocation, passFor } from "./lib/link.js";
+import { ProgressPanel } from "./lib/progress-panel.js";
+import type { CallRecorder } from "./lib/call.js";
+import { words } from "./strings/index.js";
+
+let recorder: CallRecorder | undefined;
+let panel: ProgressPanel | undefined;
+let failure: string | undefined;
+
+main().catch((error: unknown) => {
+  failure = words().page.failed.replace("{why}", reasonOf(error));
+  show({ ready: false });
+});
+
+async function main(): Promise<void> {
+  const link = linkFromLocation();
+  const config = await loadConfig();
+  const clinic = clinicInfo(config);
+  // What an earlier page of this device left behind goes on by itself.
+  recoverSpools({ rootKey: config.root_key, clinicDocument: config.clinic_document }).catch((error: unknown) => {
+    failure = words().page.failed.replace("{why}", reasonOf(error));
+    show({ ready: false });
+  });
+  const able = await support();
+  if (!link || !able.recorder.supported) {
+    failure = !link
+      ? words().join.no_link
+      : able.recorder.supported
+        ? ""
+        : words().recording.no_recorder.replace("{why}", able.recorder.reason);
+    show({ ready: false });
+    return;
+  }
+  show({
+    ready: true,
+    join: async (name) => {
+      const made = await joinAsRecorder({
+        relayUrl: config.relay_url,
+        rootKey: config.root_key,
+        clinicDocument: config.clinic_document,
+        vaultUrl: config.vault_url,
+        displayName: name,
+        storageKey: link.visit,
+        getPass: (request) => passFor(config, link, request),
+      });
+      recorder = made;
+      panel = new ProgressPanel(made);
+      made.on("state", () => redraw());
+      redraw();
+    },
+    clinic: clinic.name,
+  });
+}
+
+type Show = { ready: false } | { ready: true; join: (name: string) => Promise<void>; clinic: string };
+
+let redraw: () => void = () => undefined;
+
+function show(what: Show): void {
+  showPage((page) => {
+    redraw = () => draw(page, what);
+    redraw();
+    return words().recorder.title;
+  });
+}
+
+function draw(page: HTMLElement, what: Show): void {
+  const text = words().recorder;
+  fill(
+    page,
+    h("h1", {}, text.title),
+    failure !== undefined && h("p", { class: "notice serious", role: "alert", "data-testid": "fatal" }, failure),
+    what.ready && !recorder && joinForm(what),
+    recorder &&
+      h(
+        "p",
+        { class: "notice", role: "status", "data-testid": "recorder-state", "data-phase": recorder.state.phase },
+        phaseText(recorder),
+      ),
+    panel?.element,
+  );
+}
+
+function joinForm({ join, clinic }: Extract<Show, { ready: true }>): HTMLElement {
+  const text = words().recorder;
+  const name = h("input", { value: `${text.title}, ${clinic}`, maxlength: 80, "data-testid": "join-name" });
+  const problem = h("p", { class: "error", role: "alert" });
+  const button = h("button", { type: "submit", class: "primary", "data-testid": "join-button" }, text.button);
+  return h(
+    "form",
+    {
+      class: "card stack",
+      onsubmit: async (event) => {
+        event.preventDefault();
+        button.disabled = true;
+        await join(name.value.trim() || text.title).catch((error: unknown) => {
+          button.disabled = false;
+          problem.textContent = words().page.failed.replace("{why}", reasonOf(error));
+        });
+      },
+    },
+    h("p", {}, text.lead),
+    h("label", { class: "field" }, h("span", {}, text.name), name),
+    problem,
+    button,
+  );
+}
+
+function phaseText({ state }: CallRecorder): string {
+  const text = words().recorder;
+  switch (state.phase) {
+    case "waiting":
+      return text.waiting;
+    case "starting":
+    case "recording":
+      return text.in;
+    case "ending":
+      return text.out;
+    case "ended":
+      return text.ended;
+    case "failed":
+      return words().progress.state_failed.replace("{why}", reasonOf(state.error));
+  }
+}

@@ -1,0 +1,139 @@
+/** The start page: makes a visit and gives a link for each role. */
+import { icon } from "sealed-visit/components";
+import { button, fill, h } from "./lib/dom.js";
+import { reasonOf, showPage } from "./lib/frame.js";
+import { answerOf, linkFor } from "./lib/link.js";
+import { words } from "./strings/index.js";
+
+interface MadeVisit {
+  visit: string;
+  links: { participant: string; role: string; secret: string }[];
+}
+
+const pages: Record<string, string> = {
+  clinician: "clinician",
+  patient: "patient",
+  guest: "guest",
+  recorder: "recorder",
+};
+let made: MadeVisit | undefined;
+let failure: unknown;
+
+showPage((main) => {
+  const text = words().start;
+  const links = h("section", {
+    class: "card stack",
+    "aria-live": "polite",
+    "data-testid": "links",
+    hidden: made === undefined,
+  });
+  const problem = h(
+    "p",
+    { class: "error", role: "alert" },
+    failure === undefined ? "" : words().page.failed.replace("{why}", reasonOf(failure)),
+  );
+  const minutes = h("input", { type: "number", min: 5, max: 480, value: 60, "data-testid": "visit-minutes" });
+  const relative = h("input", { type: "checkbox", checked: true, "data-testid": "with-relative" });
+  const recorder = h("input", { type: "checkbox", "data-testid": "with-recorder" });
+  const make = async () => {
+    failure = undefined;
+    problem.textContent = "";
+    try {
+      made = await makeVisit(Number(minutes.value) || 60, { relative: relative.checked, recorder: recorder.checked });
+      showLinks(links, made);
+    } catch (error) {
+      failure = error;
+      problem.textContent = words().page.failed.replace("{why}", reasonOf(error));
+    }
+  };
+  fill(
+    main,
+    h("h1", {}, text.title),
+    h(
+      "form",
+      {
+        class: "card stack",
+        onsubmit: (event) => {
+          event.preventDefault();
+          void make();
+        },
+      },
+      h("p", {}, text.lead),
+      h("label", { class: "field" }, h("span", {}, text.minutes), minutes),
+      h("label", { class: "option" }, relative, h("span", {}, text.relative)),
+      h("label", { class: "option" }, recorder, h("span", {}, text.recorder)),
+      h("button", { type: "submit", class: "primary", "data-testid": "make-visit" }, made ? text.again : text.make),
+      problem,
+    ),
+    links,
+    h("p", {}, h("a", { href: "./playback.html", "data-testid": "to-playback" }, text.playback)),
+  );
+  if (made) showLinks(links, made);
+  return text.title;
+});
+
+/** The server in front of the authority adds the scheduler's token; this page never sees it. */
+async function makeVisit(
+  minutes: number,
+  { relative, recorder }: { relative: boolean; recorder: boolean },
+): Promise<MadeVisit> {
+  const roles = ["clinician", "patient", ...(relative ? ["guest"] : []), ...(recorder ? ["recorder"] : [])];
+  const starts_ms = Date.now();
+  return answerOf<MadeVisit>(
+    await fetch("/api/authority/v1/visits", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({
+        appointment: crypto.randomUUID(),
+        starts_ms,
+        ends_ms: starts_ms + minutes * 60_000,
+        participants: roles.map((role) => ({ role })),
+      }),
+    }),
+  );
+}
+
+function showLinks(section: HTMLElement, { visit, links }: MadeVisit): void {
+  const text = words().start;
+  section.hidden = false;
+  fill(
+    section,
+    h("h2", {}, text.links),
+    h("p", { class: "notice small" }, text.warn),
+    ...links.map(({ role, secret }) => {
+      const url = linkFor(pages[role] ?? "guest", { visit, secret });
+      const title = (text as Record<string, string>)[`role_${role}`] ?? role;
+      const copy = button([icon("copy"), text.copy], {
+        testid: `copy-${role}`,
+        onclick: async () => {
+          await navigator.clipboard.writeText(url);
+          fill(copy, icon("check"), text.copied);
+        },
+      });
+      copy.setAttribute("aria-label", `${text.copy}: ${title}`);
+      return h(
+        "div",
+        { class: "stack" },
+        h("h3", {}, title),
+        h("input", { readonly: true, value: url, "aria-label": title, "data-testid": `url-${role}` }),
+        h(
+          "div",
+          { class: "row" },
+          copy,
+          h(
+            "a",
+            {
+              class: "button",
+              href: url,
+              target: "_blank",
+              rel: "noopener",
+              "data-testid": `link-${role}`,
+              "aria-label": `${text.open}: ${title}`,
+            },
+            text.open,
+          ),
+        ),
+      );
+    }),
+  );
+}

@@ -1,0 +1,46 @@
+/** The pages' words in the language that the person picked, or the browser asks for. */
+import { en } from "./en.js";
+import { es } from "./es.js";
+
+type Widen<T> = { [K in keyof T]: T[K] extends string ? string : Widen<T[K]> };
+
+export type PageStrings = Widen<typeof en>;
+
+export const languages = ["en", "es"] as const;
+export type Language = (typeof languages)[number];
+
+const all: Record<Language, PageStrings> = { en, es };
+const STORED = "sealed-visit:language";
+
+export function language(): Language {
+  const wanted = [new URLSearchParams(location.search).get("lang"), stored(), ...navigator.languages];
+  for (const tag of wanted) {
+    const found = languages.find((known) => tag?.toLowerCase().split("-")[0] === known);
+    if (found) return found;
+  }
+  return "en";
+}
+
+export const words = (): PageStrings => all[language()];
+
+/** Keeps the choice, and tells the page; whoever shows words listens for `sv-page-language`. */
+export function pickLanguage(next: Language): void {
+  try {
+    localStorage.setItem(STORED, next);
+  } catch {
+    // Storage is refused: the choice lasts as long as the page.
+  }
+  const url = new URL(location.href);
+  url.searchParams.set("lang", next);
+  history.replaceState(history.state, "", url);
+  document.documentElement.lang = next;
+  window.dispatchEvent(new Event("sv-page-language"));
+}
+
+function stored(): string | null {
+  try {
+    return localStorage.getItem(STORED);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * The visit's page, for clinician, patient and everybody else: what differs follows from the role that
+ * the pass names. Before, during, after.
+ */
+import type { Visit, VisitState } from "sealed-visit";
+import { defineVisitElements } from "sealed-visit/components";
+import { CallView } from "./lib/call-view.js";
+import { ask } from "./lib/dialogs.js";
+import { clinicInfo, loadConfig, purposeRules, type Config } from "./lib/config.js";
+import { button, fill, h } from "./lib/dom.js";
+import { reasonOf, showPage } from "./lib/frame.js";
+import { joinPage } from "./lib/join.js";
+import { LocalMedia } from "./lib/local-media.js";
+import { forget, type Link, linkFromLocation, recorderPassFor } from "./lib/link.js";
+import { VisitLogger } from "./lib/visit-log.js";
+import { language, words } from "./strings/index.js";
+
+const isCliniciansPage = location.pathname.includes("clinician");
+
+defineVisitElements();
+main().catch((error: unknown) => {
+  showPage((page) => {
+    fill(
+      page,
+      h("h1", {}, words().page.title),
+      h(
+        "p",
+        { class: "notice serious", role: "alert", "data-testid": "fatal" },
+        words().page.failed.replace("{why}", reasonOf(error)),
+      ),
+    );
+    return words().page.title;
+  });
+});
+
+async function main(): Promise<void> {
+  const link = linkFromLocation();
+  if (!link) {
+    showPage((page) => {
+      fill(
+        page,
+        h("h1", {}, words().page.title),
+        h("p", { class: "notice", "data-testid": "no-link" }, words().join.no_link),
+      );
+      return words().page.title;
+    });
+    return;
+  }
+  const config = await loadConfig();
+  const clinic = clinicInfo(config);
+  const { visit, stream, speakerId } = await joinPage(config, clinic, link, isCliniciansPage);
+  const ended = whenEnded(visit);
+  const entered = await Promise.race([waitUntilIn(visit, clinic.name), ended.then(() => false)]);
+  if (entered) await call(config, link, visit, stream, speakerId, ended);
+  else await ended;
+  for (const track of stream?.getTracks() ?? []) track.stop();
+  if (visit.state.end_reason !== "left") await forget(link);
+  showAfter(visit.state, link);
+}
+
+/** Resolves when the visit is over for this page, whatever the reason. */
+function whenEnded(visit: Visit): Promise<void> {
+  return new Promise((resolve) => {
+    if (visit.state.phase === "ended") resolve();
+    visit.on("ended", () => resolve());
+    visit.on("failed", () => resolve());
+  });
+}
+
+async function waitUntilIn(visit: Visit, clinicName: string): Promise<boolean> {
+  const isIn = ({ phase }: VisitState) => phase === "live" || phase === "rekeying";
+  if (isIn(visit.state)) return true;
+  showPage((page) => {
+    const text = words().waiting;
+    fill(
+      page,
+      h(
+        "section",
+        { class: "card stack", role: "status", "data-testid": "waiting-room" },
+        h("h1", {}, text.title),
+        h("p", {}, isCliniciansPage ? text.lead_host : text.lead.replace("{clinic}", clinicName)),
+        button(text.leave, { testid: "leave", onclick: () => void visit.leave() }),
+      ),
+    );
+    return text.title;
+  });
+  return new Promise((resolve) => {
+    visit.on("state", (state) => {
+      if (isIn(state)) resolve(true);
+    });
+  });
+}
+
+async function call(
+  config: Config,
+  link: Link,
+  visit: Visit,
+  stream: MediaStream | null,
+  speakerId: string,
+  ended: Promise<void>,
+): Promise<void> {
+  const clinic = clinicInfo(config);
+  const media = await visit.connectMedia(stream ? { stream } : {});
+  const local = new LocalMedia(media, stream);
+  const logger = new VisitLogger(visit.state);
+  const view = new CallView({
+    visit,
+    media,
+    local,
+    logger,
+    rules: purposeRules(config, clinic),
+    recipients: clinic.recipients,
+    languages: config.languages,
+    speakerId,
+    prepareRecorder: () =>
+      visit.prepareRecorder({
+        vaultUrl: config.vault_url,
+        displayName: "Recorder",
+        storageKey: `${link.visit}:recorder`,
+        getPass: (request) => recorderPassFor(config, link, request),
+      }),
+    chooseDevices: () =>
+      chooseDevices(local, (id) => {
+        view.speakerId = id;
+      }),
+  });
+  document.title = `${words().page.title}`;
+  fill(document.body, view.element);
+  const redraw = () => view.redraw();
+  window.addEventListener("sv-page-language", redraw);
+  await ended;
+  window.removeEventListener("sv-page-language", redraw);
+  logger.update(visit.state);
+  local.stop();
+  await keepUntilSafe(view);
+}
+
+/** The recording outlives the visit until the clinic has it: the page stays, and says how far it is. */
+async function keepUntilSafe(view: CallView): Promise<void> {
+  const { recorder } = view;
+  if (!recorder) return;
+  const { ProgressPanel } = await import("./lib/progress-panel.js");
+  const panel = new ProgressPanel(recorder);
+  showPage((page) => {
+    fill(page, h("h1", {}, words().after.title), panel.element);
+    return words().after.title;
+  });
+  await recorder.close();
+}
+
+async function chooseDevices(local: LocalMedia, chooseSpeaker: (id: string) => void): Promise<void> {
+  const check = h("device-check", { lang: language() });
+  let chosen: MediaStream | null = null;
+  check.addEventListener("sv-devices", (event) => {
+    const { stream, speakerId } = (event as CustomEvent<{ stream: MediaStream | null; speakerId: string }>).detail;
+    chosen = stream;
+    chooseSpeaker(speakerId);
+  });
+  const shown = ask(
+    "devices-dialog",
+    (close: (done: boolean) => void) =>
+      h(
+        "div",
+        { class: "stack" },
+        h("h2", { id: "devices-dialog-title", class: "visually-hidden" }, words().call.devices),
+        check,
+        button(words().page.close, { testid: "devices-close", class: "primary", onclick: () => close(true) }),
+      ),
+    true,
+  );
+  void check.start({ withDevices: true });
+  await shown;
+  check.finish();
+  if (chosen) await local.switchTo(chosen);
+}
+
+function showAfter({ end_reason }: VisitState, link: Link): void {
+  showPage((page) => {
+    const text = words().after;
+    fill(
+      page,
+      h(
+        "section",
+        { class: "card stack", "data-testid": "after" },
+        h("h1", {}, text.title),
+        h("p", {}, text[end_reason ?? "failed"]),
+        h(
+          "div",
+          { class: "row" },
+          h("a", { class: "button primary", href: "./record.html", "data-testid": "to-record" }, text.record),
+          end_reason === "left" && button(text.back, { testid: "come-back", onclick: () => location.reload() }),
+        ),
+      ),
+    );
+    return text.title;
+  });
+  // The link stays in the address bar for a reload only while it is of use.
+  if (end_reason !== "left" && link.visit) history.replaceState(null, "", location.pathname + location.search);
+}
