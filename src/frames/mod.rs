@@ -284,12 +284,21 @@ impl FrameEngine {
         None
     }
 
+    /// Counts a frame that the caller could not even load, as too large or not there, as dropped.
+    pub fn refuse(&mut self, track: TrackHandle, reason: DropReason) -> DropReason {
+        if let Some(track) = self.tracks.get_mut(track) {
+            track.stats.dropped.count(reason);
+        }
+        reason
+    }
+
     /// A track's counts so far.
     pub fn track_stats(&self, track: TrackHandle) -> Result<&TrackStats, FramesError> {
         Ok(&self.tracks.track(track)?.stats)
     }
 
-    /// Frames encrypted so far, by epoch, past epochs included.
+    /// Frames encrypted so far, by epoch, past epochs included. After [`clear`](Self::clear) epochs
+    /// of the same number add up.
     pub fn encrypted_per_epoch(&self) -> &BTreeMap<Epoch, u64> {
         self.keyring.encrypted_per_epoch()
     }

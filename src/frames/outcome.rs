@@ -188,6 +188,9 @@ mod tests {
         for reason in DropReason::ALL {
             assert_eq!(counts.of(reason), u64::from(reason.code()));
         }
-        assert_eq!(counts.total(), (1..=DropReason::ALL.len() as u64).sum::<u64>());
+        assert_eq!(
+            counts.total(),
+            (1..=DropReason::ALL.len() as u64).sum::<u64>()
+        );
     }
 }

@@ -5,7 +5,7 @@
 //! ```js
 //! const { memory } = FrameEngine
 //! const at = engine.prepare(frame.data.byteLength)
-//! new Uint8Array(memory.buffer, at, frame.data.byteLength).set(new Uint8Array(frame.data))
+//! if (at) new Uint8Array(memory.buffer, at, frame.data.byteLength).set(new Uint8Array(frame.data))
 //! const result = engine.encrypt(track, captureTimeUs)
 //! if (result >= 0) frame.data = memory.buffer.slice(engine.framePointer(), engine.framePointer() + result)
 //! else count(dropReasons()[-result])
@@ -40,6 +40,7 @@ const NOTHING_DUE: i32 = -1001;
 pub struct FrameEngine {
     engine: frames::FrameEngine,
     buffer: FrameBuffer,
+    input: Input,
     capture_time_us: u64,
     layer: u8,
     track: u32,
@@ -54,6 +55,7 @@ impl FrameEngine {
         Self {
             engine: frames::FrameEngine::new(),
             buffer: FrameBuffer::new(),
+            input: Input::None,
             capture_time_us: 0,
             layer: 0,
             track: 0,
@@ -139,6 +141,7 @@ impl FrameEngine {
     pub fn clear(&mut self) {
         self.engine.clear();
         self.buffer.wipe();
+        self.input = Input::None;
     }
 
     /// Closes (`false`) or opens the gate before everything that is sent.
@@ -201,11 +204,14 @@ impl FrameEngine {
     }
 
     /// Makes room for a frame of `length` bytes and returns where in the module's memory to write
-    /// it. May grow the memory. A frame longer than 8 MiB gets no room (0): drop it.
+    /// it. May grow the memory. A frame longer than 8 MiB gets no room (0): do not write it, but
+    /// call `encrypt` or `decrypt` as always, which drops and counts it.
     pub fn prepare(&mut self, length: usize) -> *const u8 {
         if length > frames::MAX_FRAME_BYTES {
+            self.input = Input::TooLarge;
             return std::ptr::null();
         }
+        self.input = Input::Frame;
         self.buffer.prepare(length).as_ptr()
     }
 
@@ -218,6 +224,9 @@ impl FrameEngine {
     /// Encrypts the frame written after `prepare`. Returns a length or minus a drop reason.
     /// `capture_time_us`: microseconds on a clock that all tracks of this sender share.
     pub fn encrypt(&mut self, track: u32, capture_time_us: f64) -> i32 {
+        if let Err(reason) = self.take_input() {
+            return dropped(self.engine.refuse(TrackHandle(track), reason));
+        }
         match self
             .engine
             .encrypt(TrackHandle(track), whole(capture_time_us), &mut self.buffer)
@@ -232,6 +241,9 @@ impl FrameEngine {
     /// `WAITS`: keep the JavaScript frame object under `ticket()` until `nextReleased` names it.
     /// After a forward `captureTimeUs()` and `layer()` tell more.
     pub fn decrypt(&mut self, track: u32, now_ms: f64) -> i32 {
+        if let Err(reason) = self.take_input() {
+            return dropped(self.engine.refuse(TrackHandle(track), reason));
+        }
         let outcome = self
             .engine
             .decrypt(TrackHandle(track), whole(now_ms), &mut self.buffer);
@@ -244,6 +256,7 @@ impl FrameEngine {
     /// `installEpoch`, and at least every 100 ms while frames wait.
     #[wasm_bindgen(js_name = nextReleased)]
     pub fn next_released(&mut self, now_ms: f64) -> i32 {
+        self.input = Input::None;
         match self.engine.next_released(whole(now_ms), &mut self.buffer) {
             None => NOTHING_DUE,
             Some(released) => {
@@ -304,6 +317,15 @@ impl FrameEngine {
         self.engine.live_epochs().map(|epoch| epoch.0).collect()
     }
 
+    /// What `prepare` made room for, once: what the buffer holds afterwards is a result.
+    fn take_input(&mut self) -> Result<(), DropReason> {
+        match std::mem::replace(&mut self.input, Input::None) {
+            Input::Frame => Ok(()),
+            Input::TooLarge => Err(DropReason::TooLarge),
+            Input::None => Err(DropReason::Malformed),
+        }
+    }
+
     fn result_of(&mut self, outcome: Outcome<Decrypted>) -> i32 {
         match outcome {
             Outcome::Forward(Decrypted {
@@ -321,6 +343,13 @@ impl FrameEngine {
             }
         }
     }
+}
+
+/// What the buffer holds for the next call.
+enum Input {
+    None,
+    Frame,
+    TooLarge,
 }
 
 impl Default for FrameEngine {
@@ -400,4 +429,178 @@ fn codec_of(mime_type: &str) -> Result<Codec, JsValue> {
 
 fn to_js(error: FramesError) -> JsValue {
     js_error(error.code(), &error.to_string(), JsValue::UNDEFINED)
+}
+
+#[cfg(all(test, target_arch = "wasm32"))]
+mod tests {
+    use js_sys::{Error, Uint8Array, WebAssembly::Memory};
+    use wasm_bindgen::JsCast;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    /// As JavaScript does it: write into the memory, call, read from the memory.
+    fn pass(
+        engine: &mut FrameEngine,
+        frame: &[u8],
+        call: impl FnOnce(&mut FrameEngine) -> i32,
+    ) -> Result<Vec<u8>, i32> {
+        let at = engine.prepare(frame.len());
+        if !at.is_null() {
+            view(at, frame.len()).copy_from(frame);
+        }
+        let result = call(engine);
+        if result < 0 {
+            Err(result)
+        } else {
+            Ok(copy(engine.frame_pointer(), result as u32))
+        }
+    }
+
+    /// Copied out of the memory first: allocating the result may detach views.
+    fn copy(at: *const u8, length: u32) -> Vec<u8> {
+        let memory: Memory = FrameEngine::memory().unchecked_into();
+        let buffer: js_sys::ArrayBuffer = memory.buffer().unchecked_into();
+        Uint8Array::new(&buffer.slice_with_end(at as u32, at as u32 + length)).to_vec()
+    }
+
+    fn view(at: *const u8, length: usize) -> Uint8Array {
+        let memory: Memory = FrameEngine::memory().unchecked_into();
+        Uint8Array::new_with_byte_offset_and_length(&memory.buffer(), at as u32, length as u32)
+    }
+
+    fn engine(own_leaf: u32, epoch: u64) -> FrameEngine {
+        let mut engine = FrameEngine::new();
+        engine
+            .install_epoch(epoch, vec![epoch as u8; 16], own_leaf, &[0, 1])
+            .unwrap();
+        engine.send_in_epoch(epoch).unwrap();
+        engine
+    }
+
+    fn code(error: JsValue) -> String {
+        let error: Error = error.unchecked_into();
+        assert_eq!(error.name(), "SealedVisitError");
+        Reflect::get(&error, &"code".into())
+            .unwrap()
+            .as_string()
+            .unwrap()
+    }
+
+    #[wasm_bindgen_test]
+    fn passes_frames_through_the_memory() {
+        let (mut alice, mut bob) = (engine(0, 1), engine(1, 1));
+        let out = alice.open_send_track("camera", 3, "video/VP9").unwrap();
+        let incoming = bob.open_receive_track("camera", 0, "video/VP9").unwrap();
+        for length in [0, 1, 1_200, 100_000, 3_000_000] {
+            let frame = vec![7; length];
+            let sealed = pass(&mut alice, &frame, |engine| engine.encrypt(out, 5e15)).unwrap();
+            assert!(sealed.len() > length && sealed != frame);
+            let opened = pass(&mut bob, &sealed, |engine| engine.decrypt(incoming, 0.0)).unwrap();
+            assert!(opened == frame, "{length} bytes");
+            assert_eq!((bob.capture_time_us(), bob.layer()), (5e15, 3));
+        }
+    }
+
+    #[wasm_bindgen_test]
+    fn returns_drop_reasons_as_negative_codes_that_have_names() {
+        let mut bob = engine(1, 1);
+        let incoming = bob.open_receive_track("camera", 0, "video/VP9").unwrap();
+        let result = pass(&mut bob, &[0; 100], |engine| engine.decrypt(incoming, 0.0)).unwrap_err();
+        let name = drop_reasons()
+            .get(result.unsigned_abs())
+            .as_string()
+            .unwrap();
+        assert_eq!(name, "no-key");
+        let stats = bob.track_stats(incoming).unwrap();
+        let dropped = Reflect::get(&stats, &"dropped".into()).unwrap();
+        assert_eq!(
+            Reflect::get(&dropped, &"no-key".into()).unwrap().as_f64(),
+            Some(1.0)
+        );
+    }
+
+    #[wasm_bindgen_test]
+    fn drops_what_was_not_prepared_or_is_too_large() {
+        let mut alice = engine(0, 1);
+        let out = alice.open_send_track("camera", 0, "video/VP9").unwrap();
+        pass(&mut alice, b"frame", |engine| engine.encrypt(out, 0.0)).unwrap();
+        // What is in the buffer now is a result, and never an input.
+        assert_eq!(alice.encrypt(out, 0.0), dropped(DropReason::Malformed));
+        assert!(alice.prepare(frames::MAX_FRAME_BYTES + 1).is_null());
+        assert_eq!(alice.encrypt(out, 0.0), dropped(DropReason::TooLarge));
+        assert!(alice.frame_pointer() as usize != 0);
+    }
+
+    #[wasm_bindgen_test]
+    fn names_waiting_frames_by_their_tickets() {
+        let (mut alice, mut bob) = (engine(0, 2), engine(1, 1));
+        let out = alice.open_send_track("camera", 0, "video/VP9").unwrap();
+        let incoming = bob.open_receive_track("camera", 0, "video/VP9").unwrap();
+        let mut tickets = Vec::new();
+        for n in 0..3 {
+            let sealed = pass(&mut alice, &[n; 50], |engine| engine.encrypt(out, 0.0)).unwrap();
+            let result = pass(&mut bob, &sealed, |engine| engine.decrypt(incoming, 10.0));
+            assert_eq!(result, Err(WAITS));
+            tickets.push(bob.ticket());
+        }
+        assert_eq!(bob.next_released(20.0), NOTHING_DUE);
+        bob.install_epoch(2, vec![2; 16], 1, &[0, 1]).unwrap();
+        for (n, ticket) in (0..3).zip(tickets) {
+            let length = bob.next_released(30.0);
+            assert_eq!((length, bob.ticket(), bob.track()), (50, ticket, incoming));
+            assert_eq!(copy(bob.frame_pointer(), 50), vec![n; 50]);
+        }
+        assert_eq!(bob.next_released(30.0), NOTHING_DUE);
+    }
+
+    #[wasm_bindgen_test]
+    fn throws_errors_with_codes() {
+        let mut alice = engine(0, 5);
+        assert_eq!(
+            code(alice.open_send_track("a", 0, "video/AV1").unwrap_err()),
+            "frames-unsupported-codec"
+        );
+        assert_eq!(
+            code(alice.open_send_track("a", 16, "video/VP9").unwrap_err()),
+            "frames-layer-out-of-range"
+        );
+        assert_eq!(
+            code(alice.install_epoch(5, vec![9; 16], 0, &[0]).unwrap_err()),
+            "frames-epoch-order"
+        );
+        assert_eq!(
+            code(alice.install_epoch(6, vec![5; 16], 0, &[0]).unwrap_err()),
+            "frames-base-key-reused"
+        );
+        assert_eq!(
+            code(alice.install_epoch(6, vec![6; 15], 0, &[0]).unwrap_err()),
+            "frames-base-key-length"
+        );
+        assert_eq!(
+            code(alice.install_epoch(6, vec![6; 16], 0, &[64]).unwrap_err()),
+            "frames-leaf-out-of-range"
+        );
+        assert_eq!(
+            code(alice.send_in_epoch(4).unwrap_err()),
+            "frames-unknown-epoch"
+        );
+        assert_eq!(
+            code(alice.close_track(77).unwrap_err()),
+            "frames-unknown-track"
+        );
+    }
+
+    #[wasm_bindgen_test]
+    fn reports_a_panic_without_formatted_values() {
+        assert_eq!(
+            super::super::panic::message(&"fixed", None),
+            "panicked at an unknown place: fixed"
+        );
+        let formatted = String::from("key 0011");
+        assert_eq!(
+            super::super::panic::message(&formatted, Some("x.rs:1")),
+            "panicked at x.rs:1"
+        );
+    }
 }

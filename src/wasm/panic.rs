@@ -15,17 +15,15 @@ thread_local! {
 /// The message says where and, for a fixed text, what; never a formatted value, so neither keys nor
 /// media. After it the instance must not be used again: end the worker.
 #[wasm_bindgen(js_name = onPanic)]
-pub fn on_panic(report: Function) {
+pub fn on_panic(
+    #[wasm_bindgen(unchecked_param_type = "(message: string) => void")] report: Function,
+) {
     REPORT.set(Some(report));
     panic::set_hook(Box::new(|info| {
         let place = info
             .location()
             .map(|at| format!("{}:{}", at.file(), at.line()));
-        let place = place.as_deref().unwrap_or("an unknown place");
-        let message = match fixed_text(info.payload()) {
-            Some(text) => format!("panicked at {place}: {text}"),
-            None => format!("panicked at {place}"),
-        };
+        let message = message(info.payload(), place.as_deref());
         REPORT.with_borrow(|report| {
             if let Some(report) = report {
                 // Nothing is left to do if the reporter itself throws.
@@ -35,7 +33,11 @@ pub fn on_panic(report: Function) {
     }));
 }
 
-/// Texts without arguments are `&'static str`; formatted ones are `String` and stay inside.
-fn fixed_text(payload: &dyn Any) -> Option<&'static str> {
-    payload.downcast_ref::<&'static str>().copied()
+/// Panic texts without arguments are `&'static str`; formatted ones are `String` and stay inside.
+pub(super) fn message(payload: &dyn Any, place: Option<&str>) -> String {
+    let place = place.unwrap_or("an unknown place");
+    match payload.downcast_ref::<&'static str>() {
+        Some(text) => format!("panicked at {place}: {text}"),
+        None => format!("panicked at {place}"),
+    }
 }

@@ -8,7 +8,11 @@ use super::{hostile::Random, *};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-const DEFAULT_MUTATIONS: u64 = 300_000;
+const DEFAULT_MUTATIONS: u64 = if cfg!(target_arch = "wasm32") {
+    30_000
+} else {
+    300_000
+};
 const DEFAULT_SEED: u64 = 9605;
 
 #[test]

@@ -41,7 +41,7 @@ impl Aes128 {
                 word.rotate_left(1);
                 word = sub_word(word);
                 word[0] ^= round_constant;
-                round_constant = round_constant << 1 ^ (round_constant >> 7) * 0x1b;
+                round_constant = (round_constant << 1) ^ ((round_constant >> 7) * 0x1b);
             }
             words[i] = std::array::from_fn(|at| word[at] ^ words[i - 4][at]);
         }

@@ -172,11 +172,11 @@ mod tests {
     }
 
     fn times(a: u8, b: u8) -> u8 {
-        let powers = std::iter::successors(Some(a), |a| Some(a << 1 ^ (a >> 7) * 0x1b));
+        let powers = std::iter::successors(Some(a), |a| Some((a << 1) ^ ((a >> 7) * 0x1b)));
         powers
             .take(8)
             .enumerate()
-            .fold(0, |sum, (bit, power)| sum ^ (b >> bit & 1) * power)
+            .fold(0, |sum, (bit, power)| sum ^ ((b >> bit & 1) * power))
     }
 
     #[test]
