@@ -275,6 +275,10 @@ impl Visit {
             RelayErrorCode::NotAllowed if matches!(self.stage, Stage::Creating { .. }) => {
                 self.ask_to_join()
             }
+            // The log no longer reaches back to where this member was.
+            RelayErrorCode::TooMuch if self.member().is_some() && !self.link.caught_up() => {
+                self.lose_group();
+            }
             _ => {}
         }
     }

@@ -24,6 +24,9 @@ const STEP_IN_AFTER_MS: u64 = 1_500;
 /// A host who waits, and sees nobody in the group to let it in, starts a new one after this long.
 const HOST_ALONE_AFTER_MS: u64 = 1_500;
 
+/// Who waits asks again after this long: whoever was asked may have gone before it could act.
+const ASK_AGAIN_AFTER_MS: u64 = 5_000;
+
 /// A commit that the relay neither orders nor rejects for this long is withheld.
 const WITHHELD_AFTER_MS: u64 = 2_000;
 
@@ -159,7 +162,9 @@ impl Visit {
             Ok((joiner, key_package)) => {
                 self.stage = Stage::Waiting {
                     joiner: Box::new(joiner),
+                    key_package: key_package.clone(),
                     since_ms: self.now_ms,
+                    said_ms: self.now_ms,
                 };
                 self.send(ClientMessage::KeyPackage {
                     key_package: B64(key_package),
@@ -246,6 +251,9 @@ impl Visit {
 
     fn become_member(&mut self, membership: Membership) {
         let confirmed = membership.confirmed;
+        // Who was let in while this member was still outside waits no more.
+        self.waiting
+            .retain(|participant, _| !membership.has(*participant));
         self.stage = Stage::Member(Box::new(membership));
         if confirmed {
             self.go_live();
@@ -300,8 +308,21 @@ impl Visit {
         }
     }
 
-    /// What follows while waiting: a host that finds nobody to let it in starts anew.
+    /// What follows while waiting: asking again, and a host that finds nobody to let it in starts anew.
     pub(super) fn settle_waiting(&mut self) {
+        let now_ms = self.now_ms;
+        if let Stage::Waiting {
+            key_package,
+            said_ms,
+            ..
+        } = &mut self.stage
+            && self.link.ready
+            && now_ms >= *said_ms + ASK_AGAIN_AFTER_MS
+        {
+            *said_ms = now_ms;
+            let key_package = B64(key_package.clone());
+            self.send(ClientMessage::KeyPackage { key_package });
+        }
         let Stage::Waiting { since_ms, .. } = self.stage else {
             return;
         };
@@ -524,22 +545,21 @@ impl Visit {
             &mut done,
         );
         if !wants.is_empty() {
-            match stage_together(&mut member.group, wants, &waiting, now_ms, &mut failed) {
-                Some((staged, wants)) => {
-                    let message = commit_message(&member.group, &staged, &wants);
-                    let hash = sha256(&staged.commit);
-                    self.out.push(super::Output::Send {
-                        message: Box::new(message.clone()),
-                    });
-                    member.pending = Some(Pending {
-                        staged,
-                        hash,
-                        wants,
-                        message,
-                        sent_ms: now_ms,
-                    });
-                }
-                None => {}
+            if let Some((staged, wants)) =
+                stage_together(&mut member.group, wants, &waiting, now_ms, &mut failed)
+            {
+                let message = commit_message(&member.group, &staged, &wants);
+                let hash = sha256(&staged.commit);
+                self.out.push(super::Output::Send {
+                    message: Box::new(message.clone()),
+                });
+                member.pending = Some(Pending {
+                    staged,
+                    hash,
+                    wants,
+                    message,
+                    sent_ms: now_ms,
+                });
             }
         }
         for id in done {
@@ -780,17 +800,20 @@ impl Visit {
     }
 
     pub(super) fn membership_deadlines(&self) -> Vec<Option<u64>> {
-        let alone = match self.stage {
-            Stage::Waiting { since_ms, .. } if self.is_host() => {
-                Some(since_ms + HOST_ALONE_AFTER_MS)
-            }
-            _ => None,
+        let (alone, again) = match self.stage {
+            Stage::Waiting {
+                since_ms, said_ms, ..
+            } => (
+                self.is_host().then_some(since_ms + HOST_ALONE_AFTER_MS),
+                Some(said_ms + ASK_AGAIN_AFTER_MS),
+            ),
+            _ => (None, None),
         };
         let withheld = self
             .member()
             .and_then(Membership::commit_withheld_since)
             .map(|sent_ms| sent_ms + WITHHELD_AFTER_MS);
-        vec![alone, self.regroup_at_ms(), withheld]
+        vec![alone, again, self.regroup_at_ms(), withheld]
     }
 
     pub(super) fn settle_problems(&mut self) {

@@ -122,7 +122,9 @@ enum Stage {
     /// Published a key package.
     Waiting {
         joiner: Box<Joiner>,
+        key_package: Vec<u8>,
         since_ms: u64,
+        said_ms: u64,
     },
     Member(Box<Membership>),
     Ended(EndReason),
@@ -224,8 +226,9 @@ impl Visit {
         self.settle_withdrawal();
         self.settle_resume();
         self.settle_keys();
-        self.flush_commits();
+        // What explains a commit is said before it, in the epoch that everybody can still read.
         self.flush_app_messages();
+        self.flush_commits();
         self.settle_gate();
         self.settle_problems();
         self.settle_silence();
@@ -328,3 +331,6 @@ impl Visit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

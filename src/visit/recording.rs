@@ -266,6 +266,11 @@ impl Visit {
         } else if commit.consent_changed {
             self.event(VisitEvent::ConsentAnswered);
         }
+        if recorder.is_some_and(|recorder| commit.rejoined.contains(&recorder)) {
+            // A replacement counts its heartbeats from the start.
+            self.recording.heartbeat = None;
+            self.recording.since_ms = self.now_ms;
+        }
         match (before, recorder) {
             (None, Some(_)) => {
                 self.recording.since_ms = self.now_ms;

@@ -1,0 +1,450 @@
+//! Consent opens the recorder, and closes it.
+
+use super::sim::Sim;
+use crate::visit::{
+    Command, ConsentRequest, ErrorCode, Indicator, NotSending, Phase, ProblemCode, RecorderLeft,
+    TextBody, VisitEvent,
+};
+use sealed_visit_protocol::Role;
+use sealed_visit_protocol::consent::{
+    Answer, Layer, OnBehalfOf, Purpose, StatementKind, Terms, WithdrawalPolicy,
+};
+use sealed_visit_protocol::wire::ClientMessage;
+
+const PEOPLE: [Role; 3] = [Role::Clinician, Role::Patient, Role::Guest];
+const RECORDER: usize = 3;
+
+fn asked(sim: &Sim) -> ConsentRequest {
+    ConsentRequest {
+        purpose: Purpose::MedicalRecord,
+        recipients: sim.world.recipients(),
+        texts: [Layer::Information, Layer::Recording]
+            .map(|layer| TextBody {
+                layer,
+                language: "en".into(),
+                version: "1".into(),
+                text: format!("May we? ({layer:?})"),
+            })
+            .to_vec(),
+        terms: Terms {
+            retention_days: 30,
+            on_withdrawal: WithdrawalPolicy::Ask,
+            processor_retention_days: None,
+            part2: false,
+            authorization_expires_ms: None,
+        },
+        checklist: vec![],
+        recorder: sim.id(RECORDER),
+        again_after: None,
+        note: String::new(),
+    }
+}
+
+fn grant() -> Command {
+    Command::Answer {
+        kind: StatementKind::Grant,
+        answers: vec![Answer {
+            person: "self".into(),
+            on_behalf_of: OnBehalfOf::Myself,
+            information: true,
+            recording: true,
+        }],
+        language: "en".into(),
+        place: "US-CA".into(),
+    }
+}
+
+fn refusal() -> Command {
+    Command::Answer {
+        kind: StatementKind::Refusal,
+        answers: vec![],
+        language: "en".into(),
+        place: String::new(),
+    }
+}
+
+/// Three people live, a recorder waiting, consent asked.
+fn waiting_recorder() -> Sim {
+    let mut sim = Sim::live(&PEOPLE);
+    sim.open(Role::Recorder);
+    sim.settle();
+    let request = asked(&sim);
+    sim.must(0, Command::RequestConsent(Box::new(request)));
+    sim
+}
+
+/// The same, granted by all and recording.
+fn recording() -> Sim {
+    let mut sim = waiting_recorder();
+    for page in 0..3 {
+        sim.must(page, grant());
+    }
+    sim.must(0, Command::StartRecorder);
+    beat(&mut sim);
+    sim.pass_ms(1_500);
+    sim
+}
+
+fn beat(sim: &mut Sim) {
+    sim.must(
+        RECORDER,
+        Command::Heartbeat {
+            part: 0,
+            segments: 1,
+            sealed_media_us: 1,
+        },
+    );
+}
+
+fn is_recording(sim: &Sim, page: usize) -> bool {
+    matches!(sim.state(page).indicator, Indicator::Recording { .. })
+}
+
+#[test]
+fn everybody_sees_the_words_that_the_request_names() {
+    let sim = waiting_recorder();
+    for page in 0..3 {
+        let consent = sim.state(page).consent.unwrap();
+        assert_eq!(consent.asked, 3);
+        assert_eq!(
+            consent.texts[0].text.as_deref(),
+            Some("May we? (Information)")
+        );
+        assert_eq!(consent.my_answer, None);
+    }
+    assert_eq!(sim.state(0).indicator, Indicator::NotRecorded);
+}
+
+#[test]
+fn a_recorder_joins_when_everybody_agreed_and_not_before() {
+    let mut sim = waiting_recorder();
+    for page in 0..3 {
+        let early = sim.command(0, Command::StartRecorder);
+        sim.settle();
+        assert_eq!(
+            sim.pages[0].failed[&early],
+            ErrorCode::NotAgreed,
+            "after {page} grants"
+        );
+        sim.must(page, grant());
+    }
+    sim.must(0, Command::StartRecorder);
+    sim.pass_ms(1_500);
+    sim.assert_agreed();
+    assert_eq!(sim.state(RECORDER).phase, Phase::Live);
+    for page in 0..3 {
+        assert!(matches!(
+            sim.state(page).indicator,
+            Indicator::RecorderPresent { .. }
+        ));
+    }
+    beat(&mut sim);
+    (0..3).for_each(|page| assert!(is_recording(&sim, page)));
+}
+
+#[test]
+fn a_silent_recorder_is_shown_as_present_and_never_as_absent() {
+    let mut sim = recording();
+    sim.pass_ms(5_000);
+    for page in 0..3 {
+        let state = sim.state(page);
+        assert!(matches!(state.indicator, Indicator::RecorderPresent { .. }));
+        assert!(
+            state
+                .problems
+                .iter()
+                .any(|problem| problem.code == ProblemCode::RecorderSilent)
+        );
+    }
+    beat(&mut sim);
+    assert!(is_recording(&sim, 1));
+}
+
+#[test]
+fn one_refusal_keeps_the_recorder_out_and_names_nobody_to_guests() {
+    let mut sim = waiting_recorder();
+    sim.must(0, grant());
+    sim.must(1, refusal());
+    sim.must(2, grant());
+    let start = sim.command(0, Command::StartRecorder);
+    sim.settle();
+    assert_eq!(sim.pages[0].failed[&start], ErrorCode::NotAgreed);
+    let guest = sim.state(2).consent.unwrap();
+    assert!(guest.someone_refused && guest.by_participant.is_empty());
+    let host = sim.state(0).consent.unwrap();
+    assert!(
+        host.by_participant
+            .iter()
+            .any(|of| of.participant == sim.id(1) && of.answer == StatementKind::Refusal)
+    );
+    let changed = sim.command(1, grant());
+    sim.settle();
+    sim.pass_ms(2_000);
+    assert!(sim.pages[1].done.contains(&changed) || sim.pages[1].failed.contains_key(&changed));
+    let again = sim.command(0, Command::StartRecorder);
+    sim.settle();
+    assert!(
+        !sim.pages[0].done.contains(&again),
+        "a refusal stands for its round"
+    );
+}
+
+#[test]
+fn asking_again_is_a_new_round() {
+    let mut sim = waiting_recorder();
+    sim.must(1, refusal());
+    let round = sim.state(0).consent.unwrap().round;
+    let request = ConsentRequest {
+        again_after: Some(round),
+        ..asked(&sim)
+    };
+    sim.must(0, Command::RequestConsent(Box::new(request)));
+    let consent = sim.state(1).consent.unwrap();
+    assert!(consent.round != round && consent.my_answer.is_none() && consent.asked_again);
+    for page in 0..3 {
+        sim.must(page, grant());
+    }
+    sim.must(0, Command::StartRecorder);
+}
+
+#[test]
+fn a_withdrawal_closes_the_gate_before_anything_else_happens() {
+    let mut sim = recording();
+    sim.hold = Some(|_| true);
+    sim.command(1, Command::Withdraw { wish: None });
+    assert!(!sim.pages[1].gate_open, "closed in the same call");
+    assert_eq!(sim.state(1).sending.reason, Some(NotSending::Withdrawn));
+    // The relay withholds everything: the member stays silent and says why.
+    sim.pass_ms(10_000);
+    assert!(!sim.pages[1].gate_open);
+    assert!(
+        sim.state(1)
+            .problems
+            .iter()
+            .any(|problem| problem.code == ProblemCode::CommitWithheld)
+    );
+}
+
+#[test]
+fn after_a_withdrawal_everybody_goes_on_in_an_epoch_that_the_recorder_cannot_derive() {
+    let mut sim = recording();
+    let before = sim.pages[1].sending_with.unwrap();
+    sim.must(1, Command::Withdraw { wish: None });
+    sim.pass_ms(3_000);
+    for page in 0..3 {
+        let epoch = sim.pages[page].sending_with.unwrap();
+        assert!(sim.pages[page].gate_open && epoch > before);
+        assert!(!sim.pages[RECORDER].keys.contains_key(&epoch));
+        assert_eq!(sim.state(page).roster.len(), 3);
+        assert!(sim.state(page).consent.is_none(), "the round is dead");
+    }
+    assert_eq!(sim.state(1).indicator, Indicator::StoppedByYou);
+    assert_eq!(sim.state(0).indicator, Indicator::Stopped);
+    let told = VisitEvent::RecorderLeft {
+        why: RecorderLeft::Withdrawn,
+    };
+    assert!(sim.pages[RECORDER].events.contains(&told));
+    sim.assert_agreed_without_recorder();
+}
+
+#[test]
+fn whoever_sees_a_withdrawal_removes_the_recorder_when_its_author_is_gone() {
+    let mut sim = recording();
+    sim.hold = Some(|message| matches!(message, ClientMessage::Commit { .. }));
+    sim.command(1, Command::Withdraw { wish: None });
+    sim.settle();
+    assert!(
+        !sim.pages[0].gate_open && !sim.pages[2].gate_open,
+        "whoever sees it stops sending"
+    );
+    sim.disconnect(1);
+    sim.held.clear();
+    sim.hold = None;
+    sim.pass_ms(3_000);
+    assert_eq!(
+        sim.state(0)
+            .roster
+            .iter()
+            .filter(|member| member.role == Role::Recorder)
+            .count(),
+        0
+    );
+    assert!(sim.pages[0].gate_open && sim.pages[2].gate_open);
+}
+
+#[test]
+fn a_pause_takes_the_recorder_out_and_resuming_is_announced() {
+    let mut sim = recording();
+    sim.must(0, Command::Pause);
+    sim.pass_ms(1_000);
+    assert!(matches!(
+        sim.state(0).indicator,
+        Indicator::Paused { by_me: true, .. }
+    ));
+    assert!(matches!(
+        sim.state(1).indicator,
+        Indicator::Paused { by_me: false, .. }
+    ));
+    assert!(
+        sim.state(0)
+            .roster
+            .iter()
+            .all(|member| member.role != Role::Recorder)
+    );
+    let resumed = sim.command(0, Command::StartRecorder);
+    sim.settle();
+    assert!(
+        sim.pages[1]
+            .events
+            .iter()
+            .any(|event| matches!(event, VisitEvent::Resuming { in_ms: 3_000 }))
+    );
+    sim.pass_ms(2_900);
+    assert!(!sim.pages[0].done.contains(&resumed));
+    sim.pass_ms(500);
+    assert!(
+        sim.pages[0].done.contains(&resumed),
+        "{:?}",
+        sim.pages[0].failed
+    );
+    beat(&mut sim);
+    assert!(is_recording(&sim, 2));
+}
+
+#[test]
+fn whoever_paused_must_agree_to_go_on() {
+    let mut sim = recording();
+    sim.must(1, Command::Pause);
+    let early = sim.command(0, Command::StartRecorder);
+    sim.settle();
+    assert_eq!(sim.pages[0].failed[&early], ErrorCode::PauserMustAgree);
+    sim.must(2, Command::AgreeResume);
+    let by_another = sim.command(0, Command::StartRecorder);
+    assert_eq!(sim.pages[0].failed[&by_another], ErrorCode::PauserMustAgree);
+    sim.must(1, Command::AgreeResume);
+    let resumed = sim.command(0, Command::StartRecorder);
+    sim.pass_ms(4_000);
+    assert!(sim.pages[0].done.contains(&resumed));
+}
+
+#[test]
+fn a_reloaded_member_keeps_its_grant_while_recording() {
+    let mut sim = recording();
+    sim.reload(1);
+    sim.pass_ms(3_000);
+    assert_eq!(sim.state(1).phase, Phase::Live);
+    assert!(
+        sim.state(1)
+            .roster
+            .iter()
+            .any(|member| member.role == Role::Recorder)
+    );
+    assert_eq!(
+        sim.state(1).consent.unwrap().my_answer,
+        Some(StatementKind::Grant)
+    );
+    assert_eq!(
+        sim.state(1).consent.unwrap().texts[0].text.as_deref(),
+        Some("May we? (Information)")
+    );
+}
+
+#[test]
+fn a_crashed_recorder_is_replaced_under_the_same_grants() {
+    let mut sim = recording();
+    sim.reload(RECORDER);
+    sim.pass_ms(3_000);
+    assert_eq!(sim.state(RECORDER).phase, Phase::Live);
+    beat(&mut sim);
+    assert!(is_recording(&sim, 1));
+}
+
+#[test]
+fn nobody_without_a_grant_gets_in_while_a_recorder_is_there() {
+    let mut sim = recording();
+    let late = sim.open(Role::Representative);
+    sim.settle();
+    let id = sim.command(
+        0,
+        Command::Admit {
+            participant: sim.id(late),
+        },
+    );
+    sim.settle();
+    assert_eq!(sim.pages[0].failed[&id], ErrorCode::RecordingInProgress);
+    sim.must(0, Command::Pause);
+    sim.must(
+        0,
+        Command::Admit {
+            participant: sim.id(late),
+        },
+    );
+    assert_eq!(sim.state(late).phase, Phase::Live);
+    let again = sim.command(0, Command::StartRecorder);
+    sim.settle();
+    assert_eq!(sim.pages[0].failed[&again], ErrorCode::NotAgreed);
+}
+
+#[test]
+fn saying_no_while_recording_is_a_withdrawal() {
+    let mut sim = recording();
+    sim.must(2, refusal());
+    sim.pass_ms(1_500);
+    assert_eq!(sim.state(2).indicator, Indicator::StoppedByYou);
+    assert!(
+        sim.state(0)
+            .roster
+            .iter()
+            .all(|member| member.role != Role::Recorder)
+    );
+}
+
+#[test]
+fn the_recorder_signs_an_open_statement_that_verifies() {
+    use crate::visit::OpenPart;
+    use sealed_visit_protocol::recording::{OpenStatement, OpenTrack};
+    use sealed_visit_protocol::track::{Header, HeaderClaims, TrackKind};
+    use sealed_visit_protocol::{B64, Jws, RecordingId, SigningKey, TrackId};
+
+    let mut sim = recording();
+    let recording_key = SigningKey::from_seed(&[5; 32]).public();
+    let (recording, track) = (
+        RecordingId::from_bytes([1; 16]),
+        TrackId::from_bytes([2; 16]),
+    );
+    let header = Header::new(HeaderClaims {
+        v: 1,
+        visit: sim.world.visit,
+        recording,
+        part: 0,
+        track,
+        content: TrackKind::Mixed,
+        media_type: "video/webm".into(),
+        suite: HeaderClaims::SUITE.into(),
+        recipients: sim
+            .world
+            .recipients()
+            .iter()
+            .map(|recipient| recipient.fingerprint)
+            .collect(),
+        share_required: true,
+        recording_key,
+    })
+    .unwrap();
+    let open = OpenPart {
+        recording,
+        part: 0,
+        recording_key,
+        tracks: vec![OpenTrack {
+            track,
+            header: B64(header.bytes().to_vec()),
+        }],
+        previous: None,
+    };
+    let id = sim.must(RECORDER, Command::SignOpen { open: open.clone() });
+    let statement = Jws::from_text(sim.pages[RECORDER].results[&id].as_str());
+    let verified = OpenStatement::verify(&statement, sim.world.policy.clinic()).unwrap();
+    assert_eq!(verified.granted_by().len(), 3);
+    let by_patient = sim.command(1, Command::SignOpen { open });
+    assert_eq!(sim.pages[1].failed[&by_patient], ErrorCode::NotTheRecorder);
+}

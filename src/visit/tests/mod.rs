@@ -1,0 +1,5 @@
+//! Tests of the state machine: several of them over the relay's real ordering code.
+
+mod consent;
+mod life;
+mod sim;
