@@ -1,6 +1,8 @@
 //! Real groups, honest and attacked.
 
+mod evil;
 mod life;
+mod recorder;
 
 use super::testing::{GROUP_ID, NOW_MS, World, admit, commit};
 use super::*;
@@ -77,5 +79,17 @@ fn assert_same_epoch(groups: &[Group]) {
         assert_eq!(fingerprint(group), fingerprint(&groups[0]));
         assert_eq!(group.safety_code(), groups[0].safety_code());
         assert_eq!(group.epoch_proof(), groups[0].epoch_proof());
+    }
+}
+
+/// Every member refuses the commit, names its author, and is as before, secrets included.
+fn assert_refused(groups: &mut [Group], commit: &[u8], code: &str, offender: Option<&Identity>) {
+    for group in groups {
+        let before = fingerprint(group);
+        let refused = group.process(commit).expect_err("the attack was followed");
+        assert_eq!(refused.code, code, "{refused}");
+        assert_eq!(refused.offender, offender.map(|id| id.pass().participant()));
+        assert!(refused.is_commit);
+        assert_eq!(fingerprint(group), before);
     }
 }

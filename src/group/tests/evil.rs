@@ -1,0 +1,276 @@
+//! A member that keeps no rules: `mls-rs` without the gate, with credentials that are as good as it can get.
+//!
+//! What it builds is valid MLS throughout, so that nothing but our rules stands between it and the group.
+
+use super::super::client::{SUITE, crypto_provider, signature_key};
+use super::super::context::{CHANGE_PROPOSAL, CONTEXT_EXTENSION, VisitContext};
+use super::super::rules::signing_identity;
+use super::*;
+use mls_rs::client_builder::{BaseConfig, WithCryptoProvider, WithIdentityProvider, WithMlsRules};
+use mls_rs::crypto::SignatureSecretKey;
+use mls_rs::error::IntoAnyError;
+use mls_rs::group::proposal::CustomProposal;
+use mls_rs::identity::{CredentialType, SigningIdentity};
+use mls_rs::mls_rules::{CommitOptions, DefaultMlsRules, EncryptionOptions};
+use mls_rs::time::MlsTime;
+use mls_rs::{Client, ExtensionList, IdentityProvider, MlsMessage};
+use mls_rs_core::identity::{BasicCredential, MemberValidationContext};
+use mls_rs_crypto_rustcrypto::RustCryptoProvider;
+use std::time::Duration;
+
+type EvilConfig = WithMlsRules<
+    DefaultMlsRules,
+    WithIdentityProvider<Gullible, WithCryptoProvider<RustCryptoProvider, BaseConfig>>,
+>;
+pub type EvilBuilder<'a> = mls_rs::group::CommitBuilder<'a, EvilConfig>;
+
+/// Accepts every credential, every successor.
+#[derive(Debug, Clone)]
+pub struct Gullible;
+
+#[derive(Debug)]
+pub struct Never;
+impl IntoAnyError for Never {}
+
+impl IdentityProvider for Gullible {
+    type Error = Never;
+
+    fn validate_member(
+        &self,
+        _: &SigningIdentity,
+        _: Option<MlsTime>,
+        _: MemberValidationContext<'_>,
+    ) -> Result<(), Never> {
+        Ok(())
+    }
+
+    fn validate_external_sender(
+        &self,
+        _: &SigningIdentity,
+        _: Option<MlsTime>,
+        _: Option<&ExtensionList>,
+    ) -> Result<(), Never> {
+        Ok(())
+    }
+
+    fn identity(&self, identity: &SigningIdentity, _: &ExtensionList) -> Result<Vec<u8>, Never> {
+        Ok(identity.signature_key.to_vec())
+    }
+
+    fn valid_successor(
+        &self,
+        _: &SigningIdentity,
+        _: &SigningIdentity,
+        _: &ExtensionList,
+    ) -> Result<bool, Never> {
+        Ok(true)
+    }
+
+    fn supported_types(&self) -> Vec<CredentialType> {
+        vec![
+            super::super::context::PASS_CREDENTIAL,
+            CredentialType::BASIC,
+        ]
+    }
+}
+
+/// A client without rules, showing this credential.
+pub fn evil_client(
+    shown: SigningIdentity,
+    key: SignatureSecretKey,
+    private: bool,
+) -> Client<EvilConfig> {
+    let rules = DefaultMlsRules::new()
+        .with_commit_options(CommitOptions::new().with_path_required(true))
+        .with_encryption_options(EncryptionOptions::new(private, Default::default()));
+    Client::builder()
+        .crypto_provider(crypto_provider())
+        .identity_provider(Gullible)
+        .mls_rules(rules)
+        .extension_type(CONTEXT_EXTENSION)
+        .custom_proposal_type(CHANGE_PROPOSAL)
+        .key_package_lifetime(Duration::from_secs(u32::MAX.into()))
+        .signing_identity(shown, key, SUITE)
+        .build()
+}
+
+pub fn evil_client_of(identity: &Identity) -> Client<EvilConfig> {
+    evil_client(
+        signing_identity(identity.pass()),
+        signature_key(identity),
+        true,
+    )
+}
+
+/// A key package that shows whatever it likes.
+pub fn key_package_showing(
+    shown: SigningIdentity,
+    key: &sealed_visit_protocol::SigningKey,
+) -> Vec<u8> {
+    let keypair = [&key.seed()[..], key.public().as_bytes()].concat();
+    evil_client(shown, SignatureSecretKey::from(keypair), true)
+        .generate_key_package_message(
+            Default::default(),
+            Default::default(),
+            Some(MlsTime::from(0)),
+        )
+        .unwrap()
+        .to_bytes()
+        .unwrap()
+}
+
+/// A credential that is no pass.
+pub fn basic(name: &[u8], key: &sealed_visit_protocol::SigningKey) -> SigningIdentity {
+    SigningIdentity::new(
+        mls_rs::identity::Credential::Basic(BasicCredential::new(name.to_vec())),
+        key.public().as_bytes().to_vec().into(),
+    )
+}
+
+/// A member with a valid pass and no rules.
+#[derive(Clone)]
+pub struct Evil {
+    pub identity: Identity,
+    pub mls: mls_rs::Group<EvilConfig>,
+}
+
+impl Evil {
+    /// Starts a group of its own, with this context.
+    pub fn create(identity: &Identity, extensions: ExtensionList) -> Self {
+        let mls = evil_client_of(identity)
+            .create_group_with_id(
+                GROUP_ID.to_vec(),
+                extensions,
+                Default::default(),
+                Some(MlsTime::from(1)),
+            )
+            .unwrap();
+        Self {
+            identity: identity.clone(),
+            mls,
+        }
+    }
+
+    /// Lets an honest member at 0 admit it.
+    pub fn admitted(groups: &mut [Group], identity: &Identity) -> Self {
+        let client = evil_client_of(identity);
+        let key_package = client
+            .generate_key_package_message(
+                Default::default(),
+                Default::default(),
+                Some(MlsTime::from(0)),
+            )
+            .unwrap()
+            .to_bytes()
+            .unwrap();
+        let changes = Changes {
+            add: vec![key_package],
+            ..Changes::default()
+        };
+        let welcome = commit(groups, 0, &changes).unwrap().unwrap();
+        Self::joined(client, identity, &welcome)
+    }
+
+    fn joined(client: Client<EvilConfig>, identity: &Identity, welcome: &[u8]) -> Self {
+        let welcome = MlsMessage::from_bytes(welcome).unwrap();
+        let (mls, _) = client
+            .join_group(None, &welcome, Some(MlsTime::from(1)))
+            .unwrap();
+        Self {
+            identity: identity.clone(),
+            mls,
+        }
+    }
+
+    /// Follows an honest commit.
+    pub fn follow(&mut self, commit: &[u8]) {
+        let message = MlsMessage::from_bytes(commit).unwrap();
+        self.mls
+            .process_incoming_message_with_time(message, MlsTime::from(1))
+            .unwrap();
+    }
+
+    /// The context as it is now.
+    pub fn context(&self) -> VisitContext {
+        VisitContext::from_extensions(&self.mls.context().extensions).unwrap()
+    }
+
+    /// What an honest member would derive from these additions and changes, if it did not ask the gate's verdict.
+    pub fn derived(&self, policy: &Policy, adds: &[&Pass], changes: &[Change]) -> VisitContext {
+        let mut context = self.context();
+        for pass in adds {
+            context.roles.insert(pass.participant(), pass.role());
+        }
+        for change in changes {
+            if let Ok(next) =
+                context
+                    .consent
+                    .apply(change, policy.clinic(), policy.visit(), GROUP_ID)
+            {
+                context.consent = next;
+            }
+        }
+        context
+    }
+
+    /// Builds a commit by hand; returns it and the Welcome. This member's own group stays where it is.
+    pub fn build(
+        &self,
+        with: impl for<'a> FnOnce(EvilBuilder<'a>) -> Result<EvilBuilder<'a>, mls_rs::error::MlsError>,
+    ) -> (Vec<u8>, Option<Vec<u8>>) {
+        let mut own = self.mls.clone();
+        let builder = own.commit_builder().commit_time(MlsTime::from(1));
+        let output = with(builder).unwrap().build().unwrap();
+        (
+            output.commit_message.to_bytes().unwrap(),
+            output
+                .welcome_messages
+                .first()
+                .map(|welcome| welcome.to_bytes().unwrap()),
+        )
+    }
+
+    /// Adds key packages, removes leaves, carries changes, and states this context if it is another than now.
+    pub fn commit(
+        &self,
+        add: &[&[u8]],
+        remove: &[u8],
+        changes: &[Change],
+        context: &VisitContext,
+    ) -> (Vec<u8>, Option<Vec<u8>>) {
+        let restate = *context != self.context();
+        self.build(|mut builder| {
+            for key_package in add {
+                builder = builder.add_member(MlsMessage::from_bytes(key_package)?)?;
+            }
+            for &leaf in remove {
+                builder = builder.remove_member(leaf.into())?;
+            }
+            for change in changes {
+                builder = builder.custom_proposal(change_proposal(change));
+            }
+            if restate {
+                builder = builder.set_group_context_ext(context.to_extensions().unwrap())?;
+            }
+            Ok(builder)
+        })
+    }
+
+    /// The same with the context that honest members would derive.
+    pub fn commit_derived(
+        &self,
+        policy: &Policy,
+        add: &[(&Identity, &[u8])],
+        remove: &[u8],
+        changes: &[Change],
+    ) -> (Vec<u8>, Option<Vec<u8>>) {
+        let passes: Vec<_> = add.iter().map(|(identity, _)| identity.pass()).collect();
+        let context = self.derived(policy, &passes, changes);
+        let packages: Vec<_> = add.iter().map(|(_, package)| *package).collect();
+        self.commit(&packages, remove, changes, &context)
+    }
+}
+
+pub fn change_proposal(change: &Change) -> CustomProposal {
+    CustomProposal::new(CHANGE_PROPOSAL, serde_json::to_vec(change).unwrap())
+}
