@@ -3,7 +3,7 @@
 //! A frame passes through one buffer in the module's memory:
 //!
 //! ```js
-//! const { memory } = FrameEngine
+//! const memory = wasmMemory()
 //! const at = engine.prepare(frame.data.byteLength)
 //! if (at) new Uint8Array(memory.buffer, at, frame.data.byteLength).set(new Uint8Array(frame.data))
 //! const result = engine.encrypt(track, captureTimeUs)
@@ -61,13 +61,6 @@ impl FrameEngine {
             track: 0,
             ticket: 0,
         }
-    }
-
-    /// The module's memory, in which frames are written and read. The object stays the same, its
-    /// `buffer` does not.
-    #[wasm_bindgen(getter, js_name = memory, unchecked_return_type = "WebAssembly.Memory")]
-    pub fn memory() -> JsValue {
-        wasm_bindgen::memory()
     }
 
     /// The result of a frame that waits.
@@ -368,6 +361,13 @@ pub fn drop_reasons() -> Array {
         .collect()
 }
 
+/// The module's memory, in which frames are written and read. The object stays the same, its
+/// `buffer` does not.
+#[wasm_bindgen(js_name = wasmMemory, unchecked_return_type = "WebAssembly.Memory")]
+pub fn wasm_memory() -> JsValue {
+    wasm_bindgen::memory()
+}
+
 #[wasm_bindgen(typescript_custom_section)]
 const DROP_REASONS: &str = frames::DROP_REASONS_TYPESCRIPT;
 
@@ -459,13 +459,13 @@ mod tests {
 
     /// Copied out of the memory first: allocating the result may detach views.
     fn copy(at: *const u8, length: u32) -> Vec<u8> {
-        let memory: Memory = FrameEngine::memory().unchecked_into();
+        let memory: Memory = wasm_memory().unchecked_into();
         let buffer: js_sys::ArrayBuffer = memory.buffer().unchecked_into();
         Uint8Array::new(&buffer.slice_with_end(at as u32, at as u32 + length)).to_vec()
     }
 
     fn view(at: *const u8, length: usize) -> Uint8Array {
-        let memory: Memory = FrameEngine::memory().unchecked_into();
+        let memory: Memory = wasm_memory().unchecked_into();
         Uint8Array::new_with_byte_offset_and_length(&memory.buffer(), at as u32, length as u32)
     }
 
