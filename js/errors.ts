@@ -2,7 +2,7 @@
  * The one error class of the package, and its codes.
  *
  * Every code has a page of its own in docs/errors/. Codes that come from the core are passed
- * through; they begin with the name of their module (`frames-`, `visit-`, `recording-`).
+ * through; they begin with the name of their module (`frames-`, `visit-`, `recording-`, `opening-`).
  */
 import type { Failure } from "../worker/protocol.js";
 
@@ -45,7 +45,7 @@ export const errorCodes = [
 export type OwnErrorCode = (typeof errorCodes)[number];
 
 /** Codes of the core begin with its modules' names. */
-export type CoreErrorCode = `frames-${string}` | `visit-${string}` | `recording-${string}`;
+export type CoreErrorCode = `frames-${string}` | `visit-${string}` | `recording-${string}` | `opening-${string}`;
 
 export type ErrorCode = OwnErrorCode | CoreErrorCode;
 

@@ -6,7 +6,7 @@
  *
  * const visit = await joinVisit({ relayUrl, rootKey, clinicDocument, displayName, getPass });
  * visit.on("state", (state) => show(state));
- * const media = await visit.connectMedia({ stream: await navigator.mediaDevices.getUserMedia({ audio: true, video: true }) });
+ * const media = visit.connectMedia({ stream: await navigator.mediaDevices.getUserMedia({ audio: true, video: true }) });
  * media.on("remote_added", ({ participant, mediaTrack }) => play(participant, mediaTrack));
  * ```
  */
@@ -24,6 +24,17 @@ export {
   type RemoteTrack,
 } from "./media-session.js";
 export type { GetPass, MemberOptions, PassRequest } from "./member.js";
+export {
+  type LoadOptions,
+  type OpenedPart,
+  type OpenedRecording,
+  type OpenedTrack,
+  Player,
+  type PlayerOptions,
+  type Slice,
+  type TrackAbout,
+  unlockPlayer,
+} from "./playback.js";
 export type { ProtectedReceiver, ProtectedSender, ReceiverOptions, SenderOptions } from "./protect.js";
 export { joinAsRecorder, Recorder, type RecorderEvents, type RecorderOptions, type RecorderState } from "./recorder.js";
 export { type RecoveryOptions, recoverSpools } from "./recovery.js";

@@ -79,6 +79,7 @@ interface Subscription {
 export class MediaSession extends TypedEventTarget<MediaSessionEvents> implements AsyncDisposable {
   readonly #client: WorkerClient;
   readonly #protection: Protection;
+  readonly #isMember: Promise<void>;
   #options: MediaSessionOptions = {};
   #publisher: RTCPeerConnection | null = null;
   #subscriber: RTCPeerConnection | null = null;
@@ -92,10 +93,11 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
   readonly #stop: (() => void)[] = [];
 
   /** @internal */
-  constructor(client: WorkerClient, protection: Protection) {
+  constructor(client: WorkerClient, protection: Protection, isMember: Promise<void> = Promise.resolve()) {
     super();
     this.#client = client;
     this.#protection = protection;
+    this.#isMember = isMember;
   }
 
   /** @internal */
@@ -114,6 +116,9 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
     for (const track of options.stream?.getTracks() ?? []) {
       this.#addPublication(track, track.kind === "audio" ? "microphone" : "camera");
     }
+    // Media is for members of the group: the relay refuses it to who still waits.
+    await this.#isMember;
+    if (this.#isClosed) return;
     if (options.receive !== false) await this.#client.request<"subscribe">({ r: "subscribe" });
     if (this.#publications.size > 0) await this.#negotiate();
   }
@@ -245,9 +250,17 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
     try {
       await connection.setLocalDescription(await connection.createOffer());
       const sdp = connection.localDescription?.sdp ?? "";
-      const answer = this.#nextAnswer();
+      const answering = this.#nextAnswer();
+      answering.catch(() => undefined);
       await this.#client.request<"publish">({ r: "publish", sdp, tracks: this.#publishedTracks() });
-      await connection.setRemoteDescription({ type: "answer", sdp: await answer });
+      const answer = await answering;
+      const current = connection.currentRemoteDescription?.sdp;
+      if (current !== undefined && hasOtherSession(current, answer)) {
+        // The relay was restarted: this connection leads nowhere any more.
+        this.#dropPublisher();
+        throw new SealedVisitError("media-failed", "the relay has forgotten this connection");
+      }
+      await connection.setRemoteDescription({ type: "answer", sdp: answer });
     } catch (error) {
       if (connection.signalingState === "have-local-offer") {
         await connection.setLocalDescription({ type: "rollback" }).catch(() => undefined);
@@ -258,17 +271,22 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
 
   #newPublisher(): RTCPeerConnection {
     const connection = this.#newConnection("publish", () => {
-      this.#publisher = null;
-      for (const publication of this.#publications.values()) {
-        publication.protectedSender?.release();
-        publication.transceiver = null;
-        publication.protectedSender = null;
-      }
+      this.#dropPublisher();
       if (this.#publications.size > 0) void this.#renegotiate();
     });
     this.#publisher = connection;
     for (const publication of this.#publications.values()) this.#attach(connection, publication);
     return connection;
+  }
+
+  #dropPublisher(): void {
+    this.#publisher?.close();
+    this.#publisher = null;
+    for (const publication of this.#publications.values()) {
+      publication.protectedSender?.release();
+      publication.transceiver = null;
+      publication.protectedSender = null;
+    }
   }
 
   /** After a loss: until it works, or the session is closed. */
@@ -292,15 +310,20 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
 
   #nextAnswer(): Promise<string> {
     return new Promise((resolve, reject) => {
+      const stop: (() => void)[] = [];
+      const finish = (act: () => void) => {
+        for (const end of stop) end();
+        act();
+      };
       const timer = setTimeout(() => {
-        stop();
-        reject(new SealedVisitError("media-failed", `the relay did not answer within ${ANSWER_LIMIT_MS} ms`));
+        const message = `the relay did not answer within ${ANSWER_LIMIT_MS} ms`;
+        finish(() => reject(new SealedVisitError("media-failed", message)));
       }, ANSWER_LIMIT_MS);
-      const stop = this.#client.on("publish_answer", ({ sdp }) => {
-        clearTimeout(timer);
-        stop();
-        resolve(sdp);
-      });
+      stop.push(
+        () => clearTimeout(timer),
+        this.#client.on("publish_answer", ({ sdp }) => finish(() => resolve(sdp))),
+        this.#client.on("media_refused", ({ error }) => finish(() => reject(SealedVisitError.fromFailure(error)))),
+      );
     });
   }
 

@@ -158,7 +158,9 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
       await this.settled(signal ? { signal } : {});
     } finally {
       this.#unloadGuard.dispose();
-      await this.#client.request<"close">({ r: "close" }, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined);
+      await this.#client
+        .request<"close">({ r: "close" }, { signal: AbortSignal.timeout(2_000) })
+        .catch(() => undefined);
       this.#client.terminate();
       if (this.#state.phase !== "failed") this.#setState({ phase: "ended", reason: "closed" });
     }
@@ -277,9 +279,7 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
 
   async #renew(recording: RecordingId, part: number): Promise<void> {
     const capability = (await this.#options.renewCapability?.({ recording, part }).catch(() => null)) ?? null;
-    await this.#client
-      .request<"capability">({ r: "capability", recording, part, capability })
-      .catch(() => undefined);
+    await this.#client.request<"capability">({ r: "capability", recording, part, capability }).catch(() => undefined);
   }
 
   #setState(state: RecorderState): void {

@@ -124,12 +124,17 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
     return this.#protection.protectReceiver(receiver, options);
   }
 
-  /** Sends and receives through the relay's own media server. */
-  async connectMedia(options: MediaSessionOptions = {}): Promise<MediaSession> {
-    const session = new MediaSession(this.#client, this.#protection);
+  /**
+   * Sends and receives through the relay's own media server. While this participant still waits for
+   * admission the session waits with it; listen to its events at once.
+   */
+  connectMedia(options: MediaSessionOptions = {}): MediaSession {
+    const session = new MediaSession(this.#client, this.#protection, this.#whenLive());
     this.#sessions.add(session);
     session.on("problem", (error) => this.emit("problem", error));
-    await session.start(options);
+    session.start(options).catch((cause: unknown) => {
+      this.emit("problem", new SealedVisitError("media-failed", "media could not be connected", { cause }));
+    });
     return session;
   }
 
@@ -272,6 +277,17 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
     for (const session of this.#sessions) session.close();
     await this.#client.request<"close">({ r: "close" }, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined);
     this.#client.terminate();
+  }
+
+  #whenLive(): Promise<void> {
+    if (this.#state.phase === "live") return Promise.resolve();
+    return new Promise((resolve) => {
+      const stop = this.on("state", ({ phase }) => {
+        if (phase !== "live" && phase !== "ended") return;
+        stop();
+        if (phase === "live") resolve();
+      });
+    });
   }
 
   #applyGate({ sending, phase }: VisitState): void {

@@ -279,6 +279,8 @@ export interface CoreConfig {
   readonly display_name: string;
   /** 16 bytes, base64url. */
   readonly name_salt: string;
+  /** 32 random bytes, fresh for every run. */
+  readonly entropy: Uint8Array;
 }
 
 export type Input =
@@ -358,6 +360,8 @@ export type MediaClientMessage =
 /** A message as JSON, made by the core or the relay; the worker looks at `t` and passes it on. */
 export interface WireMessage {
   readonly t: string;
+  readonly code?: unknown;
+  readonly detail?: unknown;
   readonly [field: string]: unknown;
 }
 

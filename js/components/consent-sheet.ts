@@ -1,6 +1,6 @@
 /** What the two consent components look like. */
 export const consentCss = `
-.panel { container-type: inline-size; background: var(--_surface); border: 1px solid var(--_line); border-radius: var(--_radius); padding: clamp(12px, 4vw, 24px); }
+.panel { --_pad: clamp(12px, 4vw, 24px); container-type: inline-size; background: var(--_surface); border: 1px solid var(--_line); border-radius: var(--_radius); padding: var(--_pad); }
 .panel h2:focus { outline: none; }
 .facts { display: grid; gap: 0.6em; background: var(--_sunken); border-radius: var(--_radius); padding: 1em; }
 .facts > div { display: grid; grid-template-columns: minmax(8em, 1fr) 3fr; gap: 0 1em; }
@@ -26,12 +26,12 @@ legend { padding: 0; font-weight: 600; margin-block-end: 0.25em; }
 .option { display: flex; align-items: flex-start; gap: 0.6em; min-block-size: 44px; padding-block: 0.5em; cursor: pointer; }
 .option input { inline-size: 1.35em; block-size: 1.35em; margin: 0.1em 0 0; flex: none; accent-color: var(--_accent); }
 .option .hint { display: block; }
-.question, .person { border-block-start: 1px solid var(--_line); padding-block-start: 1em; }
+.question { padding-block-start: 0.5em; }
 .person { background: var(--_sunken); border: 0; border-radius: var(--_radius); padding: 1em; }
 .field { display: grid; gap: 0.25em; font-weight: 600; }
 .field > select, .field > input, .field > textarea { font-weight: 400; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(14em, 100%), 1fr)); gap: var(--_gap); }
-.send { display: grid; gap: 0.5em; position: sticky; inset-block-end: 0; background: var(--_surface); padding-block: 0.75em; border-block-start: 1px solid var(--_line); }
+.send { display: grid; gap: 0.5em; position: sticky; inset-block-end: 0; background: var(--_surface); margin: 0 calc(-1 * var(--_pad)) calc(-1 * var(--_pad)); padding: 0.75em var(--_pad); border-end-start-radius: var(--_radius); border-end-end-radius: var(--_radius); border-block-start: 1px solid var(--_line); }
 .send button { inline-size: 100%; min-block-size: 52px; }
 .languages button[aria-pressed=true] { border-width: 3px; border-color: var(--_accent); font-weight: 600; }
 @container (max-width: 26rem) { .facts > div { grid-template-columns: 1fr; } .facts { padding: 0.75em; } }

@@ -61,14 +61,17 @@ export class VisitConsentElement extends VisitElement {
   #ask(round: ConsentRound, view: VisitView): void {
     // Other people come, go and answer while somebody reads: that must not rebuild the form.
     const { answered: _answered, by_participant: _by, ...asked } = round;
-    this.drawIfChanged([asked, nameOf(round.host, view, this.strings), view.clinic, this.getAttribute("signers"), this.strings.consent], () => {
-      replaceChildren(this.#status);
-      replaceChildren(this.#prompt, this.#panel(round, view));
-      if (this.#askedRound === round.round) return;
-      this.#askedRound = round.round;
-      this.root.querySelector<HTMLElement>("h2")?.focus({ preventScroll: true });
-      this.scrollIntoView({ block: "start" });
-    });
+    this.drawIfChanged(
+      [asked, nameOf(round.host, view, this.strings), view.clinic, this.getAttribute("signers"), this.strings.consent],
+      () => {
+        replaceChildren(this.#status);
+        replaceChildren(this.#prompt, this.#panel(round, view));
+        if (this.#askedRound === round.round) return;
+        this.#askedRound = round.round;
+        this.root.querySelector<HTMLElement>("h2")?.focus({ preventScroll: true });
+        this.scrollIntoView({ block: "start" });
+      },
+    );
   }
 
   #panel(round: ConsentRound, view: VisitView): HTMLElement {

@@ -1,0 +1,96 @@
+/**
+ * Keeps a participant's identity over a reload: signature seed, pass, name salt, in IndexedDB,
+ * encrypted with AES-GCM under a WebCrypto key that cannot be extracted.
+ *
+ * What a stolen copy of the profile's files holds is therefore only as good as the browser's own
+ * protection of that key. It is deleted at the end of the visit, and when its pass has expired. MLS
+ * state and frame counters are never kept: a reload is a new leaf.
+ */
+import type { CompactJws } from "./core-types.js";
+
+export interface Identity {
+  /** 32 bytes. */
+  readonly seed: Uint8Array<ArrayBuffer>;
+  readonly pass: CompactJws | null;
+  readonly name_salt: string;
+}
+
+interface StoredIdentity {
+  readonly key: CryptoKey;
+  readonly iv: Uint8Array<ArrayBuffer>;
+  readonly sealed: ArrayBuffer;
+  readonly savedAtMs: number;
+}
+
+const DATABASE = "sealed-visit";
+const STORE = "identities";
+/** An identity that nobody deleted, as after a crash, goes after so long. */
+const FORGOTTEN_AFTER_MS = 24 * 3_600_000;
+
+export async function loadIdentity(storageKey: string): Promise<Identity | null> {
+  const stored = await inStore<StoredIdentity | undefined>("readonly", (store) => store.get(storageKey));
+  if (!stored) return null;
+  if (Date.now() - stored.savedAtMs > FORGOTTEN_AFTER_MS) {
+    await deleteIdentity(storageKey);
+    return null;
+  }
+  const { key, iv, sealed } = stored;
+  const bytes = await crypto.subtle.decrypt({ name: "AES-GCM", iv, additionalData: label(storageKey) }, key, sealed);
+  const { seed, pass, name_salt } = JSON.parse(new TextDecoder().decode(bytes)) as {
+    seed: number[];
+    pass: string | null;
+    name_salt: string;
+  };
+  return { seed: Uint8Array.from(seed), pass, name_salt };
+}
+
+export async function saveIdentity(storageKey: string, identity: Identity): Promise<void> {
+  const key = await crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]);
+  const iv = crypto.getRandomValues(new Uint8Array(12));
+  const bytes = new TextEncoder().encode(JSON.stringify({ ...identity, seed: [...identity.seed] }));
+  const additionalData = label(storageKey);
+  const sealed = await crypto.subtle.encrypt({ name: "AES-GCM", iv, additionalData }, key, bytes);
+  bytes.fill(0);
+  const stored: StoredIdentity = { key, iv, sealed, savedAtMs: Date.now() };
+  await inStore("readwrite", (store) => store.put(stored, storageKey));
+}
+
+export async function deleteIdentity(storageKey: string): Promise<void> {
+  await inStore("readwrite", (store) => store.delete(storageKey));
+}
+
+function label(storageKey: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(`sealed-visit identity v1\0${storageKey}`);
+}
+
+async function inStore<T>(mode: IDBTransactionMode, act: (store: IDBObjectStore) => IDBRequest): Promise<T> {
+  const database = await openDatabase();
+  try {
+    const transaction = database.transaction(STORE, mode);
+    const result = await settled(act(transaction.objectStore(STORE)));
+    if (mode === "readwrite") await committed(transaction);
+    return result as T;
+  } finally {
+    database.close();
+  }
+}
+
+function openDatabase(): Promise<IDBDatabase> {
+  const request = indexedDB.open(DATABASE, 1);
+  request.addEventListener("upgradeneeded", () => request.result.createObjectStore(STORE));
+  return settled(request);
+}
+
+function settled<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.addEventListener("success", () => resolve(request.result));
+    request.addEventListener("error", () => reject(request.error ?? new Error("IndexedDB failed")));
+  });
+}
+
+function committed(transaction: IDBTransaction): Promise<void> {
+  return new Promise((resolve, reject) => {
+    transaction.addEventListener("complete", () => resolve());
+    transaction.addEventListener("abort", () => reject(transaction.error ?? new Error("IndexedDB aborted")));
+  });
+}

@@ -1,0 +1,222 @@
+/**
+ * One member in one worker, from its identity to its end: what `visit-worker.ts` calls for each
+ * request of the page.
+ */
+import { fromBase64url, toBase64url } from "./base64url.js";
+import type { Command, CompactJws, VisitState } from "./core-types.js";
+import { toFailure, WorkerError } from "./failure.js";
+import { FrameCrypto } from "./frames/frame-crypto.js";
+import { attachStreams, attachTransformer } from "./frames/transform.js";
+import { deleteIdentity, type Identity, loadIdentity, saveIdentity } from "./identity-store.js";
+import type { Event, PrepareRequest, Prepared, TransformOptions } from "./protocol.js";
+import { RecorderService } from "./recording/recorder-service.js";
+import { VisitDriver } from "./visit-driver.js";
+import { loadFrames, loadRecording, loadVisit, type VisitModule } from "./wasm.js";
+
+/** How long after a withdrawal a last frame is looked for. */
+const MEASURE_AFTER_MS = 250;
+
+export class MemberSession {
+  readonly frames: FrameCrypto;
+  readonly #request: PrepareRequest;
+  readonly #visit: VisitModule;
+  readonly #emit: (event: Event) => void;
+  readonly #identity: Identity;
+  #driver: VisitDriver | null = null;
+  #recorder: RecorderService | null = null;
+  #hasFailed = false;
+
+  private constructor(
+    request: PrepareRequest,
+    visit: VisitModule,
+    frames: FrameCrypto,
+    identity: Identity,
+    emit: (event: Event) => void,
+  ) {
+    this.#request = request;
+    this.#visit = visit;
+    this.frames = frames;
+    this.#identity = identity;
+    this.#emit = emit;
+  }
+
+  static async prepare(
+    request: PrepareRequest,
+    emit: (event: Event) => void,
+  ): Promise<{ session: MemberSession; prepared: Prepared }> {
+    let session: MemberSession | null = null;
+    let early: unknown = null;
+    // A panic while loading has nobody to tell yet.
+    const onPanic = (message: string) => {
+      const error = new WorkerError("core-panicked", message);
+      if (session) session.#fail(error);
+      else early = error;
+    };
+    const [visit, framesModule, kept] = await Promise.all([
+      loadVisit(request.wasm_url, onPanic),
+      loadFrames(request.wasm_url, onPanic),
+      request.storage_key === null ? null : loadIdentity(request.storage_key).catch(() => null),
+    ]);
+    if (early !== null) throw early;
+    const { jwk, identity } = identify(visit, request, kept);
+    const frames = new FrameCrypto(framesModule, {
+      emit,
+      onFatal: (error) => {
+        if (session) session.#fail(error);
+      },
+    });
+    session = new MemberSession(request, visit, frames, identity, emit);
+    const name_commitment = visit.VisitCore.nameCommitment(request.display_name, identity.name_salt);
+    return { session, prepared: { jwk, name_commitment, pass: identity.pass } };
+  }
+
+  get driver(): VisitDriver {
+    if (!this.#driver) throw new WorkerError("not-prepared", "join first");
+    return this.#driver;
+  }
+
+  get recorder(): RecorderService {
+    if (!this.#recorder) throw new WorkerError("not-prepared", "this member is not the recorder");
+    return this.#recorder;
+  }
+
+  async join(pass: CompactJws): Promise<void> {
+    if (this.#driver) throw new WorkerError("bad-argument", "joined already");
+    const { root_key, clinic_document, display_name, relay_url, role, storage_key } = this.#request;
+    const { seed, name_salt } = this.#identity;
+    const entropy = crypto.getRandomValues(new Uint8Array(32));
+    const config = { root_key, clinic_document, pass, seed, display_name, name_salt, entropy };
+    try {
+      this.#driver = new VisitDriver(this.#visit, config, relay_url, this.frames, {
+        emit: this.#emit,
+        onFatal: (error) => this.#fail(error),
+        onEnded: (state) => void this.#onEnded(state),
+        onRefused: () => void this.#forget(),
+      });
+    } catch (error) {
+      await this.#forget();
+      const { code, message } = toFailure(error);
+      throw new WorkerError(code === "refused" ? "pass-refused" : "bad-argument", message, { cause: error });
+    }
+    if (storage_key !== null) {
+      // Without it a reload is a new participant: a loss, but no reason not to take part.
+      await saveIdentity(storage_key, { ...this.#identity, pass }).catch(() => undefined);
+    }
+    seed.fill(0);
+    entropy.fill(0);
+    if (role === "recorder") this.#makeRecorder(this.#driver);
+    this.#driver.connect();
+  }
+
+  async command(command: Command, clickedAtMs: number | undefined): Promise<string | null> {
+    if (command.c !== "withdraw") return await this.driver.command(command);
+    const answer = this.driver.command(command);
+    // The driver has shut the gate in this very task.
+    const gateAtMs = performance.timeOrigin + performance.now();
+    if (clickedAtMs !== undefined) this.#measureWithdrawal(clickedAtMs, gateAtMs);
+    return await answer;
+  }
+
+  attachTransformer(transformer: RTCRtpScriptTransformer): void {
+    attachTransformer(this.frames, transformer);
+  }
+
+  attachStreams(options: TransformOptions, readable: ReadableStream, writable: WritableStream): void {
+    attachStreams(this.frames, options, readable, writable);
+  }
+
+  retryNow(): void {
+    this.#driver?.retryNow();
+    this.#recorder?.retryNow();
+  }
+
+  close(): void {
+    this.#recorder?.close();
+    this.#driver?.close();
+    this.frames.clearKeys();
+    this.frames.kill();
+  }
+
+  #makeRecorder(driver: VisitDriver): void {
+    const { root_key: rootKey, clinic_document: clinicDocument, wasm_url } = this.#request;
+    this.#recorder = new RecorderService({
+      rootKey,
+      clinicDocument,
+      driver,
+      loadRecording: () => loadRecording(wasm_url, (message) => this.#fail(new WorkerError("core-panicked", message))),
+      emit: this.#emit,
+      onFatal: (error) => this.#fail(error),
+    });
+    this.#recorder.warmUp().catch(() => undefined);
+  }
+
+  async #onEnded(state: VisitState): Promise<void> {
+    // A connection that failed may come back; everything else is over for good.
+    if (state.end_reason !== "failed" && state.end_reason !== "replaced") await this.#forget();
+  }
+
+  /** The next page load asks for a new pass. */
+  async #forget(): Promise<void> {
+    const { storage_key } = this.#request;
+    if (storage_key !== null) await deleteIdentity(storage_key).catch(() => undefined);
+  }
+
+  #measureWithdrawal(clickedAtMs: number, gateAtMs: number): void {
+    setTimeout(() => {
+      const lastFrameMs = performance.timeOrigin + this.frames.lastForwardedAt - clickedAtMs;
+      this.#emit({
+        e: "withdrawal_measured",
+        gate_ms: gateAtMs - clickedAtMs,
+        // Frames that left after the gate had opened again belong to a new epoch.
+        last_frame_ms: lastFrameMs > 0 && lastFrameMs <= gateAtMs - clickedAtMs ? lastFrameMs : null,
+      });
+    }, MEASURE_AFTER_MS);
+  }
+
+  /** Closed at once, told once; the page ends this worker. */
+  #fail(error: unknown): void {
+    if (this.#hasFailed) return;
+    this.#hasFailed = true;
+    this.frames.kill();
+    this.#driver?.abandon();
+    const failure = toFailure(error);
+    this.#emit({ e: "fatal", error: { ...failure, code: "core-panicked" } });
+  }
+}
+
+function identify(
+  visit: VisitModule,
+  request: PrepareRequest,
+  kept: Identity | null,
+): { jwk: Prepared["jwk"]; identity: Identity } {
+  if (kept?.pass && !hasExpired(kept.pass)) {
+    const jwk = jwkOfPass(kept.pass);
+    if (jwk) return { jwk, identity: kept };
+  }
+  const { seed, jwk } = visit.VisitCore.generateIdentity();
+  const name_salt = request.name_salt ?? toBase64url(crypto.getRandomValues(new Uint8Array(16)));
+  return { jwk, identity: { seed: Uint8Array.from(seed), pass: null, name_salt } };
+}
+
+interface PassClaims {
+  readonly exp?: unknown;
+  readonly cnf?: { readonly jwk?: Prepared["jwk"] };
+}
+
+/** Read without verification, to know whether to ask for another one; the core and the relay verify. */
+function passClaims(pass: CompactJws): PassClaims | null {
+  try {
+    return JSON.parse(new TextDecoder().decode(fromBase64url(pass.split(".")[1] ?? ""))) as PassClaims;
+  } catch {
+    return null;
+  }
+}
+
+function hasExpired(pass: CompactJws): boolean {
+  const exp = passClaims(pass)?.exp;
+  return typeof exp !== "number" || exp * 1_000 <= Date.now();
+}
+
+function jwkOfPass(pass: CompactJws): Prepared["jwk"] | null {
+  return passClaims(pass)?.cnf?.jwk ?? null;
+}

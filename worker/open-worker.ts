@@ -1,0 +1,220 @@
+/**
+ * Entry of the opening worker: the only place where a playback page's key exists.
+ *
+ * Tracks are downloaded as ciphertext, verified and opened slice by slice; a slice reaches the page
+ * when its signature, its place in the chain, and all its bytes were authenticated.
+ */
+import type { CompactJws, TrackId } from "./core-types.js";
+import { toFailure, WorkerError } from "./failure.js";
+import { fromBase64url } from "./base64url.js";
+import { download } from "./open/download.js";
+import { decryptKeyFile } from "./open/key-file.js";
+import type {
+  FromOpener,
+  OpenedPart,
+  OpenedRecording,
+  OpenedTrack,
+  OpenEnvelope,
+  OpenRequest,
+  TrackAbout,
+} from "./open-protocol.js";
+import { loadRecording, type RecordingModule, type RecordingReader, type TrackReader } from "./wasm.js";
+
+type OpeningKey = InstanceType<RecordingModule["OpeningKey"]>;
+
+interface Stream {
+  readonly abort: AbortController;
+  credit: number;
+  wake: () => void;
+}
+
+const worker = self as unknown as DedicatedWorkerGlobalScope;
+let wasm: RecordingModule | null = null;
+let key: OpeningKey | null = null;
+let reader: RecordingReader | null = null;
+let recording: OpenedRecording | null = null;
+const streams = new Map<number, Stream>();
+let nextStream = 1;
+
+worker.addEventListener("message", ({ data }: MessageEvent<OpenEnvelope>) => {
+  void answer(data);
+});
+
+async function answer({ id, request }: OpenEnvelope): Promise<void> {
+  try {
+    post({ id, ok: true, value: await handle(request) });
+  } catch (error) {
+    post({ id, ok: false, error: toFailure(error) });
+  }
+}
+
+async function handle(request: OpenRequest): Promise<unknown> {
+  switch (request.r) {
+    case "unlock": {
+      wasm ??= await loadRecording(request.wasm_url, () => undefined);
+      const plaintext = await decryptKeyFile(request.key_file, request.passphrase);
+      key?.free();
+      key = null;
+      try {
+        key = new wasm.OpeningKey(plaintext);
+      } finally {
+        plaintext.fill(0);
+      }
+      return { fingerprint: key.fingerprint(), spoken: key.spoken() };
+    }
+    case "load":
+      return load(request.root_key, request.clinic_document, request.recording);
+    case "read":
+      return { stream: read(request.part, request.track) };
+    case "more": {
+      const stream = streams.get(request.stream);
+      if (stream) {
+        stream.credit += request.count;
+        stream.wake();
+      }
+      return null;
+    }
+    case "cancel":
+      streams.get(request.stream)?.abort.abort();
+      return null;
+    case "report":
+      return report();
+    case "lock":
+      for (const { abort } of streams.values()) abort.abort();
+      key?.free();
+      key = null;
+      return null;
+    default:
+      return request satisfies never;
+  }
+}
+
+function load(rootKey: string, clinicDocument: CompactJws, opened: OpenedRecording): readonly TrackAbout[] {
+  const module = unlocked().module;
+  const made = new module.RecordingReader(rootKey);
+  const tracks: TrackAbout[] = [];
+  for (const part of opened.parts) {
+    const info = made.addPart(clinicDocument, part.open);
+    if (part.manifest !== null) made.addManifest(part.part, part.manifest);
+    if (part.closing !== null) made.addClosing(part.part, part.closing);
+    if (part.receipt !== null) made.addReceipt(part.part, part.receipt);
+    for (const header of info.tracks) {
+      const stored = part.tracks.find(({ track }) => track === header.track);
+      tracks.push({
+        part: part.part,
+        track: header.track,
+        content: header.content.kind as TrackAbout["content"],
+        media_type: header.media_type,
+        size_bytes: stored?.size_bytes ?? 0,
+      });
+    }
+  }
+  reader?.free();
+  reader = made;
+  recording = opened;
+  return tracks;
+}
+
+function read(part: number, track: TrackId): number {
+  const { key: opening } = unlocked();
+  const { reader: source, part: opened, track: stored } = find(part, track);
+  // The newest envelope is the one made for today's recipients; older ones may still fit an older key.
+  const trackReader = openWithSome(stored.envelopes, (envelope) =>
+    source.openTrack(opened.part, track, envelope, opening, shareOf(stored)),
+  );
+  const id = nextStream++;
+  const stream: Stream = { abort: new AbortController(), credit: 0, wake: () => undefined };
+  streams.set(id, stream);
+  void pump(id, stream, source, trackReader, stored);
+  return id;
+}
+
+async function pump(
+  id: number,
+  stream: Stream,
+  source: RecordingReader,
+  trackReader: TrackReader,
+  stored: OpenedTrack,
+): Promise<void> {
+  const { signal } = stream.abort;
+  let error: unknown = null;
+  try {
+    if (stored.url !== null) {
+      for await (const piece of download(stored.url, stored.size_bytes, signal)) {
+        for (const slice of trackReader.feed(piece)) {
+          await credit(stream);
+          signal.throwIfAborted();
+          send(id, slice.bytes, slice.media_end_us);
+        }
+      }
+    }
+  } catch (caught) {
+    error = caught;
+    // Slices that were good before the fault come with it.
+    const { detail } = toFailure(caught);
+    if (Array.isArray(detail)) {
+      for (const slice of detail as { bytes: Uint8Array; media_end_us: number }[]) {
+        send(id, slice.bytes, slice.media_end_us);
+      }
+    }
+  }
+  streams.delete(id);
+  source.closeTrack(trackReader);
+  const failure = error === null || signal.aborted ? null : toFailure(error);
+  post({ e: "end", stream: id, error: failure && { code: failure.code, message: failure.message } });
+}
+
+function send(stream: number, bytes: Uint8Array, media_end_us: number): void {
+  const buffer = bytes.slice().buffer;
+  post({ e: "slice", stream, bytes: buffer, media_end_us }, [buffer]);
+}
+
+async function credit(stream: Stream): Promise<void> {
+  while (stream.credit === 0 && !stream.abort.signal.aborted) {
+    await new Promise<void>((resolve) => {
+      stream.wake = resolve;
+      stream.abort.signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+  }
+  stream.credit -= 1;
+}
+
+/** Uses the reader up: load again to read again. */
+function report(): unknown {
+  if (!reader) throw new WorkerError("bad-argument", "load a recording first");
+  const verdict = reader.report();
+  reader = null;
+  return verdict;
+}
+
+function openWithSome<T>(envelopes: readonly CompactJws[], open: (envelope: CompactJws) => T): T {
+  let failure: unknown = new WorkerError("recording-invalid", "the vault has no envelope for this track");
+  for (const envelope of envelopes.toReversed()) {
+    try {
+      return open(envelope);
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+function shareOf({ share }: OpenedTrack): Uint8Array | undefined {
+  return share === "" ? undefined : fromBase64url(share);
+}
+
+function find(part: number, track: TrackId): { reader: RecordingReader; part: OpenedPart; track: OpenedTrack } {
+  const opened = recording?.parts.find((candidate) => candidate.part === part);
+  const stored = opened?.tracks.find((candidate) => candidate.track === track);
+  if (!reader || !opened || !stored) throw new WorkerError("bad-argument", "no such track was loaded");
+  return { reader, part: opened, track: stored };
+}
+
+function unlocked(): { module: RecordingModule; key: OpeningKey } {
+  if (!wasm || !key) throw new WorkerError("bad-argument", "unlock a key file first");
+  return { module: wasm, key };
+}
+
+function post(message: FromOpener, transfer: Transferable[] = []): void {
+  worker.postMessage(message, transfer);
+}

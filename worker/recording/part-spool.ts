@@ -1,0 +1,329 @@
+/**
+ * One part on this device: its journal, its track files, and how safe it is.
+ *
+ * Opened either new, by the recorder, or by recovery from what a dead page left behind. A web lock
+ * named by the part tells the two apart: while a recorder lives, nobody recovers its spool.
+ */
+import type { CompactJws, RecordingId, TrackId } from "../core-types.js";
+import type { SpoolState, SpoolStatus, UploadWait } from "../protocol.js";
+import { type Journal, type JournalEntry, type JournalTrack, openJournal, type PartEntry } from "./journal.js";
+import type { SpoolFolder, SpoolStorage } from "./spool-storage.js";
+import { TrackSpool } from "./track-spool.js";
+
+const JOURNAL = "journal";
+
+export interface SpooledTrack {
+  readonly about: JournalTrack;
+  readonly spool: TrackSpool;
+  envelope: CompactJws | null;
+  isEnvelopeStored: boolean;
+  uploadUrl: string | null;
+  acknowledged: number;
+  isUploaded: boolean;
+}
+
+export interface NewTrack {
+  readonly about: JournalTrack;
+  /** Magic and header. */
+  readonly start: Uint8Array;
+  readonly envelope: CompactJws;
+}
+
+export class PartSpool {
+  readonly about: PartEntry;
+  readonly tracks: readonly SpooledTrack[];
+  readonly #folder: SpoolFolder;
+  readonly #journal: Journal;
+  readonly #isOnDisk: boolean;
+  readonly #releaseLock: () => void;
+  readonly #onStatus: (status: SpoolStatus) => void;
+  #capability: string;
+  #manifest: CompactJws | null = null;
+  #receipt: CompactJws | null = null;
+  #isUnconfirmed = false;
+  #state: SpoolState = "sealed";
+  #sealedMediaUs = 0;
+  #wait: UploadWait | null = null;
+  #isGone = false;
+
+  private constructor(
+    about: PartEntry,
+    tracks: readonly SpooledTrack[],
+    folder: SpoolFolder,
+    journal: Journal,
+    isOnDisk: boolean,
+    releaseLock: () => void,
+    onStatus: (status: SpoolStatus) => void,
+  ) {
+    this.about = about;
+    this.tracks = tracks;
+    this.#folder = folder;
+    this.#journal = journal;
+    this.#isOnDisk = isOnDisk;
+    this.#releaseLock = releaseLock;
+    this.#onStatus = onStatus;
+    this.#capability = about.capability;
+  }
+
+  /** The journal stands before the first byte of a track: what is found later can be uploaded. */
+  static async create(
+    storage: SpoolStorage,
+    about: PartEntry,
+    newTracks: readonly NewTrack[],
+    onStatus: (status: SpoolStatus) => void,
+  ): Promise<PartSpool> {
+    const name = folderName(about.recording, about.part);
+    const releaseLock = await holdLock(name);
+    if (!releaseLock) throw new Error("this part is being recorded, or recovered, in another page");
+    const folder = await storage.folder(name);
+    const { journal } = openJournal(await folder.open(JOURNAL));
+    journal.append(about);
+    const tracks: SpooledTrack[] = [];
+    for (const { about: track, start, envelope } of newTracks) {
+      journal.append({ k: "envelope", track: track.track, envelope });
+      const spool = TrackSpool.create(await folder.open(fileName(track.track)), start);
+      tracks.push(spooled(track, spool, envelope));
+    }
+    return new PartSpool(about, tracks, folder, journal, storage.isOnDisk, releaseLock, onStatus);
+  }
+
+  /** Null: nothing worth keeping was found, or somebody else has it. */
+  static async recover(
+    storage: SpoolStorage,
+    name: string,
+    onStatus: (status: SpoolStatus) => void,
+  ): Promise<PartSpool | null> {
+    const releaseLock = await holdLock(name);
+    if (!releaseLock) return null;
+    const folder = await storage.folder(name);
+    const { entries, journal } = openJournal(await folder.open(JOURNAL));
+    const about = entries[0];
+    if (about?.k !== "part") {
+      // It died before the journal's first line: not one segment can have been sealed.
+      journal.close();
+      await folder.remove();
+      releaseLock();
+      return null;
+    }
+    const tracks: SpooledTrack[] = [];
+    for (const track of about.tracks) {
+      tracks.push(spooled(track, TrackSpool.recover(await folder.open(fileName(track.track))), null));
+    }
+    const spool = new PartSpool(about, tracks, folder, journal, storage.isOnDisk, releaseLock, onStatus);
+    for (const entry of entries) spool.#replay(entry);
+    return spool;
+  }
+
+  get recording(): RecordingId {
+    return this.about.recording;
+  }
+
+  get part(): number {
+    return this.about.part;
+  }
+
+  get capability(): string {
+    return this.#capability;
+  }
+
+  get manifest(): CompactJws | null {
+    return this.#manifest;
+  }
+
+  get receipt(): CompactJws | null {
+    return this.#receipt;
+  }
+
+  /** Whether everything is at a server that gives no receipts. */
+  get isUnconfirmed(): boolean {
+    return this.#isUnconfirmed;
+  }
+
+  get isGone(): boolean {
+    return this.#isGone;
+  }
+
+  track(id: TrackId): SpooledTrack {
+    const track = this.tracks.find(({ about }) => about.track === id);
+    if (!track) throw new Error("no such track in this part");
+    return track;
+  }
+
+  // --- Changes, each durable before it counts -------------------------------------------------------
+
+  setCapability(capability: string): void {
+    this.#note({ k: "capability", capability });
+  }
+
+  setManifest(manifest: CompactJws): void {
+    this.#note({ k: "manifest", manifest });
+    for (const { spool } of this.tracks) spool.complete();
+  }
+
+  noteEnvelopeStored(track: TrackId): void {
+    this.#note({ k: "envelope_stored", track });
+  }
+
+  noteUploadUrl(track: TrackId, url: string | null): void {
+    this.#note({ k: "upload", track, url });
+  }
+
+  noteUploaded(track: TrackId): void {
+    this.#note({ k: "uploaded", track });
+  }
+
+  /** The server gives no receipts: only the embedding page may let go. */
+  noteUnconfirmed(): void {
+    this.#note({ k: "unconfirmed" });
+    this.#setState("uploaded");
+  }
+
+  /** Only after the receipt was verified. */
+  noteReceipt(receipt: CompactJws): void {
+    this.#note({ k: "receipt", receipt });
+    this.#setState("safe");
+  }
+
+  // --- Progress ---------------------------------------------------------------------------------------
+
+  noteAcknowledged(track: TrackId, offset: number): void {
+    this.track(track).acknowledged = offset;
+    this.publish();
+  }
+
+  noteSealed(media_us: number): void {
+    this.#sealedMediaUs = Math.max(this.#sealedMediaUs, media_us);
+    this.publish();
+  }
+
+  noteWait(wait: UploadWait | null): void {
+    if (wait === null && this.#wait === null) return;
+    this.#wait = wait;
+    this.publish();
+  }
+
+  noteAllUploaded(): void {
+    if (this.#state === "sealed") this.#setState("uploaded");
+  }
+
+  status(): SpoolStatus {
+    const sum = (of: (track: SpooledTrack) => number) => this.tracks.reduce((total, track) => total + of(track), 0);
+    return {
+      recording: this.recording,
+      part: this.part,
+      state: this.#state,
+      sealed_bytes: sum(({ spool }) => spool.size),
+      uploaded_bytes: sum(({ acknowledged }) => acknowledged),
+      segments: sum(({ spool }) => spool.segments),
+      sealed_media_us: this.#sealedMediaUs,
+      finished: this.#manifest !== null,
+      on_disk: this.#isOnDisk,
+      created_ms: this.about.created_ms,
+      ...(this.#wait ? { waiting: this.#wait } : {}),
+    };
+  }
+
+  publish(): void {
+    if (!this.#isGone) this.#onStatus(this.status());
+  }
+
+  /** Closes the files and leaves them where they are. */
+  close(): void {
+    if (this.#isGone) return;
+    this.#isGone = true;
+    for (const { spool } of this.tracks) spool.close();
+    this.#journal.close();
+    this.#releaseLock();
+  }
+
+  /** Deletes everything of this part on this device. */
+  async letGo(): Promise<void> {
+    if (this.#isGone) return;
+    this.close();
+    await this.#folder.remove();
+  }
+
+  #setState(state: SpoolState): void {
+    this.#state = state;
+    this.publish();
+  }
+
+  #note(entry: JournalEntry): void {
+    this.#journal.append(entry);
+    this.#replay(entry);
+  }
+
+  #replay(entry: JournalEntry): void {
+    switch (entry.k) {
+      case "part":
+        break;
+      case "capability":
+        this.#capability = entry.capability;
+        break;
+      case "envelope":
+        this.track(entry.track).envelope = entry.envelope;
+        break;
+      case "envelope_stored":
+        this.track(entry.track).isEnvelopeStored = true;
+        break;
+      case "upload":
+        this.track(entry.track).uploadUrl = entry.url;
+        if (entry.url === null) this.track(entry.track).isUploaded = false;
+        break;
+      case "uploaded":
+        this.track(entry.track).isUploaded = true;
+        this.track(entry.track).acknowledged = this.track(entry.track).spool.size;
+        break;
+      case "manifest":
+        this.#manifest = entry.manifest;
+        break;
+      case "receipt":
+        this.#receipt = entry.receipt;
+        this.#state = "safe";
+        break;
+      case "unconfirmed":
+        this.#isUnconfirmed = true;
+        this.#state = "uploaded";
+        break;
+      default:
+        entry satisfies never;
+    }
+  }
+}
+
+export function folderName(recording: RecordingId, part: number): string {
+  return `${recording}.${part}`;
+}
+
+function fileName(track: TrackId): string {
+  return `${track}.svtrack`;
+}
+
+function spooled(about: JournalTrack, spool: TrackSpool, envelope: CompactJws | null): SpooledTrack {
+  return {
+    about,
+    spool,
+    envelope,
+    isEnvelopeStored: false,
+    uploadUrl: null,
+    acknowledged: 0,
+    isUploaded: false,
+  };
+}
+
+/** Null when another page holds it. Without the Web Locks API (tests) everything is free. */
+async function holdLock(name: string): Promise<(() => void) | null> {
+  const locks: LockManager | undefined = (globalThis.navigator as WorkerNavigator | undefined)?.locks;
+  if (!locks) return () => undefined;
+  return await new Promise((resolve, reject) => {
+    locks
+      .request(`sealed-visit:spool:${name}`, { ifAvailable: true }, async (lock) => {
+        if (!lock) {
+          resolve(null);
+          return;
+        }
+        await new Promise<void>((release) => resolve(release));
+      })
+      .catch(reject);
+  });
+}

@@ -1,0 +1,237 @@
+/** What the recorder's worker does with recordings: one part being made, and uploads of all of them. */
+import type { CompactJws, OpenInput, RecordingId, TrackId } from "../core-types.js";
+import { toFailure, WorkerError } from "../failure.js";
+import type { BeginPartRequest, Event, EventLine, PartBegun, PartEndReason, SpoolStatus } from "../protocol.js";
+import type { VisitDriver } from "../visit-driver.js";
+import type { RecordingModule } from "../wasm.js";
+import { LivePart } from "./live-part.js";
+import { PartUpload } from "./part-upload.js";
+import type { PartSpool } from "./part-spool.js";
+import { verifyReceipt } from "./receipts.js";
+import { MemorySpoolStorage } from "./spool-memory.js";
+import { openOpfsStorage } from "./spool-opfs.js";
+import type { SpoolStorage } from "./spool-storage.js";
+
+const HEARTBEAT_MS = 1_000;
+/** Some 15 minutes at 2.5 Mbit/s: what a page may hold where there is no disk. */
+const MEMORY_LIMIT_BYTES = 256 << 20;
+const STORAGE_CHECK_MS = 10_000;
+/** Some five minutes at 2.5 Mbit/s: time to tell a person. */
+const STORAGE_LOW_BYTES = 100 << 20;
+
+export interface RecorderContext {
+  readonly rootKey: string;
+  readonly clinicDocument: CompactJws;
+  readonly driver: VisitDriver;
+  readonly loadRecording: () => Promise<RecordingModule>;
+  readonly emit: (event: Event) => void;
+  readonly onFatal: (error: unknown) => void;
+}
+
+interface SettlingPart {
+  readonly spool: PartSpool;
+  readonly upload: PartUpload;
+  readonly settled: Promise<void>;
+}
+
+export class RecorderService {
+  readonly #context: RecorderContext;
+  readonly #parts = new Map<string, SettlingPart>();
+  readonly #abort = new AbortController();
+  readonly #heads = new Map<TrackId, string>();
+  #module: RecordingModule | null = null;
+  #storage: SpoolStorage | null = null;
+  #live: LivePart | null = null;
+  #previous: OpenInput["previous"] | null = null;
+  #heartbeat: ReturnType<typeof setInterval> | undefined;
+  #storageCheck: ReturnType<typeof setInterval> | undefined;
+
+  constructor(context: RecorderContext) {
+    this.#context = context;
+  }
+
+  /** Downloads the module while the recorder waits, so that its start is quick. */
+  async warmUp(): Promise<void> {
+    await this.#loaded();
+  }
+
+  async begin(request: BeginPartRequest): Promise<PartBegun> {
+    if (this.#live) throw new WorkerError("recorder-busy", "a part is being recorded already");
+    const { driver, rootKey, clinicDocument, emit } = this.#context;
+    const { state } = driver;
+    if (state?.phase !== "live" || !state.consent) {
+      throw new WorkerError("recorder-not-in-group", "the recorder is not in the group, or nobody was asked");
+    }
+    const module = await this.#loaded();
+    const storage = await this.#opened();
+    const live = await LivePart.begin(module, storage, request, {
+      visit: state.visit,
+      recipients: state.consent.recipients,
+      rootKey,
+      clinicDocument,
+      previous: request.part > 0 ? this.#previous : null,
+      signOpen: async (open) => {
+        const statement = await driver.command({ c: "sign_open", open });
+        if (statement === null) throw new WorkerError("internal", "the core signed no open statement");
+        return statement;
+      },
+      onStatus: (status) => emit({ e: "spool", status }),
+    });
+    this.#live = live;
+    this.#upload(live.spool, module);
+    this.#startHeartbeat(request.part);
+    if (!storage.isOnDisk) {
+      emit({ e: "spool_warning", warning: { kind: "in_memory", limit_bytes: MEMORY_LIMIT_BYTES } });
+    } else {
+      this.#watchStorage();
+    }
+    const { recording, part } = live.spool;
+    return { recording, part, mixed: live.mixed, events: live.events, spool_on_disk: storage.isOnDisk };
+  }
+
+  slice(data: ArrayBuffer, media_end_us: number): void {
+    this.#sealing((live) => live.seal(data, media_end_us));
+  }
+
+  eventLine(line: EventLine): void {
+    this.#sealing((live) => live.sealEvent(line));
+  }
+
+  gap(from_us: number, to_us: number, reason: string): void {
+    this.#sealing((live) => live.gap(from_us, to_us, reason));
+  }
+
+  endPart(reason: PartEndReason): void {
+    const live = this.#live;
+    if (!live) return;
+    this.#live = null;
+    this.#stopTimers();
+    this.#remember(live);
+    live.finish(reason);
+  }
+
+  /** Resolves when nothing more can be done for this part in this page. */
+  async settle(recording: RecordingId, part: number): Promise<SpoolStatus> {
+    const settling = this.#part(recording, part);
+    await settling.settled;
+    return settling.spool.status();
+  }
+
+  async release(recording: RecordingId, part: number): Promise<void> {
+    const { spool } = this.#part(recording, part);
+    if (!spool.isUnconfirmed) throw new WorkerError("bad-argument", "this part is not uploaded yet");
+    await spool.letGo();
+  }
+
+  setCapability(recording: RecordingId, part: number, capability: string | null): void {
+    if (capability !== null) this.#part(recording, part).upload.setCapability(capability);
+  }
+
+  retryNow(): void {
+    for (const { upload } of this.#parts.values()) upload.retryNow();
+  }
+
+  /** What is not uploaded stays on the disk, for recovery. */
+  close(): void {
+    this.#stopTimers();
+    this.#live?.abandon();
+    this.#live = null;
+    this.#abort.abort();
+    for (const { spool } of this.#parts.values()) spool.close();
+  }
+
+  #sealing(act: (live: LivePart) => void): void {
+    const live = this.#live;
+    if (!live) throw new WorkerError("closed", "no part is being recorded");
+    try {
+      act(live);
+    } catch (error) {
+      // Stops cleanly: what is sealed stays, and says that it ended here.
+      this.#live = null;
+      this.#stopTimers();
+      if (error instanceof WebAssembly.RuntimeError) {
+        this.#context.onFatal(error);
+        throw error;
+      }
+      if (toFailure(error).code === "spool-full") {
+        this.#context.emit({ e: "spool_warning", warning: { kind: "storage_full" } });
+      }
+      this.#finishAfterFailure(live);
+      this.#context.emit({ e: "part_failed", error: toFailure(error) });
+      throw error;
+    }
+  }
+
+  /** The last segment may not be in the file: then a manifest would name bytes that nobody has. */
+  #finishAfterFailure(live: LivePart): void {
+    live.abandon();
+  }
+
+  #remember(live: LivePart): void {
+    const heads = live.heads();
+    for (const [track, head] of heads) this.#heads.set(track, head);
+    this.#previous = { part: live.spool.part, heads };
+  }
+
+  #upload(spool: PartSpool, module: RecordingModule): void {
+    const { rootKey, clinicDocument, emit } = this.#context;
+    const { recording, part } = spool;
+    const upload = new PartUpload(spool, {
+      verifyReceipt: (receipt) =>
+        verifyReceipt({ module, rootKey, clinicDocument, heads: this.#heads }, receipt, spool),
+      onCapabilityNeeded: () => emit({ e: "capability_needed", recording, part }),
+      onReceipt: (receipt) => emit({ e: "receipt", recording, part, receipt }),
+      onBadReceipt: (error) => emit({ e: "track_failed", key: -1, error: toFailure(error) }),
+    });
+    const settled = upload.run(this.#abort.signal).catch((error: unknown) => {
+      if (!this.#abort.signal.aborted) emit({ e: "track_failed", key: -1, error: toFailure(error) });
+    });
+    this.#parts.set(`${recording}.${part}`, { spool, upload, settled });
+    spool.publish();
+  }
+
+  #startHeartbeat(part: number): void {
+    const beat = () => {
+      const live = this.#live;
+      if (!live) return;
+      const { segments, sealedMediaUs: sealed_media_us } = live;
+      this.#context.driver.command({ c: "heartbeat", part, segments, sealed_media_us }).catch(() => undefined);
+    };
+    beat();
+    this.#heartbeat = setInterval(beat, HEARTBEAT_MS);
+  }
+
+  /** Running out is told while there is time. */
+  #watchStorage(): void {
+    let isTold = false;
+    this.#storageCheck = setInterval(async () => {
+      const { quota, usage } = await navigator.storage.estimate().catch(() => ({}) as StorageEstimate);
+      if (quota === undefined || usage === undefined || isTold) return;
+      const free_bytes = quota - usage;
+      if (free_bytes > STORAGE_LOW_BYTES) return;
+      isTold = true;
+      this.#context.emit({ e: "spool_warning", warning: { kind: "storage_low", free_bytes } });
+    }, STORAGE_CHECK_MS);
+  }
+
+  #stopTimers(): void {
+    clearInterval(this.#heartbeat);
+    clearInterval(this.#storageCheck);
+  }
+
+  #part(recording: RecordingId, part: number): SettlingPart {
+    const settling = this.#parts.get(`${recording}.${part}`);
+    if (!settling) throw new WorkerError("bad-argument", "this recorder made no such part");
+    return settling;
+  }
+
+  async #loaded(): Promise<RecordingModule> {
+    this.#module ??= await this.#context.loadRecording();
+    return this.#module;
+  }
+
+  async #opened(): Promise<SpoolStorage> {
+    this.#storage ??= (await openOpfsStorage()) ?? new MemorySpoolStorage(MEMORY_LIMIT_BYTES);
+    return this.#storage;
+  }
+}

@@ -1,0 +1,67 @@
+/** Finds spools that a dead page left behind, and finishes their uploads. */
+import type { CompactJws } from "../core-types.js";
+import { toFailure } from "../failure.js";
+import type { Event, SpoolStatus } from "../protocol.js";
+import type { RecordingModule } from "../wasm.js";
+import { PartSpool } from "./part-spool.js";
+import { PartUpload } from "./part-upload.js";
+import { verifyReceipt } from "./receipts.js";
+import { openOpfsStorage } from "./spool-opfs.js";
+import type { SpoolStorage } from "./spool-storage.js";
+
+/** A spool of this age is told to a person. */
+const OLD_AFTER_DAYS = 14;
+const DAY_MS = 86_400_000;
+
+export interface RecoveryContext {
+  /** With all three a receipt is verified and the spool let go. */
+  readonly trust: { readonly rootKey: string; readonly clinicDocument: CompactJws } | null;
+  readonly loadRecording: () => Promise<RecordingModule>;
+  readonly emit: (event: Event) => void;
+}
+
+export async function recover(
+  context: RecoveryContext,
+  signal: AbortSignal,
+  storage?: SpoolStorage,
+): Promise<readonly SpoolStatus[]> {
+  const disk = storage ?? (await openOpfsStorage());
+  if (!disk) return [];
+  const found: PartSpool[] = [];
+  for (const name of await disk.folders()) {
+    const spool = await PartSpool.recover(disk, name, (status) => context.emit({ e: "spool", status })).catch(
+      () => null,
+    );
+    if (spool) found.push(spool);
+  }
+  if (found.length === 0) return [];
+  const module = context.trust ? await context.loadRecording() : null;
+  await Promise.all(found.map((spool) => recoverPart(spool, module, context, signal)));
+  return found.map((spool) => spool.status());
+}
+
+async function recoverPart(
+  spool: PartSpool,
+  module: RecordingModule | null,
+  { trust, emit }: RecoveryContext,
+  signal: AbortSignal,
+): Promise<void> {
+  const { recording, part } = spool;
+  const ageDays = Math.floor((Date.now() - spool.about.created_ms) / DAY_MS);
+  if (ageDays >= OLD_AFTER_DAYS) emit({ e: "spool_warning", warning: { kind: "old_spool", age_days: ageDays } });
+  spool.publish();
+  const upload = new PartUpload(spool, {
+    verifyReceipt:
+      trust && module ? (receipt) => verifyReceipt({ module, ...trust, heads: new Map() }, receipt, spool) : null,
+    onCapabilityNeeded: () => emit({ e: "capability_needed", recording, part }),
+    onReceipt: (receipt) => emit({ e: "receipt", recording, part, receipt }),
+    onBadReceipt: (error) => emit({ e: "track_failed", key: -1, error: toFailure(error) }),
+  });
+  try {
+    await upload.run(signal);
+  } catch (error) {
+    if (!signal.aborted) emit({ e: "track_failed", key: -1, error: toFailure(error) });
+  } finally {
+    spool.close();
+  }
+}

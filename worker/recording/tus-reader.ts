@@ -1,0 +1,46 @@
+/**
+ * Lets tus-js-client read a track while it grows, from any offset.
+ *
+ * Its own stream source cannot go back after a failure, and with deferred length it takes a
+ * Uint8Array's size for 0; so this hands out Blobs, waits for more at the growing end, and says
+ * `done` when the track is complete.
+ */
+import type { FileReader as TusFileReader, FileSource } from "tus-js-client";
+import type { TrackSpool } from "./track-spool.js";
+
+/** What the HTTP stack sends: has a `size`, in bytes. */
+export type ToBody = (bytes: Uint8Array<ArrayBuffer>) => unknown;
+
+const toBlob: ToBody = (bytes) => new Blob([bytes]);
+
+export class SpoolReader implements TusFileReader {
+  readonly #spool: TrackSpool;
+  readonly #signal: AbortSignal;
+  readonly #toBody: ToBody;
+
+  /** When `signal` is aborted a pending read rejects: nothing is sent after an abort. */
+  constructor(spool: TrackSpool, signal: AbortSignal, toBody: ToBody = toBlob) {
+    this.#spool = spool;
+    this.#signal = signal;
+    this.#toBody = toBody;
+  }
+
+  async openFile(): Promise<FileSource> {
+    return {
+      // Unknown while it grows: the upload's length is deferred.
+      size: null as unknown as number,
+      slice: (start, end) => this.#slice(start, end),
+      close: () => undefined,
+    };
+  }
+
+  async #slice(start: number, end: number): Promise<{ value: unknown; done: boolean }> {
+    await this.#spool.grown(start, this.#signal);
+    this.#signal.throwIfAborted();
+    const to = Math.min(end, this.#spool.size);
+    const done = this.#spool.isComplete && to === this.#spool.size;
+    // Everything was sent before the track was complete: only its length is still to be said.
+    if (to <= start) return { value: null, done };
+    return { value: this.#toBody(this.#spool.read(start, to - start)), done };
+  }
+}

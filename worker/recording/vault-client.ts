@@ -1,0 +1,122 @@
+/** The vault's HTTP interface for recorders: open, envelopes, finish or close, receipt. Bytes go by tus. */
+import type { CompactJws, RecordingId, TrackId } from "../core-types.js";
+import { WorkerError } from "../failure.js";
+
+const TIMEOUT_MS = 10_000;
+
+/** `protocol::recording::VaultAnswer`. */
+export interface VaultAnswer {
+  readonly recording: RecordingId;
+  readonly part: number;
+  readonly tracks: readonly { readonly track: TrackId; readonly share: string; readonly create_url: string }[];
+  readonly capability: string;
+  readonly capability_expires_ms: number;
+}
+
+/** A refusal, with the vault's own code and words; `status` 0: no answer. */
+export class VaultError extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly retryAfterMs: number | null;
+
+  constructor(status: number, code: string, message: string, retryAfterMs: number | null = null, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = "VaultError";
+    this.status = status;
+    this.code = code;
+    this.retryAfterMs = retryAfterMs;
+  }
+
+  /** As the page hears of it. */
+  toWorkerError(): WorkerError {
+    const code = this.status === 0 ? "vault-unreachable" : "vault-refused";
+    return new WorkerError(code, this.message, { detail: { http_status: this.status, vault_code: this.code } });
+  }
+}
+
+export class VaultClient {
+  readonly #base: string;
+  readonly #fetch: typeof fetch;
+
+  constructor(baseUrl: string, fetcher: typeof fetch = (...args) => fetch(...args)) {
+    this.#base = baseUrl.endsWith("/") ? baseUrl : `${baseUrl}/`;
+    this.#fetch = fetcher;
+  }
+
+  get baseUrl(): string {
+    return this.#base;
+  }
+
+  async open(statement: CompactJws): Promise<VaultAnswer> {
+    return (await this.#send("POST", "v1/recordings", null, statement)) as VaultAnswer;
+  }
+
+  async storeEnvelope(part: PartRef, capability: string, track: TrackId, envelope: CompactJws): Promise<void> {
+    await this.#send("PUT", `${partPath(part)}/envelopes/${track}`, capability, envelope);
+  }
+
+  /** The signed receipt, or null from a server that gives none. */
+  async finish(part: PartRef, capability: string, manifest: CompactJws): Promise<CompactJws | null> {
+    return receiptOf(await this.#send("POST", `${partPath(part)}/finish`, capability, manifest));
+  }
+
+  /** Closes a part whose manifest is lost, not before the vault holds these lengths. */
+  async close(
+    part: PartRef,
+    capability: string,
+    lengths: Readonly<Record<TrackId, number>>,
+  ): Promise<CompactJws | null> {
+    const body = JSON.stringify({ tracks: lengths });
+    return receiptOf(await this.#send("POST", `${partPath(part)}/close`, capability, body));
+  }
+
+  async #send(method: string, path: string, capability: string | null, body: string): Promise<unknown> {
+    let response: Response;
+    try {
+      response = await this.#fetch(new URL(path, this.#base), {
+        method,
+        body,
+        headers: {
+          "Content-Type": "text/plain",
+          ...(capability === null ? {} : { Authorization: `Bearer ${capability}` }),
+        },
+        credentials: "omit",
+        cache: "no-store",
+        redirect: "error",
+        referrerPolicy: "no-referrer",
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+      });
+      if (response.ok) return response.status === 204 ? null : await response.json();
+    } catch (cause) {
+      throw new VaultError(0, "unreachable", "the vault does not answer", null, cause);
+    }
+    throw await refusal(response);
+  }
+}
+
+interface PartRef {
+  readonly recording: RecordingId;
+  readonly part: number;
+}
+
+function partPath({ recording, part }: PartRef): string {
+  return `v1/recordings/${recording}/parts/${part}`;
+}
+
+function receiptOf(answer: unknown): CompactJws | null {
+  const receipt = (answer as { receipt?: unknown } | null)?.receipt;
+  return typeof receipt === "string" ? receipt : null;
+}
+
+async function refusal(response: Response): Promise<VaultError> {
+  const body = (await response.json().catch(() => null)) as { code?: unknown; message?: unknown } | null;
+  const code = typeof body?.code === "string" ? body.code : `http_${response.status}`;
+  const message = typeof body?.message === "string" ? body.message : `the vault answered ${response.status}`;
+  return new VaultError(response.status, code, message, retryAfterMs(response.headers.get("Retry-After")));
+}
+
+/** RFC 9110, section 10.2.3; seconds only, as servers of this kind send it. */
+export function retryAfterMs(header: string | null | undefined): number | null {
+  const seconds = Number(header ?? Number.NaN);
+  return Number.isFinite(seconds) && seconds >= 0 && header !== "" ? Math.min(seconds, 600) * 1_000 : null;
+}

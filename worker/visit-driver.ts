@@ -1,0 +1,255 @@
+/**
+ * Drives the visit core: relay messages, commands and the clock go in; what comes out is carried
+ * out in order. Whatever is the relay's media signalling does not concern the core.
+ */
+import type { Command, CoreConfig, Input, Output, VisitCore, VisitState, WireMessage } from "./core-types.js";
+import { WorkerError } from "./failure.js";
+import type { FrameCrypto } from "./frames/frame-crypto.js";
+import type { Event } from "./protocol.js";
+import { RelayConnection } from "./relay-connection.js";
+import type { VisitModule } from "./wasm.js";
+
+export interface DriverHooks {
+  readonly emit: (event: Event) => void;
+  readonly onFatal: (error: unknown) => void;
+  /** The visit is over for this member: its identity need not be kept. */
+  readonly onEnded: (state: VisitState) => void;
+  /** The relay does not take this pass. */
+  readonly onRefused: () => void;
+}
+
+interface PendingCommand {
+  readonly resolve: (result: string | null) => void;
+  readonly reject: (error: WorkerError) => void;
+}
+
+export class VisitDriver {
+  readonly #core: VisitCore;
+  readonly #frames: FrameCrypto;
+  readonly #hooks: DriverHooks;
+  readonly #relay: RelayConnection;
+  readonly #commands = new Map<number, PendingCommand>();
+  #nextCommand = 1;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #queue: Input[] = [];
+  #isDraining = false;
+  #isDead = false;
+  #state: VisitState | null = null;
+  #coreGateOpen = false;
+  /** Withdrawals whose command the core has not answered: the gate stays shut, whatever came before. */
+  #withdrawals = 0;
+
+  constructor(module: VisitModule, config: CoreConfig, relayUrl: string, frames: FrameCrypto, hooks: DriverHooks) {
+    this.#core = new module.VisitCore(config, Date.now());
+    this.#frames = frames;
+    this.#hooks = hooks;
+    this.#relay = new RelayConnection(relayUrl, {
+      onOpen: () => undefined,
+      onMessage: (message) => this.#onRelayMessage(message),
+      onLost: (retry_in_ms) => {
+        this.#hooks.emit({ e: "relay", status: "lost", retry_in_ms });
+        this.#feed({ t: "relay_closed" });
+      },
+      onRefused: (code, detail) => {
+        const failure = { code: relayErrorCodes[code] ?? "relay-refused", message: detail || `the relay says ${code}` };
+        this.#hooks.emit({ e: "relay_refused", error: failure });
+        if (code === "not_admitted") this.#hooks.onRefused();
+      },
+    });
+  }
+
+  get state(): VisitState | null {
+    return this.#state;
+  }
+
+  connect(): void {
+    this.#relay.start();
+  }
+
+  retryNow(): void {
+    this.#relay.retryNow();
+  }
+
+  /** Media signalling goes to the relay as it is. */
+  signal(message: object): void {
+    this.#relay.send(message);
+  }
+
+  /** Resolves with what the core answers; rejects with a code `visit-...`. */
+  command(command: Command): Promise<string | null> {
+    if (this.#isDead) return Promise.reject(new WorkerError("closed", "the visit is closed in this worker"));
+    const id = this.#nextCommand++;
+    const isWithdrawal = command.c === "withdraw";
+    if (isWithdrawal) {
+      // Before anything else: not one more frame.
+      this.#withdrawals += 1;
+      this.#applyGate();
+    }
+    const answer = new Promise<string | null>((resolve, reject) => {
+      this.#commands.set(id, { resolve, reject });
+      this.#feed({ t: "command", id, command });
+    });
+    if (!isWithdrawal) return answer;
+    return answer.finally(() => {
+      this.#withdrawals -= 1;
+      this.#applyGate();
+    });
+  }
+
+  /** The connection and the keys are gone afterwards. */
+  close(): void {
+    if (this.#isDead) return;
+    this.#die(new WorkerError("closed", "the visit is closed in this worker"));
+    this.#core.free();
+  }
+
+  /** After a panic: the core is not called again, not even to free it. */
+  abandon(): void {
+    if (!this.#isDead) this.#die(new WorkerError("core-panicked", "the core failed"));
+  }
+
+  #die(error: WorkerError): void {
+    this.#isDead = true;
+    clearTimeout(this.#timer);
+    this.#relay.stop();
+    this.#coreGateOpen = false;
+    this.#frames.setGate(false);
+    for (const { reject } of this.#commands.values()) reject(error);
+    this.#commands.clear();
+  }
+
+  #onRelayMessage(message: WireMessage): void {
+    switch (message.t) {
+      case "publish_answer":
+      case "subscribe_offer":
+      case "line_quality": {
+        const { t, ...rest } = message;
+        // The fields are the relay's; the page checks them by using them.
+        this.#hooks.emit({ e: t, ...rest } as unknown as Event);
+        break;
+      }
+      default:
+        if (message.t === "error" && (message.code === "media" || message.code === "not_allowed")) {
+          const detail = typeof message.detail === "string" ? message.detail : "";
+          this.#hooks.emit({
+            e: "media_refused",
+            error: { code: "media-failed", message: `the relay says: ${detail}` },
+          });
+        }
+        this.#feed({ t: "relay", message });
+        if (message.t === "ready") this.#hooks.emit({ e: "relay", status: "connected" });
+    }
+  }
+
+  /** Outputs of one input are carried out before the next goes in. */
+  #feed(input: Input): void {
+    this.#queue.push(input);
+    if (this.#isDraining) return;
+    this.#isDraining = true;
+    try {
+      for (let next = this.#queue.shift(); next && !this.#isDead; next = this.#queue.shift()) {
+        for (const output of this.#core.handle(next, Date.now())) this.#carryOut(output);
+      }
+    } catch (error) {
+      this.abandon();
+      this.#hooks.onFatal(error);
+    } finally {
+      this.#isDraining = false;
+    }
+  }
+
+  #carryOut(output: Output): void {
+    switch (output.t) {
+      case "send":
+        this.#relay.send(output.message);
+        break;
+      case "state":
+        this.#onState(output.state);
+        break;
+      case "event":
+        this.#hooks.emit({ e: "core", event: output.event });
+        break;
+      case "install_epoch":
+        this.#frames.installEpoch(output.epoch, output.base_key, output.own_leaf, output.leaves);
+        break;
+      case "use_epoch":
+        this.#frames.useEpoch(output.epoch);
+        break;
+      case "retire_epoch":
+        this.#frames.retireEpoch(output.epoch, output.at_ms);
+        break;
+      case "drop_leaf":
+        this.#frames.dropLeaf(output.epoch, output.leaf);
+        break;
+      case "clear_keys":
+        this.#frames.clearKeys();
+        break;
+      case "gate":
+        this.#coreGateOpen = output.open;
+        this.#applyGate();
+        break;
+      case "timer":
+        this.#setTimer(output.at_ms);
+        break;
+      case "done":
+        this.#answer(output.id, ({ resolve }) => resolve(output.result ?? null));
+        break;
+      case "failed": {
+        const { code, message, detail } = output.error;
+        const error = new WorkerError(`visit-${code.replaceAll("_", "-")}`, message, { detail });
+        this.#answer(output.id, ({ reject }) => reject(error));
+        break;
+      }
+      case "message":
+        this.#hooks.emit({ e: "message", from: output.from, data: output.data });
+        break;
+      default:
+        unknownOutput(output);
+    }
+  }
+
+  #onState(state: VisitState): void {
+    const hasEnded = state.phase === "ended" && this.#state?.phase !== "ended";
+    this.#state = state;
+    this.#hooks.emit({ e: "state", state });
+    if (hasEnded) {
+      // What the core still has to say goes out first.
+      queueMicrotask(() => this.#relay.stop());
+      this.#hooks.onEnded(state);
+    }
+  }
+
+  #applyGate(): void {
+    const isOpen = this.#coreGateOpen && this.#withdrawals === 0;
+    this.#frames.setGate(isOpen);
+    const reason = this.#state?.sending.reason;
+    this.#hooks.emit({
+      e: "gate",
+      open: isOpen,
+      ...(reason ? { reason } : {}),
+      ...(isOpen ? {} : { closed_at_ms: performance.timeOrigin + performance.now() }),
+    });
+  }
+
+  #setTimer(atMs: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#feed({ t: "tick" }), Math.max(0, atMs - Date.now()));
+  }
+
+  #answer(id: number, act: (pending: PendingCommand) => void): void {
+    const pending = this.#commands.get(id);
+    this.#commands.delete(id);
+    if (pending) act(pending);
+  }
+}
+
+const relayErrorCodes: Readonly<Record<string, string>> = {
+  not_admitted: "pass-refused",
+  replaced_by_another: "replaced-by-another",
+  visit_over: "visit-over",
+};
+
+/** A core newer than this worker may say more; it must not say it unheard. */
+function unknownOutput(output: never): never {
+  throw new WorkerError("internal", `the core said ${JSON.stringify((output as { t?: unknown }).t)}, which is unknown`);
+}

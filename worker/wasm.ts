@@ -1,0 +1,65 @@
+/**
+ * The only file that imports the core's WebAssembly packages.
+ *
+ * One instance of each module for a worker. A panic in any of them is fatal: it is reported once,
+ * the frame gate is closed by whoever listens, and no instance is called again.
+ */
+import initFrames, { dropReasons, FrameEngine, onPanic as onFramesPanic } from "../dist/wasm/frames.js";
+import initVisit, * as visit from "../dist/wasm/visit.js";
+import type { CoreConfig, GeneratedIdentity, VisitCore } from "./core-types.js";
+import { WorkerError } from "./failure.js";
+
+export { FrameEngine };
+
+/** What `visit.js` exports, as core-types.ts describes it. */
+export interface VisitModule {
+  readonly VisitCore: {
+    new (config: CoreConfig, now_ms: number): VisitCore;
+    generateIdentity(): GeneratedIdentity;
+    nameCommitment(name: string, salt: string): string;
+  };
+}
+
+export type RecordingModule = typeof import("../dist/wasm/recording.js");
+export type { PartDraft, PartRecorder, RecordingReader, RecordingReport, TrackReader } from "../dist/wasm/recording.js";
+
+export interface FramesModule {
+  readonly FrameEngine: typeof FrameEngine;
+  /** Names by code; index 0 is empty. */
+  readonly dropReasons: readonly string[];
+  readonly memory: WebAssembly.Memory;
+}
+
+export type OnPanic = (message: string) => void;
+
+export async function loadVisit(baseUrl: string | null, onPanic: OnPanic): Promise<VisitModule> {
+  const url = baseUrl === null ? new URL("./wasm/visit_bg.wasm", import.meta.url) : new URL("visit_bg.wasm", baseUrl);
+  await load(() => initVisit({ module_or_path: url }), url);
+  visit.onPanic(onPanic);
+  return visit as unknown as VisitModule;
+}
+
+export async function loadFrames(baseUrl: string | null, onPanic: OnPanic): Promise<FramesModule> {
+  const url = baseUrl === null ? new URL("./wasm/frames_bg.wasm", import.meta.url) : new URL("frames_bg.wasm", baseUrl);
+  await load(() => initFrames({ module_or_path: url }), url);
+  onFramesPanic(onPanic);
+  return { FrameEngine, dropReasons: dropReasons(), memory: FrameEngine.memory };
+}
+
+/** Only recorders and playback download it. */
+export async function loadRecording(baseUrl: string | null, onPanic: OnPanic): Promise<RecordingModule> {
+  const url =
+    baseUrl === null ? new URL("./wasm/recording_bg.wasm", import.meta.url) : new URL("recording_bg.wasm", baseUrl);
+  const recording = await import("../dist/wasm/recording.js");
+  await load(() => recording.default({ module_or_path: url }), url);
+  recording.onPanic(onPanic);
+  return recording;
+}
+
+async function load(init: () => Promise<unknown>, url: URL): Promise<void> {
+  try {
+    await init();
+  } catch (cause) {
+    throw new WorkerError("wasm-load-failed", `WebAssembly could not be loaded from ${url.pathname}`, { cause });
+  }
+}
