@@ -544,23 +544,22 @@ impl Visit {
             &waiting,
             &mut done,
         );
-        if !wants.is_empty() {
-            if let Some((staged, wants)) =
+        if !wants.is_empty()
+            && let Some((staged, wants)) =
                 stage_together(&mut member.group, wants, &waiting, now_ms, &mut failed)
-            {
-                let message = commit_message(&member.group, &staged, &wants);
-                let hash = sha256(&staged.commit);
-                self.out.push(super::Output::Send {
-                    message: Box::new(message.clone()),
-                });
-                member.pending = Some(Pending {
-                    staged,
-                    hash,
-                    wants,
-                    message,
-                    sent_ms: now_ms,
-                });
-            }
+        {
+            let message = commit_message(&member.group, &staged, &wants);
+            let hash = sha256(&staged.commit);
+            self.out.push(super::Output::Send {
+                message: Box::new(message.clone()),
+            });
+            member.pending = Some(Pending {
+                staged,
+                hash,
+                wants,
+                message,
+                sent_ms: now_ms,
+            });
         }
         for id in done {
             self.out.push(super::Output::Done { id, result: None });

@@ -106,7 +106,7 @@ pub enum BookError {
     NotTheHost,
     #[error("the visit has ended")]
     Ended,
-    #[error("a visit has from 1 to 32 participants, ends after it starts, and has a clinician")]
+    #[error("a visit has from 1 to 32 participants, ends after it starts, and has a clinician and at most one recorder")]
     BadVisit,
     #[error("a passcode needs at least 4 characters")]
     BadPasscode,
@@ -171,11 +171,12 @@ impl Book {
             .iter()
             .any(|participant| participant.role == Role::Clinician);
         let people = asked.participants.len();
-        let recorder = asked
+        let recorders = asked
             .participants
             .iter()
-            .any(|participant| participant.role == Role::Recorder);
-        if !has_host || recorder || people > MAX_PARTICIPANTS || asked.ends_ms <= asked.starts_ms {
+            .filter(|participant| participant.role == Role::Recorder)
+            .count();
+        if !has_host || recorders > 1 || people > MAX_PARTICIPANTS || asked.ends_ms <= asked.starts_ms {
             return Err(BookError::BadVisit);
         }
         let short = |passcode: &String| passcode.chars().count() < 4;
@@ -197,6 +198,10 @@ impl Book {
                 .as_ref()
                 .map(|passcode| passcode_hash(participant, passcode));
             let entry = StoredParticipant::new(asked.role, secret_hash(&secret), passcode);
+            if asked.role == Role::Recorder {
+                // The one recorder of the visit, on whatever device it runs.
+                stored.recorder = Some(participant);
+            }
             stored.participants.insert(participant, entry);
             links.push(Link {
                 participant,

@@ -191,15 +191,17 @@ fn only_the_host_gets_a_recorder_and_always_the_same_one() {
 }
 
 #[test]
-fn refuses_visits_without_a_host_or_with_a_recorder() {
+fn refuses_visits_without_a_host_or_with_two_recorders() {
     let mut without = visit(None);
     without.participants.remove(0);
     assert_eq!(book().create(&without).err(), Some(BookError::BadVisit));
     let mut with = visit(None);
-    with.participants.push(NewParticipant {
-        role: Role::Recorder,
-        passcode: None,
-    });
+    for _ in 0..2 {
+        with.participants.push(NewParticipant {
+            role: Role::Recorder,
+            passcode: None,
+        });
+    }
     assert_eq!(book().create(&with).err(), Some(BookError::BadVisit));
     assert_eq!(
         book().create(&visit(Some("123"))).err(),
