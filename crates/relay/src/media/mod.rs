@@ -402,7 +402,7 @@ impl Sfu {
             && let Some(room) = self.rooms.get_mut(visit)
             && room.accepts(*who, *side, &input)
         {
-            room.receive(*who, *side, input, now);
+            room.receive(*who, *side, input, &mut self.effects, now);
             return;
         }
         // Only a connectivity check (RFC 7983 section 7) opens a route; anything else from nowhere is dropped.
@@ -412,7 +412,7 @@ impl Sfu {
         for (visit, room) in &mut self.rooms {
             if let Some((who, side)) = room.find(&input) {
                 self.routes.insert(source, (*visit, who, side));
-                room.receive(who, side, input, now);
+                room.receive(who, side, input, &mut self.effects, now);
                 return;
             }
         }

@@ -175,8 +175,17 @@ impl Room {
         self.rtc(who, side).is_some_and(|rtc| rtc.accepts(input))
     }
 
-    /// Hands a datagram to the connection that accepts it.
-    pub fn receive(&mut self, who: ParticipantId, side: Side, input: Input<'_>, now: Instant) {
+    /// Hands a datagram to the connection that accepts it, and takes out what came of it.
+    ///
+    /// str0m holds one received packet at a time: without draining after each, all but the last would be lost.
+    pub fn receive(
+        &mut self,
+        who: ParticipantId,
+        side: Side,
+        input: Input<'_>,
+        effects: &mut Effects,
+        now: Instant,
+    ) {
         let party = self.parties.get_mut(&who);
         let Some((rtc, due_at)) = party.and_then(|party| party.driven(side)) else {
             return;
@@ -185,7 +194,11 @@ impl Room {
             tracing::debug!(%error, "connection failed");
             rtc.disconnect();
         }
-        *due_at = now;
+        let mut events = Vec::new();
+        *due_at = drain(rtc, effects, |event| events.push(event), now);
+        for event in events {
+            self.on_event(who, side, event, effects, now);
+        }
     }
 
     /// Moves everything that is due on, and forwards; returns when to come again.
