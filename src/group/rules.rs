@@ -20,6 +20,7 @@ use mls_rs::time::MlsTime;
 use mls_rs::{ExtensionList, IdentityProvider, MlsRules};
 use mls_rs_core::group::Member;
 use mls_rs_core::identity::MemberValidationContext;
+use sealed_visit_protocol::consent::Change;
 use sealed_visit_protocol::pass::PassError;
 use sealed_visit_protocol::{Jws, ParticipantId, Pass, PublicKey};
 use std::cell::RefCell;
@@ -137,17 +138,14 @@ impl Rules {
                 .map(|remove| leaf_index(remove.proposal.to_remove()))
                 .collect::<Result<_, _>>()?,
             changes: changes
-                .map(|change| {
-                    serde_json::from_slice(change.proposal.data())
-                        .map_err(|_| GateError::UnreadableProposal)
-                })
+                .map(|change| consent_change(change.proposal.data()))
                 .collect::<Result<_, _>>()?,
         })
     }
 }
 
 /// Adds, removals, consent changes and the context derived from them; nothing else, now or in a later `mls-rs`.
-fn only_allowed_types(proposals: &ProposalBundle) -> Result<(), GateError> {
+pub(super) fn only_allowed_types(proposals: &ProposalBundle) -> Result<(), GateError> {
     if !proposals.reinit_proposals().is_empty() {
         return Err(GateError::NotAllowed("a re-initialisation"));
     }
@@ -166,6 +164,15 @@ fn only_allowed_types(proposals: &ProposalBundle) -> Result<(), GateError> {
         return Err(GateError::NotAllowed("a proposal of another type"));
     }
     Ok(())
+}
+
+/// A consent document as [`super::member`] writes it: one document, one encoding.
+fn consent_change(data: &[u8]) -> Result<Change, GateError> {
+    let change: Change = serde_json::from_slice(data).map_err(|_| GateError::UnreadableProposal)?;
+    let canonical = serde_json::to_vec(&change).is_ok_and(|bytes| bytes == data);
+    canonical
+        .then_some(change)
+        .ok_or(GateError::UnreadableProposal)
 }
 
 /// Exactly one new context if it changes, none if it does not.

@@ -1,8 +1,11 @@
 //! Real groups, honest and attacked.
 
+mod doors;
 mod evil;
 mod life;
+mod mutate;
 mod recorder;
+mod welcome;
 
 use super::testing::{GROUP_ID, NOW_MS, World, admit, commit};
 use super::*;
