@@ -17,9 +17,9 @@ legend { padding: 0; font-weight: 600; margin-block-end: 0.25em; }
 .tile input { position: absolute; inset: 0; inline-size: 100%; block-size: 100%; margin: 0; opacity: 0; cursor: pointer; }
 .tile-face { display: flex; align-items: center; justify-content: center; gap: 0.5em; min-block-size: 56px; padding: 0.5em; text-align: center;
   border: 2px solid var(--_strong-line); border-radius: var(--_radius); font-weight: 600; }
-.tile-face .icon { visibility: hidden; }
+.tile-face .icon { display: none; }
 .tile input:checked + .tile-face { border-width: 3px; border-color: var(--_accent); background: var(--_sunken); }
-.tile input:checked + .tile-face .icon { visibility: visible; }
+.tile input:checked + .tile-face .icon { display: inline; }
 .tile input:focus-visible + .tile-face { outline: 3px solid var(--_focus); outline-offset: 2px; }
 .tile input:disabled + .tile-face { opacity: 0.5; }
 .tile input:hover:not(:disabled) + .tile-face { background: var(--_sunken); }

@@ -72,7 +72,6 @@ export class ControlBar {
         sign: state.isMuted ? "microphone_off" : "microphone",
         label: text.microphone,
         title: state.isMuted ? text.unmute : text.mute,
-        pressed: state.isMuted,
         look: state.isMuted ? "off" : "",
         act: act.microphone,
       },
@@ -81,7 +80,6 @@ export class ControlBar {
         sign: state.isCameraOff ? "camera_off" : "camera",
         label: text.camera,
         title: state.isCameraOff ? text.camera_on : text.camera_off,
-        pressed: state.isCameraOff,
         look: state.isCameraOff ? "off" : "",
         act: act.camera,
       },
@@ -90,7 +88,6 @@ export class ControlBar {
         sign: "screen",
         label: text.screen,
         title: state.isSharing ? text.unshare : text.share,
-        pressed: state.isSharing,
         act: act.screen,
       },
       state.canRecord && { testid: "record-button", sign: "recording", label: words().call.record, act: act.record },
@@ -105,7 +102,14 @@ export class ControlBar {
       { testid: "devices-button", sign: "settings", label: text.devices, act: act.devices },
       { testid: "safety-button", sign: "shield", label: text.safety, act: act.safety },
       { testid: "leave", sign: "leave", label: text.leave, act: act.leave },
-      state.isHost && { testid: "end-visit", sign: "cross", label: text.end, look: "alert", act: act.end },
+      state.isHost && {
+        testid: "end-visit",
+        sign: "cross",
+        label: text.end,
+        title: text.end_title,
+        look: "alert",
+        act: act.end,
+      },
     ];
     return all.filter((control) => control !== false);
   }
@@ -118,7 +122,8 @@ function draw({ testid, sign, label, title, pressed, look, act }: Control): HTML
       type: "button",
       class: look,
       title,
-      "aria-label": title,
+      // The visible word comes first, so that it can be spoken to a voice control.
+      "aria-label": title === undefined ? undefined : `${label}: ${title}`,
       "aria-pressed": pressed === undefined ? undefined : String(pressed),
       "data-testid": testid,
       onclick: act,

@@ -20,6 +20,8 @@ export function ask<T>(testid: string, draw: (close: (value: T) => void) => Chil
     });
     document.body.append(dialog);
     dialog.showModal();
+    // On the question, not on an answer: Enter must not decide.
+    dialog.querySelector<HTMLElement>("h2")?.focus();
   });
 }
 
@@ -31,15 +33,16 @@ export function showSafetyCode(state: VisitState): Promise<boolean> {
       h(
         "div",
         { class: "stack" },
-        h("h2", { id: "safety-dialog-title" }, text.title),
+        h("h2", { id: "safety-dialog-title", tabindex: "-1" }, text.title),
         state.safety_code
           ? [
               h("p", {}, text.lead),
               h("p", { class: "code", "data-testid": "safety-code" }, state.safety_code),
               h(
                 "p",
-                { class: "row" },
+                {},
                 icon(state.verified ? "check" : "clock"),
+                " ",
                 state.verified ? text.verified : text.not_verified,
               ),
               h("p", { class: "small" }, text.different.replace("{contact}", state.clinic.contact)),
@@ -66,7 +69,7 @@ export function confirmLeave({ forAll, recordsHere }: { forAll: boolean; records
       h(
         "div",
         { class: "stack" },
-        h("h2", { id: "leave-dialog-title" }, forAll ? text.end_title : text.title),
+        h("h2", { id: "leave-dialog-title", tabindex: "-1" }, forAll ? text.end_title : text.title),
         h("p", {}, forAll ? text.end_lead : text.lead),
         recordsHere && !forAll && h("p", { class: "notice" }, text.recording),
         h(
@@ -115,7 +118,7 @@ export function askWish(): Promise<Wish> {
       return h(
         "div",
         { class: "stack" },
-        h("h2", { id: "wish-dialog-title" }, text.wish_title),
+        h("h2", { id: "wish-dialog-title", tabindex: "-1" }, text.wish_title),
         h("p", {}, text.wish_lead),
         button(text.wish_delete, { testid: "withdraw-delete", onclick: choose("delete") }),
         button(text.wish_keep, { testid: "withdraw-keep", onclick: choose("keep") }),

@@ -54,7 +54,7 @@ export class RecordingBar {
     fill(
       this.#buttons,
       present && [
-        control("stopped", text.withdraw, "withdraw", "alert", withdraw),
+        control("stopped", text.withdraw, "withdraw", "withdraw", withdraw),
         control("paused", text.pause, "pause-recording", "", pause),
       ],
       resume.kind === "countdown" && control("paused", text.resume_stop, "resume-stop", "", pause),

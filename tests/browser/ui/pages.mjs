@@ -11,8 +11,20 @@ import { inRoot } from "../../../scripts/lib/paths.mjs";
 export const policy =
   "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; connect-src 'self'; img-src 'self' blob:; media-src 'self' blob: mediastream:; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-const types = { ".html": "text/html; charset=utf-8", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml" };
-const entries = ["www/start.ts", "www/visit.ts", "www/record.ts", "www/recorder.ts", "www/playback.ts", "www/dev/states.ts"];
+const types = {
+  ".html": "text/html; charset=utf-8",
+  ".css": "text/css",
+  ".js": "text/javascript",
+  ".svg": "image/svg+xml",
+};
+const entries = [
+  "www/start.ts",
+  "www/visit.ts",
+  "www/record.ts",
+  "www/recorder.ts",
+  "www/playback.ts",
+  "www/dev/states.ts",
+];
 
 /** A server on a free port: `{ url, close }`. */
 export async function servePages() {

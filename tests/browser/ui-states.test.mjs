@@ -1,0 +1,168 @@
+/**
+ * Every state of the pages, wide and narrow, light and dark, in both languages: drawn without an error
+ * under the strict content security policy, nothing serious for axe-core, the indicator always there.
+ *
+ * Screenshots go to `test-out/ui/`. The call page is shown with a visit that stands still in a state.
+ */
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { after, before, test } from "node:test";
+import { chromium } from "playwright-core";
+import { inRoot } from "../../scripts/lib/paths.mjs";
+import { servePages } from "./ui/pages.mjs";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const shots = inRoot("test-out", "ui");
+
+const states = [
+  ...["alone", "live", "live-host", "waiting-people", "asked-patient", "asked-host", "asked-again", "asked-part2"],
+  ...["text-missing", "answered-waiting", "answers-host", "all-agreed-host", "refused", "refused-host", "recording"],
+  ...["recording-host", "recording-late-joiner", "recorder-silent", "paused-by-me", "paused-host", "stopped-by-me"],
+  ...["stopped", "withdrawing", "key-swapped", "server", "rekeying"],
+  ...[
+    "live-host+request",
+    "recording+wish",
+    "live+safety",
+    "progress-recording",
+    "progress-uploading",
+    "progress-safe",
+  ],
+];
+const pages = [
+  "start.html",
+  "patient.html",
+  "patient.html#visit=v&secret=s",
+  "clinician.html#visit=v&secret=s",
+  "record.html",
+  "recorder.html",
+  "playback.html",
+];
+const variants = ["wide", "narrow"].flatMap((width) =>
+  ["light", "dark"].flatMap((scheme) => ["en", "es"].map((language) => ({ width, scheme, language }))),
+);
+
+let server;
+let browser;
+
+before(async () => {
+  mkdirSync(shots, { recursive: true });
+  server = await servePages();
+  browser = await chromium.launch({
+    executablePath: "/usr/bin/chromium",
+    args: ["--no-sandbox", "--disable-gpu", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"],
+  });
+});
+
+after(async () => {
+  await browser?.close();
+  server?.close();
+});
+
+for (const variant of variants) {
+  const named = Object.values(variant).join(" ");
+
+  test(`every state is drawn and accessible: ${named}`, { timeout: 240_000 }, async () => {
+    await inPage(variant, async (page, problems) => {
+      for (const state of states) {
+        await open(page, `/dev/states.html?lang=${variant.language}#${state}`);
+        if (!state.startsWith("progress")) await indicatorIsSeen(page, state);
+        await page.screenshot({ path: shotPath(state, variant) });
+        await nothingSerious(page, state);
+        assert.deepEqual(problems, [], state);
+      }
+    });
+  });
+
+  test(`every page is drawn and accessible: ${named}`, { timeout: 120_000 }, async () => {
+    await inPage(variant, async (page, problems) => {
+      for (const name of pages) {
+        await open(page, `/${name.replace(/(#|$)/, `?lang=${variant.language}$1`)}`);
+        await page.locator("h1").first().waitFor();
+        await page.waitForTimeout(300);
+        await page.screenshot({ path: shotPath(name, variant), fullPage: true });
+        await nothingSerious(page, name);
+        assert.deepEqual(problems, [], name);
+      }
+    });
+  });
+}
+
+test("axe finds what it should find: a button without a name", async () => {
+  await inPage(variants[0], async (page) => {
+    await open(page, "/dev/states.html#live");
+    await page.evaluate(() => document.body.append(document.createElement("button")));
+    await assert.rejects(nothingSerious(page, "on purpose"), /button-name/);
+  });
+});
+
+async function inPage({ width, scheme, language }, use) {
+  const context = await browser.newContext({
+    viewport: width === "wide" ? { width: 1280, height: 800 } : { width: 360, height: 740 },
+    colorScheme: scheme,
+    locale: language === "es" ? "es-US" : "en-US",
+    // Transitions would be caught half way.
+    reducedMotion: "reduce",
+    permissions: ["camera", "microphone"],
+    bypassCSP: false,
+  });
+  try {
+    const page = await context.newPage();
+    const problems = [];
+    page.on("pageerror", (error) => problems.push(error.message));
+    page.on("console", (message) => {
+      // Chromium asks for a gesture before sound; a test has none.
+      if (message.type() === "error" && !/AudioContext/.test(message.text())) problems.push(message.text());
+    });
+    await use(page, problems);
+  } finally {
+    await context.close();
+  }
+}
+
+async function open(page, path) {
+  await page.goto("about:blank");
+  await page.goto(`${server.url}${path}`);
+  await page.locator("h1, .call").first().waitFor();
+}
+
+/** In the window, whole, above whatever else is there (a dialog's backdrop only dims it). */
+async function indicatorIsSeen(page, state) {
+  const indicator = page.getByTestId("indicator");
+  await indicator.waitFor();
+  const box = await indicator.boundingBox();
+  const { width, height } = page.viewportSize();
+  assert.ok(
+    box && box.y >= 0 && box.x >= 0 && box.x + box.width <= width && box.y + box.height <= height,
+    `${state}: the indicator is not in view`,
+  );
+  assert.notEqual(((await indicator.textContent()) ?? "").trim(), "", state);
+  const scrolled = await page.evaluate(
+    () => document.scrollingElement.scrollHeight - document.documentElement.clientHeight,
+  );
+  assert.ok(scrolled <= 0, `${state}: the page can scroll the indicator away`);
+}
+
+async function nothingSerious(page, name) {
+  // `evaluate` runs outside the page's policy, as a browser's extension would.
+  await page.evaluate(axe);
+  const found = await page.evaluate(async () => {
+    const { violations } = await globalThis.axe.run(document, {
+      runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
+    });
+    return violations
+      .filter(({ impact }) => impact === "serious" || impact === "critical")
+      .map(
+        ({ id, nodes }) =>
+          `${id}: ${nodes
+            .slice(0, 3)
+            .map(({ html }) => html.slice(0, 160))
+            .join(" | ")}`,
+      );
+  });
+  assert.deepEqual(found, [], name);
+}
+
+function shotPath(name, { width, scheme, language }) {
+  return `${shots}/${name.replace(/[^a-z0-9+-]+/gi, "_")}.${width}.${scheme}.${language}.png`;
+}

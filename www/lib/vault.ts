@@ -1,0 +1,43 @@
+/** What a reader asks the vault for. The private key is not part of it. */
+import type { OpenedRecording } from "sealed-visit";
+import { answerOf } from "./link.js";
+
+export interface ListedRecording {
+  recording: string;
+  visit: string;
+  state: "open" | "finished" | "unfinished" | "withdrawn";
+  opened_ms: number;
+  ended_ms: number | null;
+  size_bytes: number;
+  parts: { part: number; state: string }[];
+}
+
+export class VaultReader {
+  readonly #base: URL;
+  readonly #token: string;
+
+  constructor(url: string, token: string) {
+    this.#base = new URL(url.endsWith("/") ? url : `${url}/`, document.baseURI);
+    this.#token = token;
+  }
+
+  async list(): Promise<ListedRecording[]> {
+    const { recordings } = await this.#ask<{ recordings: ListedRecording[] }>("GET", "v1/recordings");
+    return recordings;
+  }
+
+  /** Shares and short-lived download URLs; the vault writes down who asked. */
+  open(recording: string): Promise<OpenedRecording> {
+    return this.#ask<OpenedRecording>("POST", `v1/recordings/${encodeURIComponent(recording)}/open`);
+  }
+
+  async #ask<T>(method: string, path: string): Promise<T> {
+    return answerOf<T>(
+      await fetch(new URL(path, this.#base), {
+        method,
+        headers: { authorization: `Bearer ${this.#token}` },
+        cache: "no-store",
+      }),
+    );
+  }
+}
