@@ -9,6 +9,9 @@ use sealed_visit_protocol::track::TrackError;
 use sealed_visit_protocol::{JwsError, TrackId};
 use serde_json::json;
 
+/// The header that repeats a refusal's code.
+pub const ERROR_CODE: HeaderName = HeaderName::from_static("error-code");
+
 /// A refusal, or a failure of the vault itself.
 #[derive(Debug)]
 pub struct ApiError {
@@ -93,6 +96,9 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let body = axum::Json(json!({ "code": self.code, "message": self.message }));
         let mut response = (self.status, body).into_response();
+        // An answer to HEAD has no body to say it in.
+        let code = HeaderValue::from_static(self.code);
+        response.headers_mut().insert(ERROR_CODE, code);
         response.headers_mut().extend(self.headers);
         response
     }
@@ -176,6 +182,8 @@ impl From<OpenError> for ApiError {
             OpenError::Grant(error) => return grant_refused(error, message),
             OpenError::Gate(Verdict::NotGranted(_)) => "not_granted",
             OpenError::Gate(Verdict::OtherRecorder { .. }) => "other_recorder",
+            // Only a withdrawal among the statements closes the round that the request opened.
+            OpenError::Gate(Verdict::NoRound) => "round_withdrawn",
             OpenError::Gate(_) => "roster_refused",
             OpenError::OtherRecipients => "other_recipients",
             OpenError::Header { .. } => "header_refused",

@@ -1,0 +1,12 @@
+//! The vault as its clients meet it: every answer, every refusal, and crashes.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod finish;
+mod open;
+mod process;
+mod reading;
+mod tus;
+mod tus_faults;
+mod withdrawals;
