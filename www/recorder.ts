@@ -1,9 +1,10 @@
 /** The stand-alone recorder: a device of its own that takes part as the declared recorder, and says how safe everything is. */
-import { joinAsRecorder, recoverSpools, support } from "sealed-visit";
+import { joinAsRecorder, support } from "sealed-visit";
 import { clinicInfo, loadConfig } from "./lib/config.js";
 import { fill, h } from "./lib/dom.js";
 import { reasonOf, showPage } from "./lib/frame.js";
 import { linkFromLocation, passFor } from "./lib/link.js";
+import { recoveryNotice } from "./lib/recovery.js";
 import { ProgressPanel } from "./lib/progress-panel.js";
 import type { CallRecorder } from "./lib/call.js";
 import { words } from "./strings/index.js";
@@ -11,6 +12,7 @@ import { words } from "./strings/index.js";
 let recorder: CallRecorder | undefined;
 let panel: ProgressPanel | undefined;
 let failure: string | undefined;
+let recovery: HTMLElement | undefined;
 
 main().catch((error: unknown) => {
   failure = words().page.failed.replace("{why}", reasonOf(error));
@@ -21,11 +23,7 @@ async function main(): Promise<void> {
   const link = linkFromLocation();
   const config = await loadConfig();
   const clinic = clinicInfo(config);
-  // What an earlier page of this device left behind goes on by itself.
-  recoverSpools({ rootKey: config.root_key, clinicDocument: config.clinic_document }).catch((error: unknown) => {
-    failure = words().page.failed.replace("{why}", reasonOf(error));
-    show({ ready: false });
-  });
+  recovery = recoveryNotice(config);
   const able = await support();
   if (!link || !able.recorder.supported) {
     failure = !link
@@ -74,6 +72,7 @@ function draw(page: HTMLElement, what: Show): void {
   fill(
     page,
     h("h1", {}, text.title),
+    recovery,
     failure !== undefined && h("p", { class: "notice serious", role: "alert", "data-testid": "fatal" }, failure),
     what.ready && !recorder && joinForm(what),
     recorder &&

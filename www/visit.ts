@@ -6,6 +6,8 @@ import type { Visit, VisitState } from "sealed-visit";
 import { defineVisitElements } from "sealed-visit/components";
 import { CallView } from "./lib/call-view.js";
 import { ask } from "./lib/dialogs.js";
+import { ProgressPanel } from "./lib/progress-panel.js";
+import { recoveryNotice } from "./lib/recovery.js";
 import { clinicInfo, loadConfig, purposeRules, type Config } from "./lib/config.js";
 import { button, fill, h } from "./lib/dom.js";
 import { reasonOf, showPage } from "./lib/frame.js";
@@ -48,7 +50,11 @@ async function main(): Promise<void> {
   }
   const config = await loadConfig();
   const clinic = clinicInfo(config);
-  const { visit, stream, speakerId } = await joinPage(config, clinic, link, isCliniciansPage);
+  const { visit, stream, speakerId } = await joinPage(config, clinic, link, {
+    isHost: isCliniciansPage,
+    // Only a clinician's browser records.
+    notice: isCliniciansPage ? recoveryNotice(config) : null,
+  });
   const ended = whenEnded(visit);
   const entered = await Promise.race([waitUntilIn(visit, clinic.name), ended.then(() => false)]);
   if (entered) await call(config, link, visit, stream, speakerId, ended);
@@ -139,7 +145,6 @@ async function call(
 async function keepUntilSafe(view: CallView): Promise<void> {
   const { recorder } = view;
   if (!recorder) return;
-  const { ProgressPanel } = await import("./lib/progress-panel.js");
   const panel = new ProgressPanel(recorder);
   showPage((page) => {
     fill(page, h("h1", {}, words().after.title), panel.element);

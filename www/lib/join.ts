@@ -14,7 +14,12 @@ export interface Joined {
 }
 
 /** Resolves when the person came in, or waits to be let in. */
-export async function joinPage(config: Config, clinic: ClinicInfo, link: Link, isHost: boolean): Promise<Joined> {
+export async function joinPage(
+  config: Config,
+  clinic: ClinicInfo,
+  link: Link,
+  { isHost, notice }: { isHost: boolean; notice: HTMLElement | null },
+): Promise<Joined> {
   const able = await support();
   return new Promise((resolve) => {
     const check = h("device-check");
@@ -98,6 +103,7 @@ export async function joinPage(config: Config, clinic: ClinicInfo, link: Link, i
       fill(
         main,
         h("h1", {}, title),
+        notice,
         h("p", {}, text.join.lead),
         able.visit.supported
           ? h("section", { class: "card" }, check)

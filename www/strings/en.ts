@@ -8,6 +8,10 @@ export const en = {
     failed: "That did not work: {why}",
     try_again: "Try again",
     close: "Close",
+    recovering:
+      "A sealed recording from earlier is still being sent from this device ({left} left). Please keep this page open.",
+    recovered: "A sealed recording from earlier is now with the clinic.",
+    recovery_failed: "A sealed recording may still wait on this device. It is sent when this page is opened again.",
     privacy_title: "How this visit is kept private",
     privacy_1:
       "What you say and show is encrypted on your device. Only the people on the list in the visit can see and hear it. The computers in between pass on noise.",

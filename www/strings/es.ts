@@ -10,6 +10,10 @@ export const es: PageStrings = {
     failed: "No funcionó: {why}",
     try_again: "Probar de nuevo",
     close: "Cerrar",
+    recovering:
+      "Desde este equipo aún se envía una grabación sellada de antes (faltan {left}). Deje esta página abierta.",
+    recovered: "Una grabación sellada de antes ya está en la clínica.",
+    recovery_failed: "Puede haber una grabación sellada en este equipo. Se envía cuando se abra de nuevo esta página.",
     privacy_title: "Cómo se protege esta consulta",
     privacy_1:
       "Lo que usted dice y muestra se cifra en su equipo. Solo las personas de la lista pueden verlo y oírlo. Los equipos intermedios solo pasan ruido.",

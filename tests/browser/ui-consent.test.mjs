@@ -1,0 +1,382 @@
+/**
+ * What people do with the pages, by keyboard wherever that is the point: answering, refusing, asking,
+ * stopping. The page is shown a visit that stands still and writes down what it was asked to do.
+ */
+import assert from "node:assert/strict";
+import { after, before, beforeEach, test } from "node:test";
+import { chromium } from "playwright-core";
+import { servePages } from "./ui/pages.mjs";
+
+let server;
+let browser;
+let page;
+
+before(async () => {
+  server = await servePages();
+  browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
+});
+after(async () => {
+  await browser?.close();
+  server?.close();
+});
+beforeEach(async () => {
+  await page?.context().close();
+  const context = await browser.newContext({ viewport: { width: 1000, height: 900 }, locale: "en-US" });
+  page = await context.newPage();
+});
+
+test("the prompt takes the focus, preselects nothing, and sends nothing until everything is decided", async () => {
+  await show("asked-patient");
+  assert.equal(await page.evaluate(() => deepActive()?.textContent), "May this visit be recorded?");
+  const preselected = page.locator('visit-consent input[type=radio]:checked:not([data-testid^="consent-behalf"])');
+  assert.equal(await preselected.count(), 0);
+  await testid("consent-submit").click();
+  assert.match(await testid("consent-error").textContent(), /I agree/);
+  await testid("consent-information-agree").check();
+  await testid("consent-submit").click();
+  await testid("consent-recording-agree").check();
+  await testid("consent-submit").click();
+  // Who else is in the room is still open.
+  assert.match(await testid("consent-error").textContent(), /room/);
+  assert.deepEqual(await commands(), []);
+});
+
+test("agreeing by keyboard alone sends one grant with both layers, the language and the place", async () => {
+  await show("asked-patient");
+  for (const choice of ["consent-information-agree", "consent-recording-agree", "consent-people-none"]) {
+    await tabTo(choice);
+    await page.keyboard.press("Space");
+  }
+  await tabTo("consent-country");
+  await page.keyboard.type("United");
+  await tabTo("consent-state");
+  await page.keyboard.type("Calif");
+  await tabTo("consent-submit");
+  await page.keyboard.press("Enter");
+  assert.deepEqual(await commands(), [
+    {
+      name: "grant",
+      args: [
+        {
+          answers: [{ person: "self", on_behalf_of: { kind: "myself" }, information: true, recording: true }],
+          language: "en",
+          place: "US-CA",
+        },
+      ],
+    },
+  ]);
+});
+
+test("one refusal is enough, and by keyboard no further away than agreeing", async () => {
+  await show("asked-patient");
+  await tabTo("consent-information-agree");
+  await page.keyboard.press("ArrowRight");
+  await tabTo("consent-submit");
+  assert.match(await testid("consent-submit").textContent(), /do not record me/);
+  await page.keyboard.press("Enter");
+  const [command] = await commands();
+  assert.equal(command.name, "refuse");
+  assert.deepEqual(command.args[0].answers, [
+    { person: "self", on_behalf_of: { kind: "myself" }, information: false, recording: false },
+  ]);
+});
+
+test("refusing is as large as agreeing, in both layers, wide and narrow, in both languages", async () => {
+  for (const width of [1280, 360]) {
+    for (const language of ["en", "es"]) {
+      await page.setViewportSize({ width, height: 800 });
+      await show("asked-patient", language);
+      for (const layer of ["information", "recording"]) {
+        const agree = await testid(`consent-${layer}-agree`).boundingBox();
+        const refuse = await testid(`consent-${layer}-refuse`).boundingBox();
+        assert.equal(Math.round(agree.width), Math.round(refuse.width));
+        assert.equal(Math.round(agree.height), Math.round(refuse.height));
+        assert.ok(agree.height >= 44);
+      }
+    }
+  }
+});
+
+test("each adult in the room decides: one who is undecided blocks, one who refuses means a refusal", async () => {
+  await show("asked-patient");
+  await agreeForSelf();
+  await testid("consent-people-more").check();
+  await testid("consent-submit").click();
+  assert.deepEqual(await commands(), []);
+  await testid("consent-person-2-information-agree").check();
+  await testid("consent-person-2-recording-refuse").check();
+  await testid("consent-submit").click();
+  const [command] = await commands();
+  assert.equal(command.name, "refuse");
+  assert.deepEqual(
+    command.args[0].answers.map(({ person, recording }) => [person, recording]),
+    [
+      ["self", true],
+      ["person-2", false],
+    ],
+  );
+});
+
+test("taking a person off forgets what was decided for that person", async () => {
+  await show("asked-patient");
+  await agreeForSelf();
+  await testid("consent-people-more").check();
+  await testid("consent-person-2-recording-refuse").check();
+  await testid("consent-people-none").check();
+  await testid("consent-submit").click();
+  const [command] = await commands();
+  assert.equal(command.name, "grant");
+  assert.equal(command.args[0].answers.length, 1);
+});
+
+test("a representative signs with capacity and basis, or not at all", async () => {
+  await show("asked-patient");
+  await agreeForSelf();
+  await testid("consent-people-none").check();
+  await testid("consent-behalf-other").check();
+  await testid("consent-submit").click();
+  assert.match(await testid("consent-error").textContent(), /act for/);
+  await testid("consent-capacity").selectOption("parent");
+  await testid("consent-basis").selectOption("parent_of_minor");
+  await testid("consent-submit").click();
+  const [command] = await commands();
+  assert.deepEqual(command.args[0].answers[0].on_behalf_of, {
+    kind: "represented",
+    capacity: "parent",
+    basis: "parent_of_minor",
+  });
+});
+
+test("a text that did not arrive unchanged cannot be agreed to, but refused", async () => {
+  await show("text-missing");
+  assert.ok(await testid("consent-information-agree").isDisabled());
+  assert.ok(await testid("consent-recording-agree").isDisabled());
+  await testid("consent-recording-refuse").check();
+  await testid("consent-submit").click();
+  assert.equal((await commands())[0].name, "refuse");
+});
+
+test("another language shows that language's text, takes decisions back, and is named in the answer", async () => {
+  await show("asked-patient");
+  await agreeForSelf();
+  await testid("consent-language-es").click();
+  assert.match(await testid("consent-recording-text").textContent(), /No me graben más/);
+  assert.equal(await page.locator('visit-consent input[data-testid$="-agree"]:checked').count(), 0);
+  await agreeForSelf();
+  await testid("consent-people-none").check();
+  await testid("consent-submit").click();
+  assert.equal((await commands())[0].args[0].language, "es");
+});
+
+test("other people's answers do not disturb whoever is still reading", async () => {
+  await show("asked-patient");
+  await testid("consent-information-agree").check();
+  await page.evaluate(() => {
+    const { state } = window.visit;
+    window.visit.show({ ...state, consent: { ...state.consent, answered: 2 } });
+  });
+  assert.ok(await testid("consent-information-agree").isChecked());
+});
+
+test("after a refusal nobody but the host reads who it was", async () => {
+  await show("refused");
+  assert.match(await testid("consent-status").textContent(), /Not everyone agreed/);
+  assert.equal(await testid("consent-answers").count(), 0);
+  await show("refused-host");
+  assert.match(await testid("consent-answers").textContent(), /Carla Okafor: did not agree/);
+});
+
+test("the host cannot ask without three ticks and a purpose; nothing is preselected", async () => {
+  await show("live-host");
+  await testid("record-button").click();
+  assert.equal(await page.locator("consent-request input:checked").count(), 0);
+  await testid("request-consent").click();
+  assert.match(await testid("request-error").textContent(), /tick/);
+  for (const tick of ["identity_verified", "emergency_place_known", "private_setting"])
+    await testid(`tick-${tick}`).check();
+  await testid("request-consent").click();
+  assert.match(await testid("request-error").textContent(), /reason/);
+  assert.ok(await testid("purpose-supervision").isDisabled(), "no supervisor in the clinic's document");
+  await testid("purpose-medical_record").check();
+  await testid("request-consent").click();
+  const request = (await commands()).find(({ name }) => name === "requestConsent").args[0];
+  assert.equal(request.purpose, "medical_record");
+  assert.equal(request.recorder, "r".repeat(22));
+  assert.deepEqual(request.recipients, [{ fingerprint: "f1", role: "responsible_clinician" }]);
+  assert.deepEqual(request.texts.map(({ layer, language }) => `${layer} ${language}`).sort(), [
+    "information en",
+    "information es",
+    "recording en",
+    "recording es",
+  ]);
+  assert.equal(request.checklist.length, 3);
+});
+
+test("asking a second time needs a reason, which stands in the text", async () => {
+  await show("refused-host");
+  await testid("ask-again").click();
+  for (const tick of ["identity_verified", "emergency_place_known", "private_setting"])
+    await testid(`tick-${tick}`).check();
+  await testid("purpose-medical_record").check();
+  await testid("request-consent").click();
+  assert.match(await testid("request-error").textContent(), /why/);
+  await testid("request-again-reason").fill("We forgot to explain who watches it.");
+  await testid("request-consent").click();
+  const request = (await commands()).find(({ name }) => name === "requestConsent").args[0];
+  assert.equal(request.again_after, "q".repeat(22));
+  assert.match(request.texts[0].text, /We forgot to explain who watches it\./);
+});
+
+test("whoever is here can stop and pause while a recorder is in the roster, and only then", async () => {
+  for (const [state, present] of [
+    ["recording", true],
+    ["recording-host", true],
+    ["recorder-silent", true],
+    ["withdrawing", true],
+    ["paused-by-me", false],
+    ["live", false],
+    ["stopped-by-me", false],
+  ]) {
+    await show(state);
+    assert.equal(await testid("withdraw").count(), present ? 1 : 0, state);
+    assert.equal(await testid("pause-recording").count(), present ? 1 : 0, state);
+  }
+});
+
+test("stopping by keyboard: the wish travels with the withdrawal; Enter on the question decides nothing", async () => {
+  await show("recording");
+  await tabTo("withdraw");
+  await page.keyboard.press("Enter");
+  await testid("wish-dialog").waitFor();
+  await page.keyboard.press("Enter");
+  assert.deepEqual(await commands(), []);
+  await tabTo("withdraw-delete");
+  await page.keyboard.press("Enter");
+  const [command] = await commands();
+  assert.equal(command.name, "withdraw");
+  assert.equal(command.args[0].wish, "delete");
+});
+
+test("closing the question without an answer stops the recording all the same; going back does not", async () => {
+  await show("recording");
+  await testid("withdraw").click();
+  await page.keyboard.press("Escape");
+  await page.waitForFunction(() => window.visit.commands.length > 0);
+  assert.deepEqual(await commands(), [{ name: "withdraw", args: [{}] }]);
+  await show("recording");
+  await testid("withdraw").click();
+  await testid("withdraw-back").click();
+  assert.deepEqual(await commands(), []);
+});
+
+test("the indicator's live region is there before its text changes, and changes only with the state", async () => {
+  await show("live");
+  await page.evaluate(() => {
+    const region = document.querySelector("recording-indicator").shadowRoot.querySelector("[role=status]");
+    window.said = [];
+    new MutationObserver(() => window.said.push(region.textContent)).observe(region, {
+      childList: true,
+      characterData: true,
+      subtree: true,
+    });
+    for (const name of ["live", "recording", "recording", "recorder-silent", "paused-by-me", "live"])
+      window.showExample(name);
+  });
+  await page.waitForTimeout(50);
+  await page.evaluate(() => window.showExample("recording"));
+  await page.waitForTimeout(50);
+  const said = await page.evaluate(() => window.said);
+  assert.match(said.at(-1), /^Recording, for your medical record, since 2:02\s?PM$/);
+  await page.evaluate(() => window.showExample("recording"));
+  await page.waitForTimeout(50);
+  assert.equal((await page.evaluate(() => window.said)).length, said.length);
+});
+
+test("each kind of indicator has words and a shape of its own", async () => {
+  const seen = new Map();
+  for (const state of ["live", "recording", "recorder-silent", "paused-by-me", "stopped-by-me"]) {
+    await show(state);
+    const drawn = await testid("indicator").evaluate((banner) => [
+      banner.textContent,
+      banner.querySelector("svg").innerHTML,
+    ]);
+    seen.set(drawn[0], drawn[1]);
+  }
+  assert.equal(seen.size, 5);
+  assert.equal(new Set(seen.values()).size, 5);
+});
+
+test("a recorder is listed with a warning, a server changes the label", async () => {
+  await show("recording");
+  assert.match(await testid(`member-${"r".repeat(22)}`).textContent(), /may record/);
+  assert.match(await testid("label").textContent(), /End-to-end encrypted: only the people listed here/);
+  await show("server");
+  assert.equal((await testid("label").textContent()).trim(), "The clinic’s server can see this visit");
+});
+
+test("during a recording nobody is admitted but by “Stop recording and admit”", async () => {
+  await show("recording-late-joiner");
+  assert.equal(await testid("admit-all").count(), 0);
+  await testid(`admit-${"c".repeat(22)}`).click();
+  assert.deepEqual(
+    (await commands()).map(({ name }) => name),
+    ["pause", "admit"],
+  );
+});
+
+test("leaving and ending ask first, and the answer is not under Enter", async () => {
+  await show("live-host");
+  await testid("end-visit").click();
+  await page.keyboard.press("Enter");
+  assert.deepEqual(await commands(), []);
+  await testid("end-confirm").click();
+  assert.deepEqual(
+    (await commands()).map(({ name }) => name),
+    ["end"],
+  );
+});
+
+test("a page read from right to left mirrors, and nothing leaves the window", async () => {
+  await show("recording");
+  await page.evaluate(() => {
+    document.documentElement.dir = "rtl";
+  });
+  const indicator = await testid("indicator").boundingBox();
+  assert.ok(indicator.x > 400, "the indicator begins at the right");
+  const overflow = await page.evaluate(
+    () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  );
+  assert.equal(overflow, 0);
+});
+
+async function show(state, language = "en") {
+  await page.goto("about:blank");
+  await page.goto(`${server.url}/dev/states.html?lang=${language}#${state}`);
+  await testid("indicator").waitFor();
+  await page.evaluate(() => {
+    window.deepActive = () => {
+      let active = document.activeElement;
+      while (active?.shadowRoot?.activeElement) active = active.shadowRoot.activeElement;
+      return active;
+    };
+  });
+}
+
+const testid = (name) => page.getByTestId(name);
+/** As a page's JSON, so that times and bytes compare. */
+const commands = async () => JSON.parse(await page.evaluate(() => JSON.stringify(window.visit.commands)));
+
+async function agreeForSelf() {
+  await testid("consent-information-agree").check();
+  await testid("consent-recording-agree").check();
+}
+
+/** Presses Tab until the element has the focus; a radio group has one place in the order. */
+async function tabTo(name) {
+  for (let presses = 0; presses < 80; presses++) {
+    const focused = await page.evaluate(() => window.deepActive()?.dataset?.testid ?? "");
+    if (focused === name) return;
+    await page.keyboard.press("Tab");
+  }
+  assert.fail(`the keyboard does not reach ${name}`);
+}
