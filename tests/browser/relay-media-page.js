@@ -110,11 +110,12 @@ function subscribe() {
     if (track.kind === "audio") {
       const context = new AudioContext();
       entry.analyser = context.createAnalyser();
+      entry.analyser.fftSize = 32768;
       context.createMediaStreamSource(new MediaStream([track])).connect(entry.analyser);
       // The fake microphone beeps once a second: the loudest moment since the last measurement counts.
       setInterval(() => {
         entry.peak = Math.max(entry.peak ?? 0, peakOf(entry.analyser));
-      }, 20);
+      }, 300);
     }
     state.received.push(entry);
   };
@@ -157,7 +158,18 @@ async function outgoing() {
     tracks: reports
       .filter(({ type }) => type === "outbound-rtp")
       .map((report) =>
-        pick(report, "kind", "mid", "bytesSent", "frameWidth", "framesEncoded", "keyFramesEncoded", "pliCount", "targetBitrate", "nackCount"),
+        pick(
+          report,
+          "kind",
+          "mid",
+          "bytesSent",
+          "frameWidth",
+          "framesEncoded",
+          "keyFramesEncoded",
+          "pliCount",
+          "targetBitrate",
+          "nackCount",
+        ),
       ),
   };
 }

@@ -111,8 +111,7 @@ async function join(visit, role, { admittedBy } = {}) {
   const problems = [];
   page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
   page.on("pageerror", (error) => problems.push(String(error)));
-  const run = (name, ...given) =>
-    page.evaluate(([method, args]) => window.relayTest[method](...args), [name, given]);
+  const run = (name, ...given) => page.evaluate(([method, args]) => window.relayTest[method](...args), [name, given]);
   const person = { page, run, problems: () => problems, pass: clinic.pass({ visit, role }) };
   person.participant = person.pass.participant;
   await page.goto(site.url("/test.html"));
@@ -157,15 +156,15 @@ async function flows(person, counts) {
     });
     const count = (kind) => advancing.filter((track) => track.kind === kind).length;
     return (
-      count("audio") === counts.audio &&
-      count("video") === counts.video &&
-      last.length === counts.audio + counts.video
+      count("audio") === counts.audio && count("video") === counts.video && last.length === counts.audio + counts.video
     );
   };
   try {
     await until(isFlowing);
   } catch {
-    assert.fail(`expected ${JSON.stringify(counts)} to flow, got ${JSON.stringify(last, null, 1)} ${person.problems()}`);
+    assert.fail(
+      `expected ${JSON.stringify(counts)} to flow, got ${JSON.stringify(last, null, 1)} ${person.problems()}`,
+    );
   }
 }
 

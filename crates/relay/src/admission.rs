@@ -124,5 +124,7 @@ fn read(root: &RootKey, path: &PathBuf) -> Result<ClinicDocument, AdmissionError
 
 /// None when the file is away for a moment, as while it is being replaced: the last document goes on.
 fn modified(path: &PathBuf) -> Option<SystemTime> {
-    std::fs::metadata(path).and_then(|data| data.modified()).ok()
+    std::fs::metadata(path)
+        .and_then(|data| data.modified())
+        .ok()
 }

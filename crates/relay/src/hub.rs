@@ -269,7 +269,10 @@ impl Hub {
         } = self.inner.retention;
         let slots: Vec<_> = {
             let visits = lock(&self.inner.visits);
-            visits.iter().map(|(id, slot)| (*id, slot.clone())).collect()
+            visits
+                .iter()
+                .map(|(id, slot)| (*id, slot.clone()))
+                .collect()
         };
         for (id, slot) in slots {
             let mut slot = lock(&slot);
@@ -371,7 +374,9 @@ impl Slot {
 /// Milliseconds since the Unix epoch.
 pub fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
 }
 
 fn to_text(message: &RelayMessage) -> Utf8Bytes {

@@ -80,7 +80,10 @@ mod tests {
         }
         let wait = pace.spend(10, start);
         assert!(wait > Duration::from_millis(15) && wait < Duration::from_millis(25));
-        assert_eq!(pace.spend(10, start + Duration::from_secs(1)), Duration::ZERO);
+        assert_eq!(
+            pace.spend(10, start + Duration::from_secs(1)),
+            Duration::ZERO
+        );
     }
 
     #[test]

@@ -70,7 +70,9 @@ impl Relay {
             address: config.listen,
             source,
         };
-        let listener = TcpListener::bind(config.listen).await.map_err(listen_error)?;
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
         let (stop, mut stopped) = watch::channel(false);
 

@@ -427,7 +427,10 @@ fn check_size(bytes: &B64, max_bytes: usize) -> Result<(), Denied> {
     if bytes.0.len() <= max_bytes {
         Ok(())
     } else {
-        Err(denied(RelayErrorCode::TooMuch, "a message that is too large"))
+        Err(denied(
+            RelayErrorCode::TooMuch,
+            "a message that is too large",
+        ))
     }
 }
 

@@ -105,10 +105,16 @@ mod tests {
         let ms = Duration::from_millis;
         assert_eq!(clock.map(1_000_000, start), start);
         // 20 ms later at the sender, 60 ms later here.
-        assert_eq!(clock.map(1_020_000, start + ms(60)), start + ms(20) + Duration::from_micros(2));
+        assert_eq!(
+            clock.map(1_020_000, start + ms(60)),
+            start + ms(20) + Duration::from_micros(2)
+        );
         // A faster packet sets the measure.
         assert_eq!(clock.map(1_040_000, start + ms(30)), start + ms(30));
-        assert_eq!(clock.map(1_060_000, start + ms(90)), start + ms(50) + Duration::from_micros(2));
+        assert_eq!(
+            clock.map(1_060_000, start + ms(90)),
+            start + ms(50) + Duration::from_micros(2)
+        );
     }
 
     #[test]
@@ -118,6 +124,9 @@ mod tests {
         clock.map(100_000_000, start);
         let later = start + Duration::from_secs(10);
         assert_eq!(clock.map(100_000_001, later), later);
-        assert_eq!(clock.map(100_020_001, later + Duration::from_millis(20)), later + Duration::from_millis(20));
+        assert_eq!(
+            clock.map(100_020_001, later + Duration::from_millis(20)),
+            later + Duration::from_millis(20)
+        );
     }
 }

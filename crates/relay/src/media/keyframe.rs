@@ -71,8 +71,14 @@ mod tests {
         assert!(begins_key_frame(Codec::Vp8, &[0x10, 0x50]));
         assert!(!begins_key_frame(Codec::Vp8, &[0x10, 0x51]));
         // X, I with a 15-bit picture id, L, T
-        assert!(begins_key_frame(Codec::Vp8, &[0x90, 0xE0, 0x81, 0x02, 7, 0x20, 0x50]));
-        assert!(!begins_key_frame(Codec::Vp8, &[0x90, 0xE0, 0x81, 0x02, 7, 0x20, 0x51]));
+        assert!(begins_key_frame(
+            Codec::Vp8,
+            &[0x90, 0xE0, 0x81, 0x02, 7, 0x20, 0x50]
+        ));
+        assert!(!begins_key_frame(
+            Codec::Vp8,
+            &[0x90, 0xE0, 0x81, 0x02, 7, 0x20, 0x51]
+        ));
         // A later packet of the frame
         assert!(!begins_key_frame(Codec::Vp8, &[0x00, 0x50]));
     }

@@ -1,17 +1,17 @@
 //! What one participant sends to the relay.
 
-use super::peer::{self, PeerFactory};
 use super::clock::SenderClock;
+use super::peer::{self, PeerFactory};
 use crate::limits;
 use sealed_visit_protocol::wire::{MediaKind, PublishedTrack};
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
+use str0m::Rtc;
 use str0m::bwe::Bitrate;
 use str0m::change::SdpOffer;
 use str0m::format::CodecSpec;
 use str0m::media::{KeyframeRequestKind, Mid};
 use str0m::rtp::{RtpPacket, Ssrc};
-use str0m::Rtc;
 
 /// Key frames are dear on slow lines: no more often than this, whoever asks.
 const KEY_FRAME_INTERVAL: Duration = Duration::from_millis(500);

@@ -90,7 +90,9 @@ impl Rewriter {
                 let elapsed_us = now.saturating_duration_since(last.at).as_micros();
                 let ticks = elapsed_us * u128::from(clock_rate_hz) / 1_000_000;
                 // Modulo 2^32, as RTP timestamps are; at least one frame's step.
-                let next = last.time.wrapping_add((ticks as u32).max(clock_rate_hz / 100));
+                let next = last
+                    .time
+                    .wrapping_add((ticks as u32).max(clock_rate_hz / 100));
                 next.wrapping_sub(time)
             }
             (_, None) => 0,
@@ -137,7 +139,13 @@ mod tests {
         rewriter.interrupt();
         let next = rewriter.rewrite(1, 90, 93_000, now, VIDEO_HZ).unwrap();
         // The clock ran on: a second of picture was withheld.
-        assert_eq!(next, Rewritten { seq: 1001, time: 93_000 });
+        assert_eq!(
+            next,
+            Rewritten {
+                seq: 1001,
+                time: 93_000
+            }
+        );
         assert_eq!(rewriter.rewrite(1, 11, 6000, now, VIDEO_HZ), None);
     }
 
@@ -145,12 +153,20 @@ mod tests {
     fn continues_time_by_the_wall_clock_when_the_stream_is_replaced() {
         let now = Instant::now();
         let mut rewriter = Rewriter::default();
-        rewriter.rewrite(1, 10, u32::MAX - 100, now, VIDEO_HZ).unwrap();
+        rewriter
+            .rewrite(1, 10, u32::MAX - 100, now, VIDEO_HZ)
+            .unwrap();
         let later = now + Duration::from_secs(1);
         let next = rewriter.rewrite(2, 40_000, 7, later, VIDEO_HZ).unwrap();
         assert_eq!(next.seq, 1001);
         assert_eq!(next.time, (u32::MAX - 100).wrapping_add(90_000));
         let after = rewriter.rewrite(2, 40_001, 3007, later, VIDEO_HZ).unwrap();
-        assert_eq!(after, Rewritten { seq: 1002, time: next.time.wrapping_add(3000) });
+        assert_eq!(
+            after,
+            Rewritten {
+                seq: 1002,
+                time: next.time.wrapping_add(3000)
+            }
+        );
     }
 }

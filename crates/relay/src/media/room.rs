@@ -355,7 +355,10 @@ impl Room {
                 };
                 let disconnected_at = match side {
                     Side::Publish => party.publication.as_mut().map(|it| &mut it.disconnected_at),
-                    Side::Subscribe => party.subscription.as_mut().map(|it| &mut it.disconnected_at),
+                    Side::Subscribe => party
+                        .subscription
+                        .as_mut()
+                        .map(|it| &mut it.disconnected_at),
                 };
                 if let Some(disconnected_at) = disconnected_at {
                     if is_gone {
@@ -388,7 +391,8 @@ impl Room {
         if let Some(received) = publication.inner.receive(packet) {
             let mut copies = 0;
             for (who, party) in &mut self.parties {
-                let Some(subscription) = party.subscription.as_mut().filter(|_| *who != from) else {
+                let Some(subscription) = party.subscription.as_mut().filter(|_| *who != from)
+                else {
                     continue;
                 };
                 match subscription.inner.forward(from, &received, now) {
@@ -438,13 +442,17 @@ impl Room {
                 .suspended_at
                 .is_some_and(|at| now.duration_since(at) >= limits::MEDIA_GRACE);
             let had_publication = party.publication.is_some();
-            party.publication.take_if(|it| {
-                is_away || is_gone(&it.inner.rtc, it.disconnected_at, now)
-            });
+            party
+                .publication
+                .take_if(|it| is_away || is_gone(&it.inner.rtc, it.disconnected_at, now));
             party.subscription.take_if(|it| {
                 // A subscription without an offer has nobody to connect to: it may wait.
                 is_away
-                    || is_gone(&it.inner.rtc, it.disconnected_at.filter(|_| it.inner.rtc.is_connected()), now)
+                    || is_gone(
+                        &it.inner.rtc,
+                        it.disconnected_at.filter(|_| it.inner.rtc.is_connected()),
+                        now,
+                    )
             });
             tracks_changed |= had_publication && party.publication.is_none();
             party.publication.is_some() || party.subscription.is_some()
@@ -528,7 +536,12 @@ fn is_gone(rtc: &Rtc, disconnected_at: Option<Instant>, now: Instant) -> bool {
 }
 
 /// Takes out everything a connection has to say; returns when it wants to be moved on.
-fn drain(rtc: &mut Rtc, effects: &mut Effects, mut on_event: impl FnMut(Event), now: Instant) -> Instant {
+fn drain(
+    rtc: &mut Rtc,
+    effects: &mut Effects,
+    mut on_event: impl FnMut(Event),
+    now: Instant,
+) -> Instant {
     loop {
         match rtc.poll_output() {
             Ok(Output::Timeout(due_at)) => return due_at,

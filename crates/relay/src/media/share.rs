@@ -31,7 +31,12 @@ pub enum Share {
 }
 
 /// Shares `estimate_bps` among the lines, in their order.
-pub fn share_out(estimate_bps: u64, audio_lines: u64, audio_bps: u64, lines: &[VideoLine]) -> Vec<Share> {
+pub fn share_out(
+    estimate_bps: u64,
+    audio_lines: u64,
+    audio_bps: u64,
+    lines: &[VideoLine],
+) -> Vec<Share> {
     let reserved = audio_bps.max(audio_lines * RESERVED_AUDIO_BPS);
     let available = (estimate_bps * USABLE_PERCENT / 100).saturating_sub(reserved);
 
@@ -107,8 +112,14 @@ mod tests {
 
     #[test]
     fn withholds_video_that_the_line_cannot_carry() {
-        assert_eq!(share_out(100_000, 1, 32_000, &[camera(300_000)]), [Share::Withheld]);
-        assert_eq!(share_out(0, 2, 0, &[camera(0), camera(0)]), [Share::Withheld; 2]);
+        assert_eq!(
+            share_out(100_000, 1, 32_000, &[camera(300_000)]),
+            [Share::Withheld]
+        );
+        assert_eq!(
+            share_out(0, 2, 0, &[camera(0), camera(0)]),
+            [Share::Withheld; 2]
+        );
     }
 
     #[test]
@@ -130,7 +141,10 @@ mod tests {
         };
         let estimate = (40_000 + 100_000) * 100 / 92 + 1;
         assert_eq!(share_out(estimate, 1, 0, &[withheld]), [Share::Withheld]);
-        assert!(matches!(share_out(estimate, 1, 0, &[camera(300_000)])[0], Share::Limit(_)));
+        assert!(matches!(
+            share_out(estimate, 1, 0, &[camera(300_000)])[0],
+            Share::Limit(_)
+        ));
     }
 
     #[test]

@@ -126,9 +126,16 @@ impl Subscription {
         }
         self.is_stale = false;
         let mut changes = self.rtc.sdp_api();
-        for line in &mut self.lines {
-            if line.state != LineState::Stopped && !published.contains(&line.track) {
-                line.state = LineState::Stopped;
+        for (index, line) in self.lines.iter_mut().enumerate() {
+            if line.state == LineState::Stopped || published.contains(&line.track) {
+                continue;
+            }
+            line.state = LineState::Stopped;
+            // The first section carries the transport of all (RFC 8843 section 7.2): without it a browser would
+            // close the connection when nobody else is left.
+            if index == 0 {
+                changes.set_direction(line.mid, Direction::Inactive);
+            } else {
                 changes.stop_media(line.mid);
             }
         }
@@ -198,7 +205,12 @@ impl Subscription {
     }
 
     /// Writes a packet of another participant to its line.
-    pub fn forward(&mut self, from: ParticipantId, received: &Received<'_>, now: Instant) -> Forwarded {
+    pub fn forward(
+        &mut self,
+        from: ParticipantId,
+        received: &Received<'_>,
+        now: Instant,
+    ) -> Forwarded {
         let Some(line) = self.lines.iter_mut().find(|line| {
             line.state == LineState::Open
                 && line.track.participant == from
@@ -210,7 +222,8 @@ impl Subscription {
         if !line.lets_through(received, now) {
             return Forwarded::Withheld;
         }
-        let Some(payload_type) = line.payload_type(&self.rtc, packet.header.payload_type, received.codec)
+        let Some(payload_type) =
+            line.payload_type(&self.rtc, packet.header.payload_type, received.codec)
         else {
             return Forwarded::No;
         };
@@ -307,7 +320,11 @@ impl Subscription {
             .iter_mut()
             .filter(|line| line.is_open(MediaKind::Video));
         for ((line, share), delay) in open_videos.zip(shares).zip(delays) {
-            let share = if delay > MAX_QUEUE_DELAY { Share::Withheld } else { share };
+            let share = if delay > MAX_QUEUE_DELAY {
+                Share::Withheld
+            } else {
+                share
+            };
             line.apply(share, now);
             limit(&line.track, share);
         }
@@ -337,7 +354,10 @@ impl Subscription {
 
     /// For each open video line, how long its oldest packet has been waiting to be sent.
     fn queue_delays(&mut self, now: Instant) -> Vec<Duration> {
-        let mids: Vec<Mid> = self.open_lines(MediaKind::Video).map(|line| line.mid).collect();
+        let mids: Vec<Mid> = self
+            .open_lines(MediaKind::Video)
+            .map(|line| line.mid)
+            .collect();
         let mut direct = self.rtc.direct_api();
         mids.into_iter()
             .map(|mid| {
@@ -356,7 +376,9 @@ impl Subscription {
             count(MediaKind::Video) * VIDEO_WANTED_BPS + count(MediaKind::Audio) * AUDIO_WANTED_BPS;
         if desired_bps != self.estimate.desired_bps {
             self.estimate.desired_bps = desired_bps;
-            self.rtc.bwe().set_desired_bitrate(Bitrate::bps(desired_bps));
+            self.rtc
+                .bwe()
+                .set_desired_bitrate(Bitrate::bps(desired_bps));
         }
     }
 }

@@ -1,0 +1,336 @@
+use super::*;
+use sealed_visit_protocol::clinic::ClinicClaims;
+use sealed_visit_protocol::pass::{Confirmation, PassClaims};
+use sealed_visit_protocol::{ClinicDocument, Hash32, Pass, SigningKey, VisitId};
+
+/// A small generator (xorshift64*), so that a failing run can be replayed from its seed.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % below
+    }
+}
+
+fn people(count: u8) -> Vec<Admitted> {
+    let (root, authority) = (
+        SigningKey::from_seed(&[1; 32]),
+        SigningKey::from_seed(&[2; 32]),
+    );
+    let document = root.sign(&ClinicClaims {
+        v: 1,
+        number: 1,
+        not_before_ms: 0,
+        not_after_ms: u64::MAX,
+        name: String::new(),
+        contact: String::new(),
+        authorities: vec![authority.public()],
+        vault: root.public(),
+        recipients: Vec::new(),
+        retired: Vec::new(),
+    });
+    let clinic = ClinicDocument::verify(&document, &root.public()).unwrap();
+    (0..count)
+        .map(|index| {
+            let jws = authority.sign(&PassClaims {
+                v: 1,
+                visit: VisitId::from_bytes([9; 16]),
+                sub: ParticipantId::from_bytes([index; 16]),
+                role: if index == 0 {
+                    Role::Clinician
+                } else {
+                    Role::Guest
+                },
+                cnf: Confirmation {
+                    jwk: SigningKey::from_seed(&[index + 10; 32]).public(),
+                },
+                name: Hash32([0; 32]),
+                iat: 0,
+                exp: u64::MAX,
+            });
+            let pass = Pass::verify(&jws, &clinic).unwrap();
+            Admitted {
+                visit: pass.visit(),
+                participant: pass.participant(),
+                role: pass.role(),
+                pass,
+            }
+        })
+        .collect()
+}
+
+fn group_id(generation: u32) -> B64 {
+    B64(generation.to_be_bytes().to_vec())
+}
+
+/// What a participant has seen of the log.
+#[derive(Default)]
+struct Seen {
+    entries: Vec<RelayMessage>,
+    is_connected: bool,
+}
+
+impl Seen {
+    fn last_seq(&self) -> u64 {
+        self.entries
+            .last()
+            .map_or(0, |entry| seq_of(entry).unwrap())
+    }
+}
+
+fn seq_of(message: &RelayMessage) -> Option<u64> {
+    match message {
+        RelayMessage::GroupCreated { seq, .. }
+        | RelayMessage::Commit { seq, .. }
+        | RelayMessage::App { seq, .. }
+        | RelayMessage::Refusal { seq, .. } => Some(*seq),
+        _ => None,
+    }
+}
+
+fn deliver(deliveries: Vec<Delivery>, people: &[Admitted], seen: &mut [Seen]) {
+    for Delivery { to, message } in deliveries {
+        if seq_of(&message).is_none() {
+            continue;
+        }
+        for (person, seen) in people.iter().zip(seen.iter_mut()) {
+            let is_meant = match to {
+                To::All => true,
+                To::One(who) => who == person.participant,
+                To::Others(but) => but != person.participant,
+            };
+            if is_meant && seen.is_connected {
+                seen.entries.push(message.clone());
+            }
+        }
+    }
+}
+
+/// Any interleaving of commits, messages, new groups, losses and returns: everybody reads one gapless log in which
+/// each epoch of each group has exactly one commit.
+#[test]
+fn everybody_reads_one_log_with_one_commit_for_each_epoch() {
+    let commits: u64 = (1..=300).map(run_at_random).sum();
+    assert!(commits > 300 * 10, "only {commits} commits were made");
+}
+
+fn run_at_random(seed: u64) -> u64 {
+    let people = people(5);
+    let mut dice = Dice(seed);
+    let mut visit = Visit::default();
+    let mut seen: Vec<Seen> = people.iter().map(|_| Seen::default()).collect();
+    for (person, seen) in people.iter().zip(&mut seen) {
+        seen.is_connected = true;
+        visit.connect(person.participant, None).unwrap();
+    }
+    let mut generation = 0;
+    let create = ClientMessage::CreateGroup {
+        group_id: group_id(0),
+        replaces: None,
+    };
+    deliver(
+        visit.handle(&people[0], create).unwrap(),
+        &people,
+        &mut seen,
+    );
+    let everybody: Vec<WelcomeFor> = people
+        .iter()
+        .map(|person| WelcomeFor {
+            to: person.participant,
+            welcome: B64(vec![]),
+        })
+        .collect();
+
+    for step in 0..200_u64 {
+        let index = dice.roll(people.len());
+        let who = &people[index];
+        // Each acts on what it has read so far: late ones try an epoch that is taken.
+        let epoch = seen[index]
+            .entries
+            .iter()
+            .rev()
+            .find_map(|entry| match entry {
+                RelayMessage::Commit { epoch, .. } => Some(epoch + 1),
+                RelayMessage::GroupCreated { .. } => Some(0),
+                _ => None,
+            })
+            .unwrap_or(0);
+        let epoch = epoch.saturating_sub(dice.roll(2) as u64);
+        let message = match dice.roll(20) {
+            0..8 => ClientMessage::Commit {
+                group_id: group_id(generation),
+                epoch,
+                commit: B64(step.to_be_bytes().to_vec()),
+                welcomes: everybody.clone(),
+            },
+            8..16 => ClientMessage::App {
+                group_id: group_id(generation),
+                epoch,
+                data: B64(step.to_be_bytes().to_vec()),
+            },
+            16 => ClientMessage::CreateGroup {
+                group_id: group_id(generation + 1),
+                replaces: Some(group_id(generation)),
+            },
+            _ if seen[index].is_connected => {
+                seen[index].is_connected = false;
+                deliver(visit.disconnect(who.participant), &people, &mut seen);
+                continue;
+            }
+            _ => {
+                seen[index].is_connected = true;
+                let after = seen[index].last_seq();
+                let deliveries = visit.connect(who.participant, Some(after)).unwrap();
+                deliver(deliveries, &people, &mut seen);
+                continue;
+            }
+        };
+        if !seen[index].is_connected {
+            continue;
+        }
+        let is_new_group = matches!(message, ClientMessage::CreateGroup { .. });
+        if let Ok(deliveries) = visit.handle(who, message) {
+            generation += u32::from(is_new_group);
+            deliver(deliveries, &people, &mut seen);
+        }
+    }
+    for (person, seen) in people.iter().zip(&mut seen) {
+        if !seen.is_connected {
+            seen.is_connected = true;
+            let after = seen.last_seq();
+            let deliveries = visit.connect(person.participant, Some(after)).unwrap();
+            for Delivery { message, .. } in deliveries {
+                if seq_of(&message).is_some() {
+                    seen.entries.push(message);
+                }
+            }
+        }
+    }
+    for other in &seen {
+        assert_eq!(other.entries, seen[0].entries, "seed {seed}");
+    }
+    check_log(&seen[0].entries, seed)
+}
+
+/// Returns the number of commits.
+fn check_log(entries: &[RelayMessage], seed: u64) -> u64 {
+    let mut next_epoch = 0;
+    let mut commits = 0;
+    for (index, entry) in entries.iter().enumerate() {
+        assert_eq!(seq_of(entry), Some(index as u64 + 1), "seed {seed}");
+        match entry {
+            RelayMessage::GroupCreated { .. } => next_epoch = 0,
+            RelayMessage::Commit { epoch, .. } => {
+                assert_eq!(*epoch, next_epoch, "seed {seed}");
+                next_epoch += 1;
+                commits += 1;
+            }
+            _ => {}
+        }
+    }
+    commits
+}
+
+#[test]
+fn drops_the_oldest_entries_and_says_so_to_whoever_needs_them() {
+    let people = people(2);
+    let mut visit = Visit::default();
+    for person in &people {
+        visit.connect(person.participant, None).unwrap();
+    }
+    let create = ClientMessage::CreateGroup {
+        group_id: group_id(0),
+        replaces: None,
+    };
+    visit.handle(&people[0], create).unwrap();
+    visit.disconnect(people[1].participant);
+    let message = ClientMessage::App {
+        group_id: group_id(0),
+        epoch: 0,
+        data: B64(vec![0; limits::MAX_APP_BYTES]),
+    };
+    let count = limits::MAX_LOG_BYTES / limits::MAX_APP_BYTES + 2;
+    for _ in 0..count {
+        visit.handle(&people[0], message.clone()).unwrap();
+    }
+    assert!(visit.log.size_bytes <= limits::MAX_LOG_BYTES);
+    let outcome = visit.connect(people[1].participant, Some(1)).unwrap();
+    assert!(outcome.iter().any(|delivery| matches!(
+        delivery.message,
+        RelayMessage::Error {
+            code: RelayErrorCode::TooMuch,
+            ..
+        }
+    )));
+    // What is still kept is still served.
+    visit.disconnect(people[1].participant);
+    let last = visit.log.last_seq;
+    let outcome = visit
+        .connect(people[1].participant, Some(last - 3))
+        .unwrap();
+    let served = outcome
+        .iter()
+        .filter(|it| seq_of(&it.message).is_some())
+        .count();
+    assert_eq!(served, 3);
+    // A log position that was never reached belongs to another relay's memory.
+    visit.disconnect(people[1].participant);
+    let outcome = visit
+        .connect(people[1].participant, Some(last + 1))
+        .unwrap();
+    assert!(matches!(outcome[1].message, RelayMessage::Error { .. }));
+}
+
+#[test]
+fn a_new_group_does_not_cut_media() {
+    let people = people(2);
+    let mut visit = Visit::default();
+    for person in &people {
+        visit.connect(person.participant, None).unwrap();
+    }
+    let create = |generation: u32, replaces| ClientMessage::CreateGroup {
+        group_id: group_id(generation),
+        replaces,
+    };
+    visit.handle(&people[0], create(0, None)).unwrap();
+    assert!(!visit.may_use_media(people[1].participant));
+    let commit = ClientMessage::Commit {
+        group_id: group_id(0),
+        epoch: 0,
+        commit: B64(vec![]),
+        welcomes: vec![WelcomeFor {
+            to: people[1].participant,
+            welcome: B64(vec![]),
+        }],
+    };
+    visit.handle(&people[0], commit).unwrap();
+    assert!(visit.may_use_media(people[1].participant));
+    visit
+        .handle(&people[0], create(1, Some(group_id(0))))
+        .unwrap();
+    assert!(visit.may_use_media(people[1].participant));
+    visit.close();
+    assert!(!visit.may_use_media(people[1].participant));
+}
+
+#[test]
+fn a_full_visit_takes_nobody_more() {
+    let mut visit = Visit::default();
+    for index in 0..limits::MAX_PARTICIPANTS as u8 {
+        visit
+            .connect(ParticipantId::from_bytes([index; 16]), None)
+            .unwrap();
+    }
+    let one_more = ParticipantId::from_bytes([255; 16]);
+    assert_eq!(
+        visit.connect(one_more, None).unwrap_err().code,
+        RelayErrorCode::TooMuch
+    );
+    // Somebody of them may come back all the same.
+    visit
+        .connect(ParticipantId::from_bytes([3; 16]), None)
+        .unwrap();
+}

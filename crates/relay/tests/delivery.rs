@@ -1,0 +1,667 @@
+//! The wire, over real WebSockets on loopback.
+
+mod common;
+
+use common::{Client, Holder, PATIENCE, TestRelay, new_key, new_visit};
+use futures_util::SinkExt as _;
+use sealed_visit_protocol::wire::{
+    ClientMessage, MediaKind, MediaSource, PublishedTrack, RefusalClaims, RelayErrorCode,
+    RelayMessage,
+};
+use sealed_visit_protocol::{B64, Hash32, Role};
+use sealed_visit_relay::hub::{Retention, now_ms};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_tungstenite::tungstenite::Message;
+
+const GROUP: &[u8] = b"group";
+
+async fn expect_error(client: &mut Client, expected: RelayErrorCode) -> String {
+    client
+        .until(|message| match message {
+            RelayMessage::Error { code, detail } => {
+                assert_eq!(code, expected, "{detail}");
+                Some(detail)
+            }
+            _ => None,
+        })
+        .await
+}
+
+async fn expect_closed(client: &mut Client) {
+    while client.try_next().await.is_some() {}
+}
+
+/// A clinician with a group, and a patient who was welcomed into it.
+async fn two_members(relay: &TestRelay) -> (Holder, Client, Holder, Client) {
+    let visit = new_visit();
+    let clinician = relay.clinic.pass(visit, Role::Clinician);
+    let patient = relay.clinic.pass(visit, Role::Patient);
+    let mut host = relay.connect(&clinician).await;
+    host.create_group(GROUP, None).await;
+    let mut guest = relay.connect(&patient).await;
+    host.commit(GROUP, 0, &[patient.participant]).await;
+    host.drain().await;
+    guest.drain().await;
+    (clinician, host, patient, guest)
+}
+
+#[tokio::test]
+async fn refuses_who_shows_no_valid_pass_and_key() {
+    let relay = TestRelay::start().await;
+    let visit = new_visit();
+    let good = relay.clinic.pass(visit, Role::Patient);
+    let expired = relay
+        .clinic
+        .pass_until(visit, Role::Patient, now_ms() / 1000 - 1);
+    let by_a_stranger = Holder::new(&new_key(), visit, Role::Clinician, u64::MAX);
+    let stolen = Holder {
+        key: new_key(),
+        pass: good.pass.clone(),
+        ..relay.clinic.pass(visit, Role::Patient)
+    };
+    let stolen = Holder {
+        participant: good.participant,
+        ..stolen
+    };
+    for holder in [expired, by_a_stranger, stolen] {
+        let mut client = relay.dial().await;
+        client.hello(&holder, None).await;
+        expect_error(&mut client, RelayErrorCode::NotAdmitted).await;
+        expect_closed(&mut client).await;
+    }
+    relay.connect(&good).await;
+}
+
+#[tokio::test]
+async fn refuses_a_proof_for_another_challenge_or_visit() {
+    let relay = TestRelay::start().await;
+    let holder = relay.clinic.pass(new_visit(), Role::Patient);
+    let mut first = relay.dial().await;
+    let RelayMessage::Challenge { nonce, .. } = first.next().await else {
+        panic!("expected a challenge");
+    };
+    assert_eq!(nonce.0.len(), 32);
+    // A proof that was seen on one connection is replayed on another.
+    let mut second = relay.dial().await;
+    second.next().await;
+    second.send(&holder.hello(&nonce, None)).await;
+    expect_error(&mut second, RelayErrorCode::NotAdmitted).await;
+    // The proof names another visit than the pass.
+    let elsewhere = Holder {
+        visit: new_visit(),
+        key: holder.key.clone(),
+        pass: holder.pass.clone(),
+        participant: holder.participant,
+    };
+    first.send(&elsewhere.hello(&nonce, None)).await;
+    expect_error(&mut first, RelayErrorCode::NotAdmitted).await;
+}
+
+#[tokio::test]
+async fn takes_up_a_renewed_clinic_document_and_refuses_an_older_one() {
+    let relay = TestRelay::start().await;
+    let visit = new_visit();
+    let successor = new_key();
+    let holder = Holder::new(&successor, visit, Role::Patient, u64::MAX);
+    let mut client = relay.dial().await;
+    client.hello(&holder, None).await;
+    expect_error(&mut client, RelayErrorCode::NotAdmitted).await;
+
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    relay
+        .clinic
+        .write_document(2, std::slice::from_ref(&successor), u64::MAX);
+    relay.connect(&holder).await;
+
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    relay
+        .clinic
+        .write_document(1, std::slice::from_ref(&successor), u64::MAX);
+    let mut client = relay.dial().await;
+    client.hello(&holder, None).await;
+    let detail = expect_error(&mut client, RelayErrorCode::NotAdmitted).await;
+    assert!(detail.contains("number 1"), "{detail}");
+}
+
+#[tokio::test]
+async fn brings_a_patient_from_the_waiting_room_into_the_group() {
+    let relay = TestRelay::start().await;
+    let visit = new_visit();
+    let clinician = relay.clinic.pass(visit, Role::Clinician);
+    let patient = relay.clinic.pass(visit, Role::Patient);
+    let mut guest = relay.connect(&patient).await;
+    let key_package = B64(b"key package".to_vec());
+    guest
+        .send(&ClientMessage::KeyPackage {
+            key_package: key_package.clone(),
+        })
+        .await;
+    guest.drain().await;
+
+    let mut host = relay.connect(&clinician).await;
+    let Some(RelayMessage::Ready {
+        waiting,
+        present,
+        group: None,
+        seq: 0,
+        ..
+    }) = host.ready.take()
+    else {
+        panic!("expected a ready without a group");
+    };
+    assert_eq!(present.len(), 2);
+    assert_eq!(waiting.len(), 1);
+    assert_eq!(waiting[0].key_package, key_package);
+    assert_eq!(waiting[0].pass, patient.pass);
+
+    host.create_group(GROUP, None).await;
+    host.commit(GROUP, 0, &[patient.participant]).await;
+    let seen_by_host = host.drain().await;
+    let seen = guest.drain().await;
+    let [
+        RelayMessage::Presence { present: true, .. },
+        RelayMessage::GroupCreated { seq: 1, .. },
+        RelayMessage::Commit {
+            seq: 2, epoch: 0, ..
+        },
+        RelayMessage::Welcome { epoch: 1, .. },
+    ] = &seen[..]
+    else {
+        panic!("{seen:?}");
+    };
+    // The host sees its own commit, ordered; and no welcome that is not its own.
+    assert!(
+        matches!(
+            seen_by_host[..],
+            [
+                RelayMessage::GroupCreated { seq: 1, .. },
+                RelayMessage::Commit { seq: 2, .. }
+            ]
+        ),
+        "{seen_by_host:?}"
+    );
+    // Nobody waits any more.
+    let third = relay.connect(&relay.clinic.pass(visit, Role::Guest)).await;
+    assert!(matches!(third.ready, Some(RelayMessage::Ready { waiting, .. }) if waiting.is_empty()));
+}
+
+#[tokio::test]
+async fn accepts_one_commit_for_an_epoch_and_tells_the_loser() {
+    let relay = TestRelay::start().await;
+    let (_, mut host, _, mut guest) = two_members(&relay).await;
+    host.commit(GROUP, 1, &[]).await;
+    host.drain().await;
+    guest.commit(GROUP, 1, &[]).await;
+    let seen = guest.drain().await;
+    assert!(
+        matches!(
+            seen[..],
+            [
+                RelayMessage::Commit { epoch: 1, .. },
+                RelayMessage::CommitRejected {
+                    epoch: 1,
+                    current_epoch: 2,
+                    ..
+                }
+            ]
+        ),
+        "{seen:?}"
+    );
+    assert!(
+        host.drain().await.is_empty(),
+        "the loser's commit goes to nobody"
+    );
+}
+
+#[tokio::test]
+async fn lets_nobody_who_waits_take_an_epoch_or_speak_or_send_media() {
+    let relay = TestRelay::start().await;
+    let (clinician, mut host, ..) = two_members(&relay).await;
+    let mut stranger = relay
+        .connect(&relay.clinic.pass(clinician.visit, Role::Guest))
+        .await;
+    stranger.commit(GROUP, 1, &[]).await;
+    expect_error(&mut stranger, RelayErrorCode::NotAllowed).await;
+    stranger.app(GROUP, 1, b"hello").await;
+    expect_error(&mut stranger, RelayErrorCode::NotAllowed).await;
+    stranger.create_group(b"another", Some(GROUP)).await;
+    expect_error(&mut stranger, RelayErrorCode::NotAllowed).await;
+    stranger.send(&ClientMessage::Subscribe {}).await;
+    expect_error(&mut stranger, RelayErrorCode::NotAllowed).await;
+    stranger.send(&ClientMessage::End {}).await;
+    expect_error(&mut stranger, RelayErrorCode::NotAllowed).await;
+    host.commit(GROUP, 1, &[]).await;
+    host.until(|message| matches!(message, RelayMessage::Commit { epoch: 1, .. }).then_some(()))
+        .await;
+}
+
+#[tokio::test]
+async fn only_a_clinician_opens_the_group() {
+    let relay = TestRelay::start().await;
+    let mut patient = relay
+        .connect(&relay.clinic.pass(new_visit(), Role::Patient))
+        .await;
+    patient.create_group(GROUP, None).await;
+    expect_error(&mut patient, RelayErrorCode::NotAllowed).await;
+}
+
+#[tokio::test]
+async fn a_member_replaces_a_group_once() {
+    let relay = TestRelay::start().await;
+    let (_, mut host, _, mut guest) = two_members(&relay).await;
+    guest.create_group(b"second", Some(GROUP)).await;
+    let group = host
+        .until(|message| match message {
+            RelayMessage::GroupCreated { group, .. } => Some(group),
+            _ => None,
+        })
+        .await;
+    assert_eq!((group.generation, group.epoch), (1, 0));
+    host.create_group(b"third", Some(GROUP)).await;
+    expect_error(&mut host, RelayErrorCode::NotAllowed).await;
+    // A commit for the group that was left behind takes no epoch of the new one.
+    host.commit(GROUP, 1, &[]).await;
+    expect_error(&mut host, RelayErrorCode::NotAllowed).await;
+}
+
+#[tokio::test]
+async fn a_participant_who_was_away_reads_what_it_missed_in_order() {
+    let relay = TestRelay::start().await;
+    let (_, mut host, patient, guest) = two_members(&relay).await;
+    drop(guest);
+    host.until(|message| {
+        matches!(message, RelayMessage::Presence { present: false, .. }).then_some(())
+    })
+    .await;
+    host.app(GROUP, 1, b"one").await;
+    host.commit(GROUP, 1, &[]).await;
+    host.app(GROUP, 2, b"two").await;
+    host.drain().await;
+    let mut guest = relay.connect_after(&patient, 2).await;
+    let seen = guest.drain().await;
+    assert!(
+        matches!(
+            seen[..],
+            [
+                RelayMessage::App { seq: 3, .. },
+                RelayMessage::Commit { seq: 4, .. },
+                RelayMessage::App { seq: 5, .. }
+            ]
+        ),
+        "{seen:?}"
+    );
+    // Whoever reloads starts anew: no entries, but the group is named.
+    let reloaded = relay.connect(&patient).await;
+    let Some(RelayMessage::Ready {
+        group: Some(group),
+        seq: 5,
+        ..
+    }) = reloaded.ready
+    else {
+        panic!("{:?}", reloaded.ready);
+    };
+    assert_eq!(group.epoch, 2);
+}
+
+#[tokio::test]
+async fn keeps_a_welcome_for_an_addressee_whose_line_broke() {
+    let relay = TestRelay::start().await;
+    let (clinician, mut host, ..) = two_members(&relay).await;
+    let relative = relay.clinic.pass(clinician.visit, Role::Guest);
+    let mut client = relay.connect(&relative).await;
+    client
+        .send(&ClientMessage::KeyPackage {
+            key_package: B64(vec![1]),
+        })
+        .await;
+    client.drain().await;
+    client.socket.close(None).await.unwrap();
+    host.until(|message| {
+        matches!(message, RelayMessage::Presence { present: false, .. }).then_some(())
+    })
+    .await;
+    host.commit(GROUP, 1, &[relative.participant]).await;
+    host.drain().await;
+    let mut client = relay.connect_after(&relative, 2).await;
+    let seen = client.drain().await;
+    assert!(
+        matches!(
+            seen[..],
+            [
+                RelayMessage::Commit { .. },
+                RelayMessage::Welcome { epoch: 2, .. }
+            ]
+        ),
+        "{seen:?}"
+    );
+}
+
+#[tokio::test]
+async fn replaces_a_connection_of_the_same_participant() {
+    let relay = TestRelay::start().await;
+    let (_, mut host, patient, mut first) = two_members(&relay).await;
+    let mut second = relay.connect_after(&patient, 2).await;
+    expect_error(&mut first, RelayErrorCode::ReplacedByAnother).await;
+    expect_closed(&mut first).await;
+    second.app(GROUP, 1, b"from the second").await;
+    let seen = host.drain().await;
+    assert!(
+        seen.iter()
+            .all(|it| !matches!(it, RelayMessage::Presence { present: false, .. })),
+        "the participant never was away: {seen:?}"
+    );
+}
+
+#[tokio::test]
+async fn direct_messages_reach_their_addressee_alone() {
+    let relay = TestRelay::start().await;
+    let (clinician, mut host, patient, mut guest) = two_members(&relay).await;
+    let mut other = relay
+        .connect(&relay.clinic.pass(clinician.visit, Role::Guest))
+        .await;
+    host.send(&ClientMessage::Direct {
+        to: patient.participant,
+        data: B64(vec![42]),
+    })
+    .await;
+    host.drain().await;
+    let from = guest
+        .until(|message| match message {
+            RelayMessage::Direct { from, data } if data.0 == [42] => Some(from),
+            _ => None,
+        })
+        .await;
+    assert_eq!(from, clinician.participant);
+    assert!(
+        other
+            .drain()
+            .await
+            .iter()
+            .all(|it| !matches!(it, RelayMessage::Direct { .. }))
+    );
+}
+
+#[tokio::test]
+async fn orders_a_signed_refusal_and_rejects_a_forged_one() {
+    let relay = TestRelay::start().await;
+    let (clinician, mut host, patient, mut guest) = two_members(&relay).await;
+    let claims = RefusalClaims {
+        v: 1,
+        visit: patient.visit,
+        group_id: GROUP.into(),
+        epoch: 1,
+        commit: Hash32([1; 32]),
+        offender: clinician.participant,
+        code: "no_consent".into(),
+        at_ms: now_ms(),
+        pass: patient.pass.clone(),
+    };
+    guest
+        .send(&ClientMessage::Refusal {
+            refusal: patient.key.sign(&claims),
+        })
+        .await;
+    host.until(|message| matches!(message, RelayMessage::Refusal { seq: 3, .. }).then_some(()))
+        .await;
+    // Signed by the sender, in the name of another.
+    let in_anothers_name = RefusalClaims {
+        pass: clinician.pass.clone(),
+        ..claims.clone()
+    };
+    for forged in [patient.key.sign(&in_anothers_name), new_key().sign(&claims)] {
+        guest
+            .send(&ClientMessage::Refusal { refusal: forged })
+            .await;
+        expect_error(&mut guest, RelayErrorCode::Malformed).await;
+    }
+    assert!(host.drain().await.is_empty());
+}
+
+#[tokio::test]
+async fn leave_and_end_close_connections() {
+    let relay = TestRelay::start().await;
+    let (clinician, mut host, patient, mut guest) = two_members(&relay).await;
+    guest.send(&ClientMessage::End {}).await;
+    expect_error(&mut guest, RelayErrorCode::NotAllowed).await;
+    guest.send(&ClientMessage::Leave {}).await;
+    expect_closed(&mut guest).await;
+    host.until(|message| match message {
+        RelayMessage::Presence {
+            participant,
+            present: false,
+        } => (participant == patient.participant).then_some(()),
+        _ => None,
+    })
+    .await;
+    host.send(&ClientMessage::End {}).await;
+    host.until(|message| matches!(message, RelayMessage::Ended {}).then_some(()))
+        .await;
+    expect_closed(&mut host).await;
+    let mut late = relay.dial().await;
+    late.hello(&clinician, None).await;
+    expect_error(&mut late, RelayErrorCode::VisitOver).await;
+}
+
+#[tokio::test]
+async fn forgets_an_empty_visit_after_a_time() {
+    let relay = TestRelay::start_with(Retention {
+        empty: Duration::from_millis(100),
+        ..Retention::default()
+    })
+    .await;
+    let (clinician, host, _, guest) = two_members(&relay).await;
+    drop((host, guest));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(relay.relay.stats().visits, 0);
+    let again = relay.connect(&clinician).await;
+    assert!(matches!(
+        again.ready,
+        Some(RelayMessage::Ready {
+            group: None,
+            seq: 0,
+            ..
+        })
+    ));
+}
+
+#[tokio::test]
+async fn ends_a_visit_long_after_its_last_pass_expired() {
+    let relay = TestRelay::start_with(Retention {
+        overtime: Duration::from_secs(1),
+        ..Retention::default()
+    })
+    .await;
+    let exp = now_ms() / 1000 + 1;
+    let holder = relay.clinic.pass_until(new_visit(), Role::Clinician, exp);
+    let mut host = relay.connect(&holder).await;
+    host.until(|message| matches!(message, RelayMessage::Ended {}).then_some(()))
+        .await;
+}
+
+#[tokio::test]
+async fn refuses_what_is_malformed_or_too_large_and_goes_on_where_it_can() {
+    let relay = TestRelay::start().await;
+    let (_, mut host, _, mut guest) = two_members(&relay).await;
+    for text in ["", "[]", "{\"t\":\"nonsense\"}", "{\"t\":\"app\"}", "\u{0}"] {
+        host.send_text(text).await;
+        expect_error(&mut host, RelayErrorCode::Malformed).await;
+    }
+    host.send(&ClientMessage::Direct {
+        to: sealed_visit_protocol::ParticipantId::from_bytes([0; 16]),
+        data: B64(vec![0; 300 << 10]),
+    })
+    .await;
+    expect_error(&mut host, RelayErrorCode::TooMuch).await;
+    host.app(GROUP, 1, b"still here").await;
+    guest
+        .until(|message| matches!(message, RelayMessage::App { .. }).then_some(()))
+        .await;
+    // Beyond a message's limit the connection ends.
+    host.socket
+        .send(Message::text("x".repeat((1 << 20) + 1)))
+        .await
+        .unwrap();
+    expect_error(&mut host, RelayErrorCode::TooMuch).await;
+    expect_closed(&mut host).await;
+}
+
+#[tokio::test]
+async fn says_what_is_wrong_with_a_media_description() {
+    let relay = TestRelay::start().await;
+    let (_, mut host, ..) = two_members(&relay).await;
+    let track = |name: &str| PublishedTrack {
+        mid: "0".into(),
+        track: name.into(),
+        kind: MediaKind::Audio,
+        source: MediaSource::Microphone,
+    };
+    for (sdp, tracks) in [
+        ("nonsense", vec![track("a")]),
+        ("v=0\r\n", vec![track("")]),
+        ("v=0\r\n", vec![track("a"), track("a")]),
+        ("v=0\r\na=simulcast:send 1;2\r\n", vec![track("a")]),
+    ] {
+        host.send(&ClientMessage::PublishOffer {
+            sdp: sdp.into(),
+            tracks,
+        })
+        .await;
+        expect_error(&mut host, RelayErrorCode::Media).await;
+    }
+}
+
+#[tokio::test]
+async fn notices_a_dead_connection_within_ten_seconds() {
+    let relay = TestRelay::start().await;
+    let (_, mut host, patient, guest) = two_members(&relay).await;
+    // Not read any more, so the relay's pings stay unanswered; the socket stays open.
+    let silent = guest;
+    let started = Instant::now();
+    loop {
+        let message = tokio::time::timeout(Duration::from_secs(11), async {
+            // Reading answers the relay's pings to this one.
+            host.try_next_patiently().await
+        })
+        .await
+        .expect("the dead connection was not noticed")
+        .unwrap();
+        if let RelayMessage::Presence {
+            participant,
+            present: false,
+        } = message
+        {
+            assert_eq!(participant, patient.participant);
+            break;
+        }
+    }
+    assert!(
+        started.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        started.elapsed()
+    );
+    drop(silent);
+}
+
+impl Client {
+    async fn try_next_patiently(&mut self) -> Option<RelayMessage> {
+        use futures_util::StreamExt as _;
+        loop {
+            match self.socket.next().await? {
+                Ok(Message::Text(text)) => return serde_json::from_str(&text).ok(),
+                Ok(_) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn serves_health_and_counts_without_ids() {
+    let relay = TestRelay::start().await;
+    let (clinician, _host, _patient, _guest) = two_members(&relay).await;
+    assert_eq!(get(&relay, "/healthz").await.1, "ok\n");
+    let (head, body) = get(&relay, "/v1/stats").await;
+    assert!(
+        head.to_lowercase()
+            .contains("access-control-allow-origin: *"),
+        "{head}"
+    );
+    let stats: sealed_visit_relay::stats::Snapshot = serde_json::from_str(&body).unwrap();
+    assert_eq!(stats.connections, 2);
+    assert!(!body.contains(&clinician.visit.to_string()));
+}
+
+async fn get(relay: &TestRelay, path: &str) -> (String, String) {
+    let mut stream = tokio::net::TcpStream::connect(relay.relay.address())
+        .await
+        .unwrap();
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: relay\r\nOrigin: http://a.example\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), body.to_owned())
+}
+
+#[tokio::test]
+async fn stops_gracefully() {
+    let relay = TestRelay::start().await;
+    let (_, mut host, ..) = two_members(&relay).await;
+    let address = relay.relay.address();
+    let TestRelay { relay, clinic } = relay;
+    tokio::time::timeout(PATIENCE, relay.stop()).await.unwrap();
+    expect_closed(&mut host).await;
+    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+    drop(clinic);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_commit_wins_each_epoch_when_members_race() {
+    let relay = TestRelay::start().await;
+    let visit = new_visit();
+    let mut members = Vec::new();
+    let mut host = relay
+        .connect(&relay.clinic.pass(visit, Role::Clinician))
+        .await;
+    host.create_group(GROUP, None).await;
+    let mut others = Vec::new();
+    for _ in 0..4 {
+        let holder = relay.clinic.pass(visit, Role::Guest);
+        members.push(relay.connect(&holder).await);
+        others.push(holder.participant);
+    }
+    host.commit(GROUP, 0, &others).await;
+    host.drain().await;
+    members.push(host);
+    const EPOCHS: u64 = 20;
+    // Each member commits for every epoch as soon as it sees it open.
+    let race = members.into_iter().map(|mut member| {
+        tokio::spawn(async move {
+            let mut log = Vec::new();
+            member.commit(GROUP, 1, &[]).await;
+            while log.last().is_none_or(|(_, epoch, _)| *epoch < EPOCHS) {
+                if let RelayMessage::Commit {
+                    seq, epoch, from, ..
+                } = member.next().await
+                {
+                    if epoch >= 1 {
+                        log.push((seq, epoch, from));
+                        member.commit(GROUP, epoch + 1, &[]).await;
+                    }
+                }
+            }
+            log
+        })
+    });
+    let logs: Vec<_> = futures_util::future::join_all(race).await;
+    let logs: Vec<_> = logs.into_iter().map(Result::unwrap).collect();
+    let epochs: Vec<u64> = logs[0].iter().map(|(_, epoch, _)| *epoch).collect();
+    assert_eq!(epochs, (1..=EPOCHS).collect::<Vec<_>>());
+    assert!(
+        logs.iter().all(|log| *log == logs[0]),
+        "everybody saw one order"
+    );
+}
