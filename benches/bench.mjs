@@ -1,0 +1,80 @@
+/**
+ * What protecting a frame costs, against WebCrypto in the same worker of the same browser.
+ *
+ *     npm run bench              # measures, prints the table
+ *     npm run bench -- --write   # and writes it into docs/BENCHMARKS.md
+ *     npm run bench -- --no-build   # measures what was built before
+ *
+ * One run of Chromium on a cross-origin isolated page. The last line is
+ * `{"ok":..,"frames":[{"size_bytes":..,"encrypt":{"ours_us":..,"webcrypto_us":..,"ratio":..,"ratio_range":[..]},"decrypt":{..}},..]}`;
+ * `ok` is false when a frame of at most 1,200 bytes, which most of a visit's are, costs more than
+ * WebCrypto takes.
+ */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { build } from "../scripts/build.mjs";
+import { openBrowser } from "../scripts/lib/browser.mjs";
+import { result, say } from "../scripts/lib/log.mjs";
+import { inRoot } from "../scripts/lib/paths.mjs";
+import { serve } from "../scripts/lib/static-server.mjs";
+
+const MUST_WIN_UP_TO_BYTES = 1_200;
+const DOCUMENT = inRoot("docs", "BENCHMARKS.md");
+const [BEGIN, END] = ["<!-- frames: begin -->", "<!-- frames: end -->"];
+
+async function main() {
+  if (!process.argv.includes("--no-build")) await build("wasm");
+  const site = await serve({
+    isolated: true,
+    files: {
+      "/bench/index.html": inRoot("benches", "index.html"),
+      "/bench/page.js": inRoot("benches", "page.js"),
+      "/bench/frames-worker.js": inRoot("benches", "frames-worker.js"),
+      "/wasm/frames.js": inRoot("dist", "wasm", "frames.js"),
+      "/wasm/frames_bg.wasm": inRoot("dist", "wasm", "frames_bg.wasm"),
+    },
+  });
+  const browser = await openBrowser({ name: "bench" });
+  try {
+    const page = await browser.newPage();
+    await page.goto(site.url("/bench/index.html"));
+    await page.waitForFunction(() => globalThis.isReady);
+    say("measuring frames ...");
+    const { runs, sizes } = await page.evaluate(() => globalThis.runWorker("/bench/frames-worker.js"));
+    const version = browser.context.browser()?.version() ?? "";
+    const table = tableOf(sizes);
+    for (const line of table) say(line);
+    if (process.argv.includes("--write")) write(table, runs, version);
+    const lost = sizes
+      .filter((row) => row.size_bytes <= MUST_WIN_UP_TO_BYTES)
+      .filter((row) => row.encrypt.ratio > 1 || row.decrypt.ratio > 1);
+    for (const row of lost) say(`slower than WebCrypto at ${row.size_bytes} bytes`);
+    result({ ok: lost.length === 0, runs, frames: sizes });
+  } finally {
+    await browser.close();
+    await site.close();
+  }
+}
+
+function tableOf(sizes) {
+  const cells = ({ ours_us, webcrypto_us, ratio, ratio_range: [least, most] }) =>
+    `${ours_us} | ${webcrypto_us} | ${ratio} (${least}-${most})`;
+  return [
+    "| frame | encrypt, us | WebCrypto | ratio | decrypt, us | WebCrypto | ratio |",
+    "|---:|---:|---:|---:|---:|---:|---:|",
+    ...sizes.map(
+      (row) => `| ${row.size_bytes.toLocaleString("en")} B | ${cells(row.encrypt)} | ${cells(row.decrypt)} |`,
+    ),
+  ];
+}
+
+function write(table, runs, version) {
+  const context = `Chromium ${version}, ${cpus().length} x ${cpus()[0]?.model.trim()}; medians of ${runs} runs, ranges in brackets.`;
+  const section = [BEGIN, context, "", ...table, END].join("\n");
+  const text = existsSync(DOCUMENT) ? readFileSync(DOCUMENT, "utf8") : `# Benchmarks\n\n${BEGIN}\n${END}\n`;
+  const [from, to] = [text.indexOf(BEGIN), text.indexOf(END)];
+  if (from < 0 || to < 0) throw new Error(`${DOCUMENT} lacks ${BEGIN} ${END}`);
+  writeFileSync(DOCUMENT, text.slice(0, from) + section + text.slice(to + END.length));
+}
+
+await main();
