@@ -24,6 +24,12 @@ export interface Slice {
   readonly mediaEndUs: number;
 }
 
+interface SliceStream {
+  readonly controller: ReadableStreamDefaultController<Slice>;
+  /** Slices that were asked for and have not come. */
+  outstanding: number;
+}
+
 /** So many slices are on their way at most. */
 const AHEAD = 16;
 
@@ -62,7 +68,7 @@ export class Player implements AsyncDisposable {
   readonly #worker: Worker;
   #nextId = 1;
   readonly #pending = new Map<number, { resolve: (value: unknown) => void; reject: (error: unknown) => void }>();
-  readonly #streams = new Map<number, ReadableStreamDefaultController<Slice>>();
+  readonly #streams = new Map<number, SliceStream>();
   /** Slices that came before their stream's number was known. */
   readonly #early = new Map<number, FromOpener[]>();
   #fingerprint = { fingerprint: "", spoken: "" };
@@ -101,13 +107,16 @@ export class Player implements AsyncDisposable {
     return new ReadableStream<Slice>(
       {
         start: (controller) => {
-          this.#streams.set(stream, controller);
+          this.#streams.set(stream, { controller, outstanding: 0 });
           const early = this.#early.get(stream) ?? [];
           this.#early.delete(stream);
           for (const message of early) this.#receive(message);
         },
         // Called when everything that came was taken.
         pull: () => {
+          const target = this.#streams.get(stream);
+          if (!target || target.outstanding > 0) return;
+          target.outstanding = AHEAD;
           this.#request<"more">({ r: "more", stream, count: AHEAD }).catch(() => undefined);
         },
         cancel: () => {
@@ -163,14 +172,16 @@ export class Player implements AsyncDisposable {
       else pending?.reject(SealedVisitError.fromFailure(message.error));
       return;
     }
-    const controller = this.#streams.get(message.stream);
-    if (!controller) {
+    const target = this.#streams.get(message.stream);
+    if (!target) {
       const early = this.#early.get(message.stream) ?? [];
       early.push(message);
       this.#early.set(message.stream, early);
       return;
     }
+    const { controller } = target;
     if (message.e === "slice") {
+      target.outstanding -= 1;
       controller.enqueue({ bytes: new Uint8Array(message.bytes), mediaEndUs: message.media_end_us });
       return;
     }
@@ -183,7 +194,7 @@ export class Player implements AsyncDisposable {
     this.#worker.terminate();
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
-    for (const controller of this.#streams.values()) controller.error(error);
+    for (const { controller } of this.#streams.values()) controller.error(error);
     this.#streams.clear();
   }
 }

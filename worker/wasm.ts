@@ -4,7 +4,7 @@
  * One instance of each module for a worker. A panic in any of them is fatal: it is reported once,
  * the frame gate is closed by whoever listens, and no instance is called again.
  */
-import initFrames, { dropReasons, FrameEngine, onPanic as onFramesPanic } from "../dist/wasm/frames.js";
+import initFrames, { dropReasons, FrameEngine, onPanic as onFramesPanic, wasmMemory } from "../dist/wasm/frames.js";
 import initVisit, * as visit from "../dist/wasm/visit.js";
 import type { CoreConfig, GeneratedIdentity, VisitCore } from "./core-types.js";
 import { WorkerError } from "./failure.js";
@@ -43,7 +43,7 @@ export async function loadFrames(baseUrl: string | null, onPanic: OnPanic): Prom
   const url = baseUrl === null ? new URL("./wasm/frames_bg.wasm", import.meta.url) : new URL("frames_bg.wasm", baseUrl);
   await load(() => initFrames({ module_or_path: url }), url);
   onFramesPanic(onPanic);
-  return { FrameEngine, dropReasons: dropReasons(), memory: FrameEngine.memory };
+  return { FrameEngine, dropReasons: dropReasons(), memory: wasmMemory() };
 }
 
 /** Only recorders and playback download it. */
