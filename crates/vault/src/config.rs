@@ -12,7 +12,7 @@ pub struct Config {
     pub data: PathBuf,
     /// Where finished tracks go: `None` for a folder in [`Self::data`], else `file:` or (feature `s3`) `s3:`.
     pub store: Option<Url>,
-    /// The vault's address as clients see it, for absolute URLs; `None` gives relative ones.
+    /// The vault's address as clients see it, for absolute URLs; `None` gives ones relative to the vault's address.
     pub public_url: Option<Url>,
     /// Pages that may call the vault.
     pub allow_origins: Origins,
@@ -47,11 +47,12 @@ impl Config {
         }
     }
 
-    /// `path` under the public URL, or as it is.
+    /// `path` under the public URL, or relative to wherever the client found the vault: behind a proxy that may be below
+    /// a path that the vault knows nothing of.
     pub fn url(&self, path: &str) -> String {
         match &self.public_url {
             Some(base) => format!("{}{path}", base.as_str().trim_end_matches('/')),
-            None => path.to_owned(),
+            None => path.trim_start_matches('/').to_owned(),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! How a part ends: by the recorder's manifest (`POST …/finish`), by whoever holds the capability when the recorder's
 //! key is lost (`POST …/close`), or by expiry. Output in every case: a receipt, signed by the vault's key.
 //!
+//! A track without a byte is named with length 0 and a chain head of all zeros.
+//!
 //! Invariants: when a receipt leaves, every byte that it covers is durable in the store, with its envelope; a part
 //! without a manifest ends at each track's last valid checkpoint; ending twice gives the same receipt.
 
@@ -302,10 +304,6 @@ async fn close(
     }
     for track in &mut tracks {
         track.settle().await?;
-        if track.state.segments() == 0 {
-            // Nothing recorded: the upload goes, header included.
-            track.state = TrackState::new();
-        }
     }
     let closing = closing_record(vault, &part_row, &tracks).await?;
     let jws = vault.key().sign(&closing);

@@ -71,7 +71,7 @@ struct Serve {
     /// Readers: a file with one `LABEL TOKEN` a line. Without it nobody can list or open recordings.
     #[arg(long, env = "VAULT_TOKEN_FILE")]
     token_file: Option<PathBuf>,
-    /// The vault's address as clients see it. Without it, URLs in answers are relative.
+    /// The vault's address as clients see it. Without it, URLs in answers are relative to it.
     #[arg(long, env = "VAULT_PUBLIC_URL")]
     public_url: Option<Url>,
     /// An origin whose pages may call the vault, or `*`. Can be repeated.

@@ -46,7 +46,11 @@ pub async fn post(
     }
     let mut response = StatusCode::CREATED.into_response();
     let answer = response.headers_mut();
-    let location = vault.config.url(&upload_path(recording, part, track));
+    let location = match &vault.config.public_url {
+        Some(_) => vault.config.url(&upload_path(recording, part, track)),
+        // Relative to the URL of this request (RFC 9110 section 10.2.2).
+        None => format!("uploads/{track}"),
+    };
     answer.insert(
         header::LOCATION,
         HeaderValue::from_str(&location).map_err(ApiError::internal)?,
