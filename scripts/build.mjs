@@ -142,28 +142,31 @@ async function buildPackage(esbuild) {
     ["js", "worker", "dist/wasm", "package-lock.json"],
     [JSON.stringify(bundles), JSON.stringify(esbuildOptions)],
   );
-  const present = bundles.filter(({ entry, optional }) => existsSync(inRoot(entry)) || !optional);
-  if (
-    isCurrent(
-      "package",
-      hash,
-      present.map(({ output }) => output),
-    )
-  )
-    return;
-  await timed(`bundling ${present.map(({ output }) => output).join(", ")}`, () =>
-    Promise.all(
-      present.map(({ entry, output }) =>
-        esbuild.build({
-          ...esbuildOptions,
-          entryPoints: [inRoot(entry)],
-          outfile: path.join(distDir, output),
-          banner: { js: "/*! sealed-visit. MIT OR Apache-2.0 */" },
-        }),
-      ),
-    ),
-  );
+  const outputs = bundles.map(({ output }) => output);
+  if (isCurrent("package", hash, outputs)) return;
+  await timed(`bundling ${outputs.join(", ")}`, async () => {
+    for (const name of scriptsIn(distDir)) rmSync(path.join(distDir, name));
+    await Promise.all([...new Set(bundles.map(({ group }) => group))].map((group) => bundleGroup(esbuild, group)));
+  });
   markCurrent("package", hash);
+}
+
+/** Entries of one group share chunks; an entry alone is one file. */
+function bundleGroup(esbuild, group) {
+  const members = bundles.filter((bundle) => bundle.group === group);
+  return esbuild.build({
+    ...esbuildOptions,
+    entryPoints: members.map(({ entry, output }) => ({ in: inRoot(entry), out: output.replace(/\.js$/, "") })),
+    outdir: distDir,
+    splitting: true,
+    chunkNames: "worker-chunk-[hash]",
+    banner: { js: "/*! sealed-visit. MIT OR Apache-2.0 */" },
+  });
+}
+
+/** Bundles, chunks, and what belongs to them. */
+function scriptsIn(directory) {
+  return readdirSync(directory).filter((name) => /\.(js|map|txt)$/.test(name));
 }
 
 async function buildTypes() {
@@ -180,7 +183,7 @@ async function buildTypes() {
 async function buildPages(esbuild) {
   const sources = filesUnder("www");
   const entries = sources.filter((file) => /^www\/[^/]+\.ts$/.test(file) && !file.endsWith(".d.ts"));
-  const packageFiles = readdirSync(distDir).filter((name) => /\.(js|map|txt)$/.test(name));
+  const packageFiles = scriptsIn(distDir);
   const hash = fingerprint(
     ["www", "package-lock.json", "dist/wasm", ...packageFiles.map((name) => `dist/${name}`)],
     [JSON.stringify(esbuildOptions)],
@@ -198,7 +201,11 @@ async function buildPages(esbuild) {
       mkdirSync(path.join(wwwDir, "sealed-visit"), { recursive: true });
       copyFileSync(path.join(distDir, name), path.join(wwwDir, "sealed-visit", name));
     }
-    cpSync(path.join(distDir, "wasm"), path.join(wwwDir, "sealed-visit", "wasm"), { recursive: true });
+    mkdirSync(path.join(wwwDir, "sealed-visit", "wasm"), { recursive: true });
+    for (const { name } of wasmModules) {
+      const file = path.join("wasm", `${name}_bg.wasm`);
+      copyFileSync(path.join(distDir, file), path.join(wwwDir, "sealed-visit", file));
+    }
     if (entries.length === 0) return;
     await esbuild.build({
       ...esbuildOptions,
@@ -230,27 +237,41 @@ async function buildServers() {
     isCurrent(
       "servers",
       hash,
-      servers.map(({ program }) => `bin/${program}`),
+      servers.map(({ program, output = program }) => `bin/${output}`),
     )
   )
     return;
   await withLock("cargo-servers", () =>
     timed("building servers and clinic tool", async () => {
-      const packages = servers.flatMap((server) => ["--package", server.package]);
-      await run("cargo", ["build", "--quiet", "--release", "--bins", ...packages], {
-        env: { CARGO_TARGET_DIR: targetDir },
-      });
       mkdirSync(binDir, { recursive: true });
-      for (const { program } of servers) {
-        // By renaming: a running program's file cannot be written, but it can be replaced.
-        const destination = path.join(binDir, program);
-        copyFileSync(path.join(targetDir, "release", program), `${destination}.new`);
-        chmodSync(`${destination}.new`, 0o755);
-        renameSync(`${destination}.new`, destination);
+      // Always the same packages: another selection would unify other features, and build every dependency again.
+      const packages = [...new Set(servers.map((server) => server.package))];
+      const withFeatures = servers.filter(({ features }) => features);
+      for (const server of withFeatures) {
+        const features = server.features.map((feature) => `${server.package}/${feature}`).join();
+        await buildPrograms(packages, [server], ["--features", features]);
       }
+      await buildPrograms(
+        packages,
+        servers.filter(({ features }) => !features),
+      );
     }),
   );
   markCurrent("servers", hash);
+}
+
+async function buildPrograms(packages, wanted, options = []) {
+  const selection = packages.flatMap((name) => ["--package", name]);
+  await run("cargo", ["build", "--quiet", "--release", "--bins", ...selection, ...options], {
+    env: { CARGO_TARGET_DIR: targetDir },
+  });
+  for (const { program, output = program } of wanted) {
+    // By renaming: a running program's file cannot be written, but it can be replaced.
+    const destination = path.join(binDir, output);
+    copyFileSync(path.join(targetDir, "release", program), `${destination}.new`);
+    chmodSync(`${destination}.new`, 0o755);
+    renameSync(`${destination}.new`, destination);
+  }
 }
 
 // --- What is up to date -------------------------------------------------------------------------

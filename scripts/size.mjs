@@ -10,8 +10,9 @@
  * The last line is `{"ok":..,"join_gzip_bytes":..,"recorder_gzip_bytes":..,...}`; a patient's join
  * over its budget makes `ok` false.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { build } from "./build.mjs";
 import { openBrowser } from "./lib/browser.mjs";
@@ -21,23 +22,23 @@ import { serve } from "./lib/static-server.mjs";
 
 const JOIN_BUDGET_GZIP_BYTES = 350_000;
 
-/** The modules that must have been loaded, or the measurement missed something. */
-const people = [
-  { name: "join", page: "/patient.html", enter: "joinVisit", needs: ["visit_bg.wasm", "frames_bg.wasm"], workers: [] },
+/** `needs`: files that must have been loaded, or the measurement missed something. */
+const people = () => [
+  { name: "join", page: "/patient.html", enter: "joinVisit", needs: ["visit_bg.wasm", "frames_bg.wasm"], later: [] },
   {
     name: "recorder",
     page: "/recorder.html",
     enter: "joinAsRecorder",
-    needs: ["visit_bg.wasm", "frames_bg.wasm", "recording_bg.wasm"],
-    // Started when capturing begins, which needs a visit.
-    workers: ["compose-worker.js"],
+    needs: ["visit_bg.wasm", "frames_bg.wasm", "recording_bg.wasm", "compose-worker.js"],
+    // Loaded when capturing begins, which needs a visit; with everything that they load in turn.
+    later: ["compose-worker.js", "wasm/recording_bg.wasm", ...laterChunks()],
   },
 ];
 
 async function main() {
   await build("wasm", "js");
   const report = { ok: true, join_budget_gzip_bytes: JOIN_BUDGET_GZIP_BYTES };
-  for (const person of people) {
+  for (const person of people()) {
     const files = (await filesLoadedBy(person)).map(measure);
     const missing = person.needs.filter((name) => !files.some((file) => file.path.endsWith(name)));
     if (missing.length > 0) throw new Error(`${person.page} did not load ${missing.join(", ")}`);
@@ -59,15 +60,16 @@ async function main() {
 }
 
 /** The paths, each once, that the browser fetched for this person's page. */
-async function filesLoadedBy({ page: pathname, enter, workers }) {
+async function filesLoadedBy({ page: pathname, enter, later }) {
   const site = await serve();
   const browser = await openBrowser({ name: "size" });
   try {
     const page = await browser.newPage();
-    const answer = await page.goto(site.url(pathname), { waitUntil: "networkidle" });
+    const answer = await page.goto(site.url(pathname), { waitUntil: "load" });
     if (!answer.ok()) throw new Error(`${pathname}: ${answer.status()}`);
-    await page.evaluate(beginToJoin, { enter, workers });
-    await page.waitForLoadState("networkidle");
+    await requestsSettled(site);
+    await page.evaluate(beginToJoin, { enter, later });
+    await requestsSettled(site);
     const failed = site.requests.filter(({ status, path: wanted }) => status >= 400 && /\.(js|css|wasm)$/.test(wanted));
     if (failed.length > 0) throw new Error(`not served: ${failed.map((request) => request.path).join(", ")}`);
     return [...new Set(site.requests.filter(({ status }) => status === 200).map((request) => request.path))];
@@ -77,8 +79,17 @@ async function filesLoadedBy({ page: pathname, enter, workers }) {
   }
 }
 
+/** A second without a file that was not asked for before. Pages may poll for their clinic's settings. */
+async function requestsSettled(site) {
+  const distinct = () => new Set(site.requests.map((request) => request.path)).size;
+  for (let before = -1; before !== distinct(); ) {
+    before = distinct();
+    await sleep(1_000);
+  }
+}
+
 /** In the page: as far as joining goes without a clinic. Everything is loaded before it is refused. */
-async function beginToJoin({ enter, workers }) {
+async function beginToJoin({ enter, later }) {
   const visit = await import(new URL("./sealed-visit/index.js", location.href).href);
   const error = await visit[enter]({
     relayUrl: new URL("/relay", location.href).href.replace(/^http/, "ws"),
@@ -91,8 +102,24 @@ async function beginToJoin({ enter, workers }) {
     (refusal) => refusal,
   );
   if (error === null) throw new Error(`${enter} went through without a clinic`);
-  for (const name of workers) new Worker(new URL(`./sealed-visit/${name}`, location.href), { type: "module" });
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await Promise.all(later.map((name) => fetch(new URL(`./sealed-visit/${name}`, location.href))));
+}
+
+/** What the workers import beside themselves, whenever. An upper bound for a recorder. */
+function laterChunks() {
+  const directory = path.join(wwwDir, "sealed-visit");
+  const names = existsSync(directory) ? readdirSync(directory) : [];
+  const starts = ["visit-worker.js", "compose-worker.js"];
+  const reached = new Set();
+  while (starts.length > 0) {
+    const text = readFileSync(path.join(directory, starts.pop()), "utf8");
+    for (const name of names) {
+      if (!/^worker-chunk-.*\.js$/.test(name) || reached.has(name) || !text.includes(name)) continue;
+      reached.add(name);
+      starts.push(name);
+    }
+  }
+  return [...reached];
 }
 
 function measure(pathname) {

@@ -32,17 +32,28 @@ export const wasmOptFeatures = [
   "--enable-multivalue",
 ];
 
-/** The npm package: one ES module for the page, one module worker each. */
+/**
+ * The npm package: ES modules for the page, and module workers. Workers share what they have in
+ * common, and what they load later, in `worker-chunk-*.js`: a patient does not download the
+ * recorder's part.
+ */
 export const bundles = [
-  { entry: "js/index.ts", output: "index.js" },
-  { entry: "js/components.ts", output: "components.js", optional: true },
-  { entry: "worker/visit-worker.ts", output: "visit-worker.js" },
-  { entry: "worker/compose-worker.ts", output: "compose-worker.js", optional: true },
-  { entry: "worker/open-worker.ts", output: "open-worker.js", optional: true },
+  { entry: "js/index.ts", output: "index.js", group: "page" },
+  { entry: "js/components.ts", output: "components.js", group: "components" },
+  { entry: "worker/visit-worker.ts", output: "visit-worker.js", group: "workers" },
+  { entry: "worker/compose-worker.ts", output: "compose-worker.js", group: "workers" },
+  { entry: "worker/open-worker.ts", output: "open-worker.js", group: "workers" },
 ];
 
-/** Rust programs, as `dist/bin/NAME`. */
+/** Rust programs, as `dist/bin/NAME` (or OUTPUT, for one built with other features). */
 export const servers = [
+  // For tests: writes what it forwards to a file, to be searched for plaintext.
+  {
+    package: "sealed-visit-relay",
+    program: "sealed-visit-relay",
+    features: ["tap"],
+    output: "sealed-visit-relay-tap",
+  },
   { package: "sealed-visit-relay", program: "sealed-visit-relay" },
   { package: "sealed-visit-authority", program: "sealed-visit-authority" },
   { package: "sealed-visit-vault", program: "sealed-visit-vault" },

@@ -71,7 +71,16 @@ function finish(command, args, { env, cwd = root, stdio }, input) {
     });
     child.on("close", (code, signal) => {
       if (code === 0) resolve({ stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr) });
-      else reject(new CommandError(command, args, signal ?? code, Buffer.concat(stderr).toString("utf8")));
+      // Some programs, tsc for one, print their complaints on stdout.
+      else
+        reject(
+          new CommandError(
+            command,
+            args,
+            signal ?? code,
+            Buffer.concat(stderr.length > 0 ? stderr : stdout).toString("utf8"),
+          ),
+        );
     });
   });
 }

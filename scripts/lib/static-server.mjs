@@ -6,7 +6,8 @@
  *       connect: ["ws://127.0.0.1:4000"],             // further origins for CSP's connect-src
  *       documents: { "/config.json": { relay: ".." } },   // JSON made up here; may be a function
  *       files: { "/test/page.html": "/abs/page.html" },   // single files from elsewhere
- *       proxies: { "/relay": "http://127.0.0.1:4000" },   // prefix is removed; WebSockets too
+ *       proxies: { "/relay": "http://127.0.0.1:4000" },   // prefix is removed; WebSockets too; a target
+ *                                                 // may be { target, headers } to add request headers
  *       isolated: (pathname) => pathname === "/bench.html", // cross-origin isolation; or true
  *       host: "0.0.0.0", port: 8443, tls: await selfSignedCertificate([...]),
  *     });
@@ -192,22 +193,23 @@ async function sendFile(request, response, file, size, headers, done) {
 
 // --- Proxies ------------------------------------------------------------------------------------
 
-/** The URL that a request is forwarded to, or null. */
+/** The URL that a request is forwarded to, with the headers to add; or null. */
 function proxyFor(proxies, requestUrl) {
   for (const [prefix, target] of Object.entries(proxies)) {
     if (requestUrl === prefix || requestUrl.startsWith(`${prefix}/`) || requestUrl.startsWith(`${prefix}?`)) {
       const rest = requestUrl.slice(prefix.length);
-      return new URL(rest.startsWith("/") ? rest : `/${rest}`, target);
+      const { target: origin, headers = {} } = typeof target === "string" ? { target } : target;
+      return { url: new URL(rest.startsWith("/") ? rest : `/${rest}`, origin), headers };
     }
   }
   return null;
 }
 
-function forward(request, response, target) {
+function forward(request, response, { url: target, headers }) {
   return new Promise((resolve) => {
     const upstream = http.request(
       target,
-      { method: request.method, headers: { ...request.headers, host: target.host } },
+      { method: request.method, headers: { ...request.headers, ...headers, host: target.host } },
       (answer) => {
         response.writeHead(answer.statusCode, answer.headers);
         answer.pipe(response);
@@ -224,8 +226,9 @@ function forward(request, response, target) {
   });
 }
 
-function forwardUpgrade(request, socket, head, target) {
+function forwardUpgrade(request, socket, head, proxied) {
   socket.on("error", () => socket.destroy());
+  const target = proxied?.url;
   if (!target) return socket.end("HTTP/1.1 404 Not Found\r\n\r\n");
   const upstream = net.connect(Number(target.port), target.hostname, () => {
     const headers = { ...request.headers, host: target.host };

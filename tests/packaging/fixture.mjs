@@ -1,6 +1,6 @@
 /** The packed package, installed into a folder of its own as a user would, and pages that use it. */
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { openBrowser } from "../../scripts/lib/browser.mjs";
@@ -41,7 +41,8 @@ export function writePage(directory, script) {
 
 /** Copies workers and WebAssembly beside a bundle, as docs say for bundlers that do not do it. */
 export function copyAssets(installed, directory) {
-  for (const name of ["visit-worker.js", "compose-worker.js", "open-worker.js", "wasm"]) {
+  const names = readdirSync(path.join(installed, "dist")).filter((name) => /worker.*\.js$/.test(name));
+  for (const name of [...names, "wasm"]) {
     cpSync(path.join(installed, "dist", name), path.join(directory, name), { recursive: true });
   }
 }

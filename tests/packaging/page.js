@@ -14,9 +14,7 @@ async function tryToJoin() {
       rootKey: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
       clinicDocument: "eyJhbGciOiJFZERTQSJ9.e30.AAAA",
       displayName: "Visitor",
-      getPass: async () => {
-        throw new Error("nobody gives passes here");
-      },
+      getPass: async () => "eyJhbGciOiJFZERTQSJ9.e30.AAAA",
     });
     return { visitSupport: visit };
   } catch (error) {

@@ -120,17 +120,14 @@ for (const [resolution, module] of [
         "export const wrong = (state: VisitState): string => state.noSuchField;",
       ].join("\n"),
     );
-    await capture(inRoot("node_modules", ".bin", "tsc"), [
-      ...[
-        "--noEmit",
-        "--strict",
-        "--exactOptionalPropertyTypes",
-        "--target",
-        "es2022",
-        "--lib",
-        "es2023,esnext.disposable,dom,dom.iterable",
+    const options = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--target", "es2022", "--types", ""];
+    await capture(
+      inRoot("node_modules", ".bin", "tsc"),
+      [
+        ...[...options, "--lib", "es2023,esnext.disposable,dom,dom.iterable"],
+        ...["--module", module, "--moduleResolution", resolution, file],
       ],
-      ...["--module", module, "--moduleResolution", resolution, "--types", "", file],
-    ]);
+      { cwd: project.directory },
+    );
   });
 }

@@ -1,0 +1,185 @@
+/**
+ * A visit as people hold it, driven through the real pages: join, admit, ask, agree, record, end.
+ *
+ * Every step is a click or a key in a page; nothing is reached into but `data-testid`s and counters.
+ */
+import path from "node:path";
+import { installSyntheticMedia } from "../../tests/lib/synthetic-media.mjs";
+import { openBrowser } from "./browser.mjs";
+import { say } from "./log.mjs";
+
+const STEP_TIMEOUT_MS = 45_000;
+
+/** Participants, in the order of their synthetic sources. */
+const people = [
+  { role: "clinician", page: "clinician", name: "Dr. Ada Reyes" },
+  { role: "patient", page: "patient", name: "Sam Lindqvist" },
+  { role: "guest", page: "guest", name: "Robin Lindqvist" },
+];
+
+export async function holdVisit(stack, { seconds, recorder, pictures, check }) {
+  const roles = [...people.map(({ role }) => role), ...(recorder === "separate" ? ["recorder"] : [])];
+  const { visit, links } = await stack.makeVisit(roles);
+  const browsers = [];
+  try {
+    const open = async (index, person) => {
+      const actor = await openPerson(stack, visit, links[index], person, index);
+      browsers.push(actor.browser);
+      return actor;
+    };
+    const [clinician, patient, guest] = [await open(0, people[0]), await open(1, people[1]), await open(2, people[2])];
+    const everybody = [clinician, patient, guest];
+    const photograph = (name, actors = everybody) =>
+      Promise.all(
+        actors.map(({ page, role }) => page.screenshot({ path: path.join(pictures, `${name}-${role}.png`) })),
+      );
+
+    for (const actor of everybody) await join(actor);
+    await clinician.page.getByTestId("controls").waitFor({ timeout: STEP_TIMEOUT_MS });
+    await photograph("1-waiting");
+    await admitAll(clinician, [patient, guest]);
+    for (const actor of everybody) await remoteVideos(actor, 2);
+    const beganMs = Date.now();
+    say("three people see and hear each other");
+    await photograph("2-call");
+
+    let device;
+    if (recorder === "separate") {
+      device = await open(3, { role: "recorder", page: "recorder", name: "Recorder" });
+      await joinRecorder(device);
+    }
+    await requestConsent(clinician);
+    for (const actor of everybody) await actor.page.getByTestId("consent-prompt").waitFor({ timeout: STEP_TIMEOUT_MS });
+    await photograph("3-consent");
+    let consents = 0;
+    for (const actor of everybody) {
+      await agree(actor);
+      consents += 1;
+    }
+    await clinician.page.getByTestId("start-recording").click({ timeout: STEP_TIMEOUT_MS });
+    for (const actor of everybody) await indicator(actor, "recording");
+    const recordedFromMs = Date.now();
+    say("everybody's page says that it is recorded");
+    await clinician.page.waitForTimeout(Math.min(6_000, (seconds * 1_000) / 2));
+    await photograph("4-recording", device ? [...everybody, device] : everybody);
+
+    const members = await clinician.page.locator('[data-testid^="member-"]').count();
+    check("four members in the roster", members === 4, `${members}`);
+    const leftMs = seconds * 1_000 - (Date.now() - recordedFromMs);
+    if (leftMs > 0) await clinician.page.waitForTimeout(leftMs);
+    const frames = await countFrames(everybody);
+    const recordedUntilMs = Date.now();
+    await clinician.page.getByTestId("stop-recording").click();
+    for (const actor of everybody) await indicator(actor, "stopped");
+    await photograph("5-stopped");
+    const keeper = device ?? clinician;
+    await keeper.page.locator('[data-testid="progress"][data-safety="safe"]').waitFor({ timeout: STEP_TIMEOUT_MS });
+    say("the recorder's page says that the recording is safe");
+    await photograph("6-safe", [keeper]);
+    await clinician.page.getByTestId("end-visit").click();
+    await clinician.page.getByTestId("end-confirm").click();
+    for (const actor of everybody) await actor.page.getByTestId("after").waitFor({ timeout: STEP_TIMEOUT_MS });
+    await photograph("7-after");
+    for (const actor of [...everybody, ...(device ? [device] : [])]) {
+      const { problems } = actor.browser;
+      check(`no error in the ${actor.role}'s page`, problems.length === 0, problems.map(({ text }) => text).join(" | "));
+    }
+    check("frames were encrypted and decrypted", frames.encrypted > 0 && frames.decrypted > 0);
+    return {
+      visit_s: Math.round((Date.now() - beganMs) / 100) / 10,
+      members,
+      consents,
+      frames,
+      recorded: { fromMs: recordedFromMs, untilMs: recordedUntilMs, sources: people.map((_, index) => index) },
+    };
+  } catch (error) {
+    for (const [index, browser] of browsers.entries()) {
+      for (const page of browser.context.pages())
+        await page.screenshot({ path: path.join(pictures, `failed-${index}.png`) }).catch(() => {});
+      for (const { kind, text } of browser.problems) say(`page ${index}: ${kind}: ${text}`);
+    }
+    throw error;
+  } finally {
+    await Promise.all(browsers.map((browser) => browser.close()));
+  }
+}
+
+export async function openPerson(stack, visit, link, { role, page: pageName, name }, source) {
+  const browser = await openBrowser({ name: role });
+  await installSyntheticMedia(browser.context, { participant: source, label: role, fps: 15, width: 480, height: 270 });
+  const page = await browser.newPage();
+  await page.goto(stack.link(pageName, { visit, secret: link.secret }));
+  return { browser, page, role, name, participant: link.participant };
+}
+
+export async function join({ page, name }) {
+  await page.getByTestId("join-name").fill(name);
+  await page.getByTestId("join-button").click({ timeout: STEP_TIMEOUT_MS });
+}
+
+export async function joinRecorder(device) {
+  await join(device);
+}
+
+export async function admitAll({ page }, actors) {
+  for (const { participant } of actors) {
+    await page.getByTestId(`admit-${participant}`).click({ timeout: STEP_TIMEOUT_MS });
+    await page.getByTestId(`member-${participant}`).waitFor({ timeout: STEP_TIMEOUT_MS });
+  }
+}
+
+/** Waits until so many other people's pictures move in this page. */
+export async function remoteVideos({ page }, count) {
+  await page.waitForFunction(
+    (wanted) => {
+      const moving = [...document.querySelectorAll("video")].filter(
+        (video) => video.videoWidth > 0 && video.currentTime > 0.5 && !video.paused,
+      );
+      return moving.length > wanted;
+    },
+    count,
+    { timeout: STEP_TIMEOUT_MS },
+  );
+}
+
+export async function requestConsent({ page }, purpose = "medical_record") {
+  await page.getByTestId("record-button").click();
+  await page.getByTestId(`purpose-${purpose}`).check();
+  for (const tick of await page.locator('[data-testid^="tick-"]').all()) await tick.check();
+  await page.getByTestId("request-consent").click();
+}
+
+export async function agree({ page }) {
+  await page.getByTestId("consent-information-agree").check();
+  await page.getByTestId("consent-recording-agree").check();
+  await answerRest(page);
+  await page.getByTestId("consent-submit").click();
+  await page.getByTestId("consent-prompt").waitFor({ state: "hidden", timeout: STEP_TIMEOUT_MS });
+}
+
+/** What the prompt asks besides the two layers. */
+export async function answerRest(page) {
+  await page.getByTestId("consent-people-none").check();
+}
+
+/** Waits until the indicator is of this kind; "recording" needs a fresh heartbeat, too. */
+export async function indicator({ page, role }, kind) {
+  await page
+    .locator(`[data-testid="indicator"][data-kind="${kind}"]`)
+    .waitFor({ timeout: STEP_TIMEOUT_MS })
+    .catch(async (error) => {
+      const shown = await page.getByTestId("indicator").textContent();
+      throw new Error(`the ${role}'s indicator says "${shown}" instead of ${kind}`, { cause: error });
+    });
+}
+
+/** Sums every page's counters. */
+export async function countFrames(actors) {
+  const sum = { encrypted: 0, decrypted: 0, dropped: 0 };
+  for (const { page } of actors) {
+    // The page's own handle on the visit, which it offers to the console.
+    const counts = await page.evaluate(() => globalThis.sealedVisit.visit.stats());
+    for (const key of Object.keys(sum)) sum[key] += counts[key];
+  }
+  return sum;
+}

@@ -1,0 +1,199 @@
+/**
+ * A whole clinic on this machine: root key and document, recipients, authority, relay, vault, pages.
+ *
+ *     const stack = await startStack({ directory: "demo-out/clinic", logDirectory: "demo-out/logs" });
+ *     const { visit, links } = await stack.makeVisit(["clinician", "patient"]);
+ *     stack.link("clinician", links[0]);           // the page's address, secret in the fragment
+ *     await stack.vault.recordings();               // as the clinic's reader
+ *     await stack.fetchRecording(id, folder);       // what `sealed-visit open` and `verify` take
+ *     await stack.stop();
+ *
+ * Options: `tap` (file for what the relay forwards; uses the relay of test builds), `host` and `tls`
+ * (serve to other machines), `port`, `vaultArgs`, `serveOptions`.
+ *
+ * Everything that pages need comes from one origin: relay, authority and vault stand behind prefixes
+ * of the page server, which adds the scheduler's token where a visit is made.
+ */
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { program } from "./paths.mjs";
+import { ProcessGroup } from "./processes.mjs";
+import { capture } from "./run.mjs";
+import { serve } from "./static-server.mjs";
+
+const LISTENING = /listening (http:\/\/\S+)/;
+
+/** Who can open recordings here: role and key file. */
+const recipients = [
+  { role: "responsible_clinician", file: "clinician" },
+  { role: "archive", file: "archive" },
+  { role: "supervisor", file: "supervisor" },
+];
+
+export async function startStack({
+  directory,
+  logDirectory,
+  tap,
+  host = "127.0.0.1",
+  port = 0,
+  tls,
+  announce,
+  vaultArgs = [],
+  serveOptions = {},
+} = {}) {
+  const at = (...parts) => path.join(directory, ...parts);
+  const clinic = await makeClinic(directory, at);
+  const servers = new ProcessGroup({ logDirectory });
+  const start = async (name, command, args) =>
+    (await servers.start({ name, command: program(command), args, listening: LISTENING })).match[1];
+
+  const authority = await start("authority", "sealed-visit-authority", [
+    ...["serve", "--key", at("authority.key"), "--scheduler-token-file", at("scheduler.token")],
+    ...["--data", at("visits.json")],
+  ]);
+  const mediaHost = announce ?? "127.0.0.1";
+  const relay = await start("relay", tap ? "sealed-visit-relay-tap" : "sealed-visit-relay", [
+    ...["--root-key", clinic.rootKey, "--clinic-document", at("clinic", "clinic.jws")],
+    ...["--media-address", `${mediaHost}:0`],
+    ...(tap ? ["--tap", tap] : []),
+  ]);
+  const vaultArguments = [
+    ...["--listen", "127.0.0.1:0", "--data", at("vault"), "--key", at("vault.key")],
+    ...["--root-key", clinic.rootKey, "--clinic-document", at("clinic", "clinic.jws")],
+    ...["--token-file", at("readers")],
+    ...vaultArgs,
+  ];
+  const vault = await start("vault", "sealed-visit-vault", vaultArguments);
+
+  const site = await serve({
+    ...serveOptions,
+    host,
+    port,
+    tls,
+    documents: {
+      "/config.json": {
+        root_key: clinic.rootKey,
+        clinic_document: clinic.document,
+        relay_url: "/relay/v1/visit",
+        authority_url: "/api/authority",
+        vault_url: "/vault",
+        languages: ["en", "es"],
+        purposes: ["medical_record", "supervision", "quality_review", "ai_note", "dispute", "research", "other"],
+      },
+      ...serveOptions.documents,
+    },
+    proxies: {
+      "/api/authority": { target: authority, headers: { authorization: `Bearer ${clinic.schedulerToken}` } },
+      "/relay": relay,
+      "/vault": vault,
+      ...serveOptions.proxies,
+    },
+  });
+  return new Stack({ directory, clinic, servers, site, urls: { authority, relay, vault } });
+}
+
+async function makeClinic(directory, at) {
+  mkdirSync(directory, { recursive: true });
+  const tool = (args) => capture(program("sealed-visit"), ["--json", ...args]).then(JSON.parse);
+  if (!existsSync(at("clinic", "clinic.jws"))) {
+    writeFileSync(at("passphrase"), `${randomBytes(18).toString("base64url")}\n`, { mode: 0o600 });
+    writeFileSync(at("scheduler.token"), randomBytes(24).toString("base64url"), { mode: 0o600 });
+    writeFileSync(at("readers"), `demo ${randomBytes(24).toString("base64url")}\n`, { mode: 0o600 });
+    const secret = ["--passphrase-file", at("passphrase")];
+    for (const { file } of recipients) await tool(["keygen", at(`${file}.jwe`), ...secret]);
+    const authority = JSON.parse(await capture(program("sealed-visit-authority"), ["keygen", at("authority.key")]));
+    const vault = (await capture(program("sealed-visit-vault"), ["keygen", "--key", at("vault.key")])).trim();
+    await tool([
+      ...["clinic", "init", at("clinic"), "--name", "Riverside Clinic", "--contact", "records@riverside.example"],
+      ...["--authority", authority.x, "--vault", vault, ...secret],
+      ...recipients.flatMap(({ role, file }) => ["--recipient", `${role}=${at(`${file}.pub`)}`]),
+    ]);
+  }
+  return {
+    rootKey: readFileSync(at("clinic", "root.pub"), "utf8").trim(),
+    document: readFileSync(at("clinic", "clinic.jws"), "utf8").trim(),
+    schedulerToken: readFileSync(at("scheduler.token"), "utf8").trim(),
+    readerToken: readFileSync(at("readers"), "utf8").trim().split(" ")[1],
+  };
+}
+
+class Stack {
+  constructor({ directory, clinic, servers, site, urls }) {
+    Object.assign(this, { directory, clinic, servers, site, urls });
+  }
+
+  path(...parts) {
+    return path.join(this.directory, ...parts);
+  }
+
+  /** Makes a visit that began now; roles in the order of the links returned. */
+  async makeVisit(roles, { minutes = 60 } = {}) {
+    const starts_ms = Date.now();
+    return this.#json(`${this.urls.authority}/v1/visits`, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: `Bearer ${this.clinic.schedulerToken}` },
+      body: JSON.stringify({
+        appointment: randomBytes(8).toString("hex"),
+        starts_ms,
+        ends_ms: starts_ms + minutes * 60_000,
+        participants: roles.map((role) => ({ role })),
+      }),
+    });
+  }
+
+  /** The address that a participant gets. */
+  link(page, { visit, secret }) {
+    return this.site.url(`/${page}.html#${new URLSearchParams({ visit, secret })}`);
+  }
+
+  /** The vault, as the clinic's reader sees it. */
+  async reads(pathname, options = {}) {
+    return this.#json(new URL(pathname, this.urls.vault), {
+      ...options,
+      headers: { authorization: `Bearer ${this.clinic.readerToken}`, ...options.headers },
+    });
+  }
+
+  async recordings() {
+    return (await this.reads("/v1/recordings")).recordings;
+  }
+
+  relayStats() {
+    return this.#json(`${this.urls.relay}/v1/stats`);
+  }
+
+  /** Fetches documents, shares and sealed tracks into a folder that the clinic tool opens. */
+  async fetchRecording(recording, folder) {
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    const opened = await this.reads(`/v1/recordings/${recording}/open`, { method: "POST" });
+    writeFileSync(path.join(folder, "recording.json"), JSON.stringify(opened, null, 1));
+    writeFileSync(path.join(folder, "clinic.jws"), this.clinic.document);
+    for (const part of opened.parts) {
+      for (const track of part.tracks) {
+        const response = await fetch(new URL(track.url, this.urls.vault));
+        if (!response.ok) throw new Error(`track ${track.track}: HTTP ${response.status}`);
+        writeFileSync(path.join(folder, `${track.track}.track`), Buffer.from(await response.arrayBuffer()));
+      }
+    }
+    return opened;
+  }
+
+  /** The clinic tool on a fetched folder, as the recipient whose key file is named. */
+  async tool(args) {
+    return JSON.parse(await capture(program("sealed-visit"), ["--json", ...args]));
+  }
+
+  async stop() {
+    await this.site.close();
+    await this.servers.stop();
+  }
+
+  async #json(url, options) {
+    const response = await fetch(url, options);
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${url}: HTTP ${response.status} ${text}`);
+    return JSON.parse(text);
+  }
+}
