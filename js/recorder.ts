@@ -186,9 +186,8 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
   }
 
   #onGroup(state: VisitState): void {
-    const before = this.#group;
     this.#group = state;
-    this.#part?.onGroup(before, state);
+    this.#part?.onGroup(state);
     if (this.#state.phase === "failed" || this.#isClosed) return;
     switch (state.phase) {
       case "connecting":
@@ -211,7 +210,7 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
     const round = this.#group.consent?.round ?? null;
     if (this.#recording?.round !== round) this.#recording = null;
     const part = this.#recording?.nextPart ?? 0;
-    const running = new RunningPart(this.#client, this.#protection, this.#options, {
+    const running = new RunningPart(this.#client, this.#protection, this.#options, this.#group, {
       onHealth: (report) => this.emit("recorder_health", report),
       onProblem: (error) => this.emit("problem", error),
       onFailure: (error) => {
@@ -221,7 +220,7 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
     this.#part = running;
     this.#setState({ phase: "starting", part });
     try {
-      const { recording, mixed } = await running.begin(this.#group, this.#recording?.id ?? null, part);
+      const { recording, mixed } = await running.begin(this.#recording?.id ?? null, part);
       this.#recording = { id: recording, round, nextPart: part + 1 };
       // Removed meanwhile: the end of the part is under way already.
       if (this.#part !== running) return;

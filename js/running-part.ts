@@ -32,9 +32,19 @@ export class RunningPart {
   #begun: PartBegun | null = null;
   #beginning: Promise<PartBegun> | null = null;
   #hasEnded = false;
+  #group: VisitState;
+  /** The roster as it was last sealed. */
+  #people = "";
 
-  constructor(client: WorkerClient, protection: Protection, options: RecorderOptions, hooks: PartHooks) {
+  constructor(
+    client: WorkerClient,
+    protection: Protection,
+    options: RecorderOptions,
+    group: VisitState,
+    hooks: PartHooks,
+  ) {
     this.#client = client;
+    this.#group = group;
     this.#options = options;
     this.#hooks = hooks;
     this.#session = new MediaSession(client, protection);
@@ -51,10 +61,10 @@ export class RunningPart {
   }
 
   /** Nothing is captured before the open statement is signed, stored in the vault, and the spool is there. */
-  async begin(state: VisitState, recording: RecordingId | null, part: number): Promise<PartBegun> {
+  async begin(recording: RecordingId | null, part: number): Promise<PartBegun> {
     const { vaultUrl, shareRequired = true, iceServers } = this.#options;
     await this.#capture.prepare();
-    this.#capture.setNames(namesOf(state));
+    this.#capture.setNames(namesOf(this.#group));
     this.#session.on("remote_added", (remote) => this.#capture.addRemote(remote));
     this.#session.on("remote_removed", (remote) => this.#capture.removeRemote(remote));
     await this.#session.start(iceServers ? { iceServers } : {});
@@ -71,16 +81,14 @@ export class RunningPart {
     this.#begun = begun;
     void navigator.storage?.persist?.();
     this.#capture.start();
-    this.line({ event: "roster", people: peopleOf(state) });
+    this.#sealRoster();
     return begun;
   }
 
-  onGroup(before: VisitState, after: VisitState): void {
-    this.#capture.setNames(namesOf(after));
-    const summary = (state: VisitState) => JSON.stringify(peopleOf(state));
-    if (after.phase === "live" && summary(before) !== summary(after)) {
-      this.line({ event: "roster", people: peopleOf(after) });
-    }
+  onGroup(state: VisitState): void {
+    this.#group = state;
+    this.#capture.setNames(namesOf(state));
+    if (state.phase === "live") this.#sealRoster();
   }
 
   /** Seals a line of the events track. */
@@ -116,6 +124,16 @@ export class RunningPart {
             : new SealedVisitError("internal", "a slice could not be sealed", { cause }),
         ),
       );
+  }
+
+  /** When it is another one than was sealed last; names may come later than their owners. */
+  #sealRoster(): void {
+    if (!this.#begun || this.#hasEnded) return;
+    const people = peopleOf(this.#group);
+    const text = JSON.stringify(people);
+    if (text === this.#people) return;
+    this.#people = text;
+    this.line({ event: "roster", people });
   }
 
   #onHealth(report: HealthReport): void {
