@@ -118,18 +118,20 @@ async function call(
     recipients: clinic.recipients,
     languages: config.languages,
     speakerId,
-    prepareRecorder: () =>
+    prepareRecorder: (replaces) =>
       visit.prepareRecorder({
         vaultUrl: config.vault_url,
         displayName: "Recorder",
         storageKey: `${link.visit}:recorder`,
-        getPass: (request) => recorderPassFor(config, link, request),
+        getPass: (request) => recorderPassFor(config, link, request, replaces),
       }),
     chooseDevices: () =>
       chooseDevices(local, (id) => {
         view.speakerId = id;
       }),
   });
+  // For the browser's console, and for whoever measures this page.
+  Object.assign(globalThis, { sealedVisit: { visit, media, view } });
   document.title = `${words().page.title}`;
   fill(document.body, view.element);
   const redraw = () => view.redraw();

@@ -26,6 +26,11 @@ import { ResumeTalk } from "./resume.js";
 import { VideoGrid } from "./video-grid.js";
 import type { VisitLogger } from "./visit-log.js";
 
+/** Below this a picture cannot be had in full; from so much loss on sound suffers. Said after so many reports in a row. */
+const SLOW_BPS = 200_000;
+const LOSSY_PERCENT = 5;
+const SLOW_REPORTS = 4;
+
 export interface CallViewOptions {
   visit: CallVisit;
   media: CallMedia;
@@ -35,8 +40,8 @@ export interface CallViewOptions {
   recipients: readonly ClinicRecipient[];
   languages: readonly string[];
   speakerId: string;
-  /** Host: makes the recorder of this page ready, and gives its participant id. */
-  prepareRecorder: () => Promise<CallRecorder>;
+  /** Host: makes a recorder in this page ready; with an id, as a replacement of that recorder under its grants. */
+  prepareRecorder: (replaces?: string) => Promise<CallRecorder>;
   chooseDevices: () => Promise<void>;
 }
 
@@ -61,6 +66,7 @@ export class CallView {
   #recorder: CallRecorder | undefined;
   #refusedRound: string | undefined;
   #askedTwice = false;
+  #slowReports = 0;
   #panelOpen = window.innerWidth > 760;
 
   constructor(options: CallViewOptions) {
@@ -74,7 +80,7 @@ export class CallView {
     this.#recordingBar = new RecordingBar({
       withdraw: (event) => void this.#withdraw(event),
       pause: () => this.#attempt(visit.pause()),
-      start: () => this.#attempt(visit.startRecorder()),
+      start: () => this.#attempt(this.#start()),
       resume: () => this.#attempt(this.#resume.ask()),
       stop: () => this.#attempt(visit.stopRecording()),
       askAgain: () => this.#openRequest(this.#refusedRound),
@@ -134,9 +140,11 @@ export class CallView {
     const { visit, media, local } = this.#options;
     visit.on("state", () => this.#draw());
     visit.on("relay", ({ status }) => this.#notices.set("relay", status === "lost" ? words().call.reconnecting : null));
-    visit.on("line_quality", ({ down_bps, loss_percent }) =>
-      this.#notices.set("slow", down_bps < 200_000 || loss_percent >= 5 ? words().call.slow : null),
-    );
+    visit.on("line_quality", ({ down_bps, loss_percent }) => {
+      const isSlow = down_bps < SLOW_BPS || loss_percent >= LOSSY_PERCENT;
+      this.#slowReports = isSlow ? this.#slowReports + 1 : 0;
+      this.#notices.set("slow", this.#slowReports >= SLOW_REPORTS ? words().call.slow : null);
+    });
     visit.on("event", (event) => {
       const text = words().recording;
       const { me } = visit.state;
@@ -218,16 +226,28 @@ export class CallView {
   async #recorderParticipant(): Promise<string> {
     const { visit, prepareRecorder } = this.#options;
     const separate = visit.state.waiting.find(({ role }) => role === "recorder");
-    const phase = this.#recorder?.state.phase;
-    const usable = this.#recorder !== undefined && phase !== "failed" && phase !== "ended";
     if (separate && separate.participant !== this.#recorder?.participant) return separate.participant;
-    if (usable && this.#recorder) return this.#recorder.participant;
-    const recorder = await prepareRecorder();
+    if (this.#recorder && isUsable(this.#recorder)) return this.#recorder.participant;
+    return (await this.#adopt(prepareRecorder())).participant;
+  }
+
+  /** A recorder of this page that broke is replaced by one with the same id, under the same grants. */
+  async #start(): Promise<void> {
+    const { visit, prepareRecorder } = this.#options;
+    const asked = visit.state.consent?.recorder;
+    if (this.#recorder && !isUsable(this.#recorder) && this.#recorder.participant === asked)
+      await this.#adopt(prepareRecorder(asked));
+    await visit.startRecorder();
+  }
+
+  async #adopt(preparing: Promise<CallRecorder>): Promise<CallRecorder> {
+    const recorder = await preparing;
     this.#recorder = recorder;
     this.#progress = new ProgressPanel(recorder);
-    fill(this.#recordingHere, this.#progress.element);
+    // What an earlier recorder still has to send stays on the screen.
+    this.#recordingHere.append(this.#progress.element);
     recorder.on("problem", (error) => this.#fail(error));
-    return recorder.participant;
+    return recorder;
   }
 
   /** The click's own task takes the tracks off; what shall happen to the recording is asked after that. */
@@ -314,11 +334,11 @@ export class CallView {
     const blocked = !open && reason && reason !== "not_live" && state.phase !== "ended";
     const why = blocked ? call.not_sending.replace("{why}", call[`why_${reason}`]) : null;
     this.#notices.set("sending", why, "serious");
-    // Each kind of refusal once; the newest word on it.
-    for (const { code, at_ms } of state.problems) {
-      const text = (problem as Record<string, string>)[code] ?? problem.other.replace("{code}", code);
-      this.#notices.once(`${code}/${at_ms}`, text, "serious");
-    }
+    const told = state.problems.map(({ code, at_ms }) => ({
+      id: `${code}/${at_ms}`,
+      text: (problem as Record<string, string>)[code] ?? problem.other.replace("{code}", code),
+    }));
+    this.#notices.keep(told, "serious");
   }
 
   #noteRefusal({ consent }: VisitState): void {
@@ -357,4 +377,8 @@ export function isHost({ host, me }: Pick<VisitState, "host" | "me">): boolean {
 /** Whether a round is under way that was neither refused nor given up. */
 function openRound({ consent }: VisitState): boolean {
   return !!consent && !consent.someone_refused;
+}
+
+function isUsable({ state }: CallRecorder): boolean {
+  return state.phase !== "failed" && state.phase !== "ended";
 }

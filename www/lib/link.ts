@@ -68,12 +68,18 @@ export async function passFor(config: Config, link: Link, request: PassRequest, 
 }
 
 /** A pass for the recorder in this page, in the host's name. */
-export async function recorderPassFor(config: Config, link: Link, request: PassRequest): Promise<string> {
+export async function recorderPassFor(
+  config: Config,
+  link: Link,
+  request: PassRequest,
+  participant?: string,
+): Promise<string> {
   const credential = readStored(await storageKey(link));
   const { pass } = await post<{ pass: string }>(config, link, "recorder-pass", {
     credential,
     jwk: request.jwk,
     name_commitment: request.nameCommitment,
+    ...(participant !== undefined && { participant }),
   });
   return pass;
 }

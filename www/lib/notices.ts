@@ -11,7 +11,7 @@ export class Notices {
   readonly element = h("div", { class: "notices", "aria-live": "polite", "data-testid": "notices" });
 
   readonly #shown = new Map<string, HTMLElement>();
-  readonly #told = new Set<string>();
+  readonly #kept = new Map<string, HTMLElement>();
 
   /** Shows, changes or takes away the message of that name. */
   set(name: string, text: string | null, weight: Weight = "normal"): void {
@@ -36,10 +36,17 @@ export class Notices {
     setTimeout(() => this.set(name, null), PASSING_MS);
   }
 
-  /** Shows a message that stays until it is closed; the same one is not shown twice. */
-  once(id: string, text: string, weight: Weight): void {
-    if (this.#told.has(id)) return;
-    this.#told.add(id);
+  /** Shows messages by id. Each stays until it is closed, or is not among them any more; a closed one stays closed. */
+  keep(messages: readonly { id: string; text: string }[], weight: Weight): void {
+    for (const [id, notice] of this.#kept) {
+      if (messages.some((message) => message.id === id)) continue;
+      notice.remove();
+      this.#kept.delete(id);
+    }
+    for (const { id, text } of messages) if (!this.#kept.has(id)) this.#add(id, text, weight);
+  }
+
+  #add(id: string, text: string, weight: Weight): void {
     const close = h(
       "button",
       {
@@ -51,6 +58,7 @@ export class Notices {
     );
     const notice = h("div", { class: `notice row spread ${weight}`, "data-testid": `problem-${id.split("/")[0]}` });
     fill(notice, h("span", {}, text), close);
+    this.#kept.set(id, notice);
     this.element.append(notice);
   }
 }

@@ -27,8 +27,15 @@ export class VaultReader {
   }
 
   /** Shares and short-lived download URLs; the vault writes down who asked. */
-  open(recording: string): Promise<OpenedRecording> {
-    return this.#ask<OpenedRecording>("POST", `v1/recordings/${encodeURIComponent(recording)}/open`);
+  async open(recording: string): Promise<OpenedRecording> {
+    const opened = await this.#ask<OpenedRecording>("POST", `v1/recordings/${encodeURIComponent(recording)}/open`);
+    // The vault gives paths of its own; it may stand behind a prefix.
+    const absolute = (url: string | null) => (url === null ? null : new URL(url.replace(/^\//, ""), this.#base).href);
+    const parts = opened.parts.map((part) => ({
+      ...part,
+      tracks: part.tracks.map((track) => ({ ...track, url: absolute(track.url) })),
+    }));
+    return { ...opened, parts };
   }
 
   async #ask<T>(method: string, path: string): Promise<T> {
