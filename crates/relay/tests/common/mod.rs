@@ -1,6 +1,8 @@
 //! A clinic, passes, a relay on loopback and a WebSocket client, for the integration tests.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod media;
+
 use futures_util::{SinkExt as _, StreamExt as _};
 use sealed_visit_protocol::clinic::ClinicClaims;
 use sealed_visit_protocol::pass::{Confirmation, PassClaims};
