@@ -56,6 +56,8 @@ pub enum ReceiptState {
     Missing,
     /// Signed by the clinic's vault, over exactly these bytes.
     Valid,
+    /// Signed by the clinic's vault, over more than is here.
+    CoversMore,
     /// There is one, and it is about something else; see the problems.
     Invalid,
 }
@@ -437,12 +439,23 @@ impl PartVerifier {
                 .iter()
                 .find_map(|known| known.differs_from_receipt(&claims))
         };
-        match differs {
-            None => ReceiptState::Valid,
-            Some(message) => {
-                self.problem("receipt-differs", None, message);
-                ReceiptState::Invalid
-            }
+        if let Some(message) = differs {
+            self.problem("receipt-differs", None, message);
+            return ReceiptState::Invalid;
+        }
+        let shorter: Vec<_> = self
+            .tracks
+            .iter()
+            .filter(|known| known.is_shorter_than(&claims))
+            .map(|known| known.header.claims().track)
+            .collect();
+        for track in &shorter {
+            let message = "the vault's receipt is for more of this track than is here".to_owned();
+            self.problem("receipt-covers-more", Some(*track), message);
+        }
+        match shorter.is_empty() {
+            true => ReceiptState::Valid,
+            false => ReceiptState::CoversMore,
         }
     }
 
@@ -483,17 +496,24 @@ impl VerifiedTrack {
         let Some(said) = receipt.tracks.iter().find(|said| said.track == track) else {
             return Some(format!("the receipt does not name track {track}"));
         };
-        let here = (
-            self.state.verified_bytes(),
-            self.state.segments(),
-            self.state.head(),
-        );
-        if (said.length_bytes, said.segments, said.head) != here {
+        let same = (said.length_bytes, said.segments, said.head)
+            == (
+                self.state.verified_bytes(),
+                self.state.segments(),
+                self.state.head(),
+            );
+        if !same && !self.is_shorter_than(receipt) {
             return Some(format!("the receipt is for other bytes of track {track}"));
         }
         let envelope = self.envelope.as_ref().map(Jws::hash);
-        (envelope != Some(said.envelope))
-            .then(|| format!("the receipt is for another envelope of track {track}"))
+        let other = envelope.is_some_and(|envelope| envelope != said.envelope);
+        other.then(|| format!("the receipt is for another envelope of track {track}"))
+    }
+
+    fn is_shorter_than(&self, receipt: &ReceiptClaims) -> bool {
+        let track = self.header.claims().track;
+        let said = receipt.tracks.iter().find(|said| said.track == track);
+        said.is_some_and(|said| self.state.segments() < said.segments)
     }
 }
 
@@ -602,6 +622,7 @@ fn is_absence(code: &str) -> bool {
     matches!(
         code,
         "part-missing"
+            | "receipt-covers-more"
             | "track-missing"
             | "track-truncated"
             | "track-without-header"

@@ -629,7 +629,7 @@ export interface RecordingReport {
       gaps: { from_us: number; to_us: number; reason: string }[];
       envelope: boolean;
     }[];
-    receipt: "missing" | "valid" | "invalid";
+    receipt: "missing" | "valid" | "covers_more" | "invalid";
     problems: RecordingProblem[];
   }[];
   pauses: { after_part: number; from_ms: number; to_ms: number }[];

@@ -2,7 +2,6 @@
 #![cfg(feature = "recording")]
 
 mod attacks;
-mod fixture;
 mod sealing;
 mod world;
 

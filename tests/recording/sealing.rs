@@ -167,14 +167,35 @@ fn an_unfinished_part_closed_by_the_vault_is_complete_as_it_stands() {
     ));
     assert!(report_recording(vec![report]).complete);
 
-    // A receipt for other bytes is not believed.
-    receipt.tracks[0].length_bytes += 1;
-    let mut verifier = PartVerifier::new(&part.open, &world.clinic).unwrap();
-    verifier.manifest(part.manifest.clone());
-    verifier.receipt(world.vault.sign(&receipt));
-    let report = verifier.report();
+    // A receipt for other bytes is not believed; one for more of the same says that something is missing.
+    let judge = |receipt: &ReceiptClaims| {
+        let mut verifier = PartVerifier::new(&part.open, &world.clinic).unwrap();
+        for track in &part.tracks {
+            let mut state = TrackState::expecting(track.header.hash());
+            state.feed(&track.file[..track.ends[3]], |_| {}).unwrap();
+            verifier.track(track.header.claims().track, state, None);
+            verifier.envelope(track.envelope.clone());
+        }
+        verifier.manifest(part.manifest.clone());
+        verifier.receipt(world.vault.sign(receipt));
+        verifier.report()
+    };
+    receipt.ended_by = part.manifest.hash();
+    receipt.finished = true;
+    receipt.tracks[0].head = sealed_visit_protocol::Hash32([0; 32]);
+    let report = judge(&receipt);
     assert_eq!(report.receipt, ReceiptState::Invalid);
     assert!(codes(&report).contains(&"receipt-differs"));
+    receipt.tracks[0].segments += 1;
+    let report = judge(&receipt);
+    assert_eq!(report.receipt, ReceiptState::CoversMore);
+    assert!(codes(&report).contains(&"receipt-covers-more"));
+    let whole = report_recording(vec![report]);
+    assert!(whole.ok && !whole.complete);
+    let forged = world.recorder.key.sign(&receipt);
+    let mut verifier = PartVerifier::new(&part.open, &world.clinic).unwrap();
+    verifier.receipt(forged);
+    assert_eq!(verifier.report().receipt, ReceiptState::Invalid);
 }
 
 #[cfg_attr(not(target_arch = "wasm32"), test)]

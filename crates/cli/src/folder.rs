@@ -1,0 +1,153 @@
+//! A recording as a folder: what the vault hands out, and nothing renamed.
+//!
+//! ```text
+//! recording.json     the vault's answer to "open": documents and shares of every part
+//! clinic.jws         the clinic document; several may stand there, as clinic*.jws
+//! <track id>.track   the sealed tracks
+//! ```
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use sealed_visit_protocol::clinic::ClinicClaims;
+use sealed_visit_protocol::recording::{
+    ClosingClaims, EnvelopeClaims, ManifestClaims, OpenClaims, ReceiptClaims,
+};
+use sealed_visit_protocol::{B64, ClinicDocument, Jws, PublicKey, RecordingId, TrackId};
+use serde::Deserialize;
+
+use crate::clinic::read_root_key;
+use crate::output::read_text;
+use clap::Args;
+
+/// Where a recording is, and whom to believe about it.
+#[derive(Args)]
+pub struct RecordingArguments {
+    /// Folder with recording.json, the tracks, and the clinic document.
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
+    /// The clinic's pinned root key: the file root.pub, or its content.
+    #[arg(long, env = "SEALED_VISIT_ROOT", value_name = "FILE|KEY")]
+    pub root: PathBuf,
+    /// A clinic document besides those in the folder; can be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub clinic: Vec<PathBuf>,
+}
+
+/// `recording.json`.
+#[derive(Deserialize)]
+pub struct RecordingFile {
+    pub recording: RecordingId,
+    pub parts: Vec<PartFile>,
+}
+
+#[derive(Deserialize)]
+pub struct PartFile {
+    pub open: Jws<OpenClaims>,
+    #[serde(default)]
+    pub manifest: Option<Jws<ManifestClaims>>,
+    #[serde(default)]
+    pub closing: Option<Jws<ClosingClaims>>,
+    #[serde(default)]
+    pub receipt: Option<Jws<ReceiptClaims>>,
+    pub tracks: Vec<TrackFile>,
+}
+
+#[derive(Deserialize)]
+pub struct TrackFile {
+    pub track: TrackId,
+    /// Secret; empty or missing when there is none.
+    #[serde(default)]
+    pub share: B64,
+    /// Oldest first.
+    #[serde(default)]
+    pub envelopes: Vec<Jws<EnvelopeClaims>>,
+}
+
+/// A recording's folder, parsed and not yet believed.
+pub struct RecordingFolder {
+    path: PathBuf,
+    pub file: RecordingFile,
+    documents: Vec<ClinicDocument>,
+}
+
+impl RecordingFile {
+    pub fn read(folder: &Path) -> anyhow::Result<Self> {
+        let path = folder.join("recording.json");
+        serde_json::from_str(&read_text(&path)?)
+            .with_context(|| format!("{} is not a vault's answer", path.display()))
+    }
+}
+
+impl RecordingFolder {
+    /// Reads the documents; every clinic document must verify under the root key.
+    pub fn read(arguments: &RecordingArguments) -> anyhow::Result<Self> {
+        let root = read_root_key(&arguments.root)?;
+        let mut documents = Vec::new();
+        for path in clinic_files(&arguments.folder)?
+            .iter()
+            .chain(&arguments.clinic)
+        {
+            documents.push(read_document(path, &root)?);
+        }
+        if documents.is_empty() {
+            bail!("no clinic document: put clinic.jws into the folder, or give --clinic");
+        }
+        Ok(Self {
+            path: arguments.folder.clone(),
+            file: RecordingFile::read(&arguments.folder)?,
+            documents,
+        })
+    }
+
+    /// The clinic document that a part was made under, or else the newest there is.
+    pub fn document_for(&self, part: &PartFile) -> anyhow::Result<&ClinicDocument> {
+        let wanted = part
+            .open
+            .unverified_claims()
+            .context("the open statement cannot be read")?
+            .clinic;
+        let newest = || {
+            self.documents
+                .iter()
+                .max_by_key(|document| document.claims().number)
+        };
+        self.documents
+            .iter()
+            .find(|document| document.hash() == wanted)
+            .or_else(newest)
+            .context("no clinic document")
+    }
+
+    /// The sealed track; `None` when it is not there.
+    pub fn track(&self, track: TrackId) -> anyhow::Result<Option<File>> {
+        let path = self.path.join(format!("{track}.track"));
+        if !path.exists() {
+            return Ok(None);
+        }
+        let file = File::open(&path).with_context(|| format!("reading {}", path.display()))?;
+        Ok(Some(file))
+    }
+}
+
+fn clinic_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("clinic") && name.ends_with(".jws") {
+            files.push(entry.path());
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn read_document(path: &Path, root: &PublicKey) -> anyhow::Result<ClinicDocument> {
+    let jws = Jws::<ClinicClaims>::from_text(read_text(path)?);
+    ClinicDocument::verify(&jws, root).with_context(|| format!("{} is refused", path.display()))
+}

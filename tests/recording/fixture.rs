@@ -1,1 +1,0 @@
-//! (The sealed fixtures of released versions.)
