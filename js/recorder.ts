@@ -101,6 +101,9 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
   #recording: { readonly id: RecordingId; readonly round: RoundId | null; nextPart: number } | null = null;
   /** The part being made, from being let in to being removed. */
   #part: RunningPart | null = null;
+  #mustBeOutFirst = false;
+  /** The part before is still being sealed; its upload may last longer. */
+  #isEnding = false;
   #isClosed = false;
 
   /** @internal */
@@ -173,7 +176,10 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
   #listen(client: WorkerClient): void {
     client.on("state", ({ state }) => this.#onGroup(state));
     client.on("core", ({ event }) => {
-      if (event.e === "recorder_left") this.#endPart(event.why);
+      if (event.e !== "recorder_left") return;
+      // Told to stop, it may still be in the group for a moment: it must be out before it begins again.
+      this.#mustBeOutFirst = this.#group.phase === "live";
+      this.#endPart(event.why);
     });
     client.on("spool", ({ status }) => this.#onSpool(status));
     client.on("spool_warning", ({ warning }) => this.emit("warning", warning));
@@ -191,11 +197,13 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
     if (this.#state.phase === "failed" || this.#isClosed) return;
     switch (state.phase) {
       case "connecting":
-      case "waiting":
       case "rekeying":
         break;
+      case "waiting":
+        this.#mustBeOutFirst = false;
+        break;
       case "live":
-        if (!this.#part) void this.#begin();
+        if (!this.#part && !this.#mustBeOutFirst && !this.#isEnding) void this.#begin();
         break;
       case "ended":
         this.#endPart(state.end_reason === "removed" ? "removed" : "stopped");
@@ -239,18 +247,25 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
       const { recording, part } = this.#state;
       this.#setState({ phase: "ending", recording, part, reason });
     }
-    const settling = running
-      .end(reason)
+    this.#isEnding = true;
+    const settling = this.#finishPart(running, reason)
       .catch((error: unknown) => {
         this.emit("problem", asError("internal", "the part could not be settled in this page", error));
       })
-      .finally(() => {
-        this.#settling.delete(settling);
-        if (this.#state.phase === "ending") this.#setState({ phase: "waiting" });
-        // Let in again while the part before was being ended.
-        if (!this.#part && this.#group.phase === "live" && !this.#isClosed) this.#onGroup(this.#group);
-      });
+      .finally(() => this.#settling.delete(settling));
     this.#settling.add(settling);
+  }
+
+  async #finishPart(running: RunningPart, reason: PartEndReason): Promise<void> {
+    try {
+      await running.end(reason);
+    } finally {
+      this.#isEnding = false;
+      if (this.#state.phase === "ending" || this.#state.phase === "starting") this.#setState({ phase: "waiting" });
+      // Let in again while the part before was being ended.
+      if (this.#group.phase === "live" && !this.#isClosed) this.#onGroup(this.#group);
+    }
+    await running.settle();
   }
 
   /** A recorder that cannot record must not stay where it could see. */

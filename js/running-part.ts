@@ -102,15 +102,19 @@ export class RunningPart {
     return this.#capture.unsealedTailMs(sealed_media_us);
   }
 
-  /** Stops capture, seals what is left, and resolves when the part is as safe as it can get. */
+  /** Stops capture and seals what is left; resolves when the manifest is signed and on the disk. */
   async end(reason: PartEndReason): Promise<void> {
     this.#hasEnded = true;
     await this.#capture.stop();
     this.#session.close();
-    const begun = this.#begun ?? (await this.#beginning?.catch(() => null)) ?? null;
-    if (!begun) return;
-    const { recording, part } = begun;
-    await this.#client.request<"end_part">({ r: "end_part", reason });
+    this.#begun ??= (await this.#beginning?.catch(() => null)) ?? null;
+    if (this.#begun) await this.#client.request<"end_part">({ r: "end_part", reason });
+  }
+
+  /** Resolves when the part is as safe as it can get in this page. */
+  async settle(): Promise<void> {
+    if (!this.#begun) return;
+    const { recording, part } = this.#begun;
     await this.#client.request<"settle_part">({ r: "settle_part", recording, part });
   }
 
