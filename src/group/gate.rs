@@ -7,6 +7,7 @@
 //! | the resulting roster passes [`verdict`] under the resulting consent state | law 2: no recorder without grants |
 //! | consent changes only by signed documents, applied in order | the state cannot be rewritten |
 //! | a request comes from a clinician of the resulting roster, by its current key | only the host asks |
+//! | statements come from anybody with a pass of the visit, member or not | a late joiner grants while it waits; who left can still withdraw |
 //! | recorders and servers do not commit | they need nothing that a participant cannot do |
 //! | while a clinician is in the roster, only a clinician admits; a recorder is added by a clinician only | nobody meets before the host |
 //! | a rejoin with the same pass key may be committed by anybody; with a new key by a clinician, or by anybody if no *other* clinician is there | a reload needs no new decision; the host must be able to come back |

@@ -12,8 +12,10 @@
 //! member, and a refused message leaves the group as it was.
 
 mod client;
+mod commit;
 mod context;
 mod error;
+mod follow;
 mod gate;
 mod joiner;
 mod member;
@@ -23,9 +25,11 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use commit::{Changes, CommitSummary, Staged};
 pub use error::{GateError, GroupError, Refused};
+pub use follow::Processed;
 pub use joiner::{Joiner, KeyPackageInfo, inspect_key_package, seal_to_key_package};
-pub use member::{Changes, CommitSummary, Group, Processed, Staged};
+pub use member::Group;
 
 use sealed_visit_protocol::pass::PassClaims;
 use sealed_visit_protocol::{ClinicDocument, Jws, ParticipantId, Pass, Role, SigningKey, VisitId};

@@ -1,77 +1,17 @@
-//! Doors 2 and 3, ghosts, and who may do what: the attacks of a member without rules, and of outsiders.
+//! Doors 2 and 3, and ghosts: the attacks of a member without rules, and of outsiders.
 
 use super::super::client::{no_time, signature_key};
 use super::super::context::{CONTEXT_EXTENSION, PASS_CREDENTIAL};
 use super::super::rules::{signing_identity, traced};
 use super::super::testing::stranger_key;
 use super::evil::{Evil, basic, evil_client, evil_client_of, key_package_showing};
+use super::scene::Scene;
 use super::*;
 use mls_rs::group::proposal::CustomProposal;
 use mls_rs::identity::{Credential, CustomCredential, SigningIdentity};
 use mls_rs::{CipherSuite, Extension, ExtensionList, MlsMessage, ProtocolVersion};
 use sealed_visit_protocol::SigningKey;
 use sealed_visit_protocol::pass::PassClaims;
-
-/// Host and patient, honest, and an attacker with this role in leaf 2.
-struct Scene {
-    people: People,
-    groups: Vec<Group>,
-    evil: Evil,
-}
-
-impl Scene {
-    fn new(role: Role) -> Self {
-        let people = people();
-        let mut groups = people.pair();
-        let evil = Evil::admitted(&mut groups, &people.world.identity(3, role));
-        Self {
-            people,
-            groups,
-            evil,
-        }
-    }
-
-    /// All members refuse what the attacker committed, and follow the next honest commit.
-    fn refused(&mut self, commit: &[u8], code: &str) {
-        let evil = self.evil.identity.clone();
-        assert_refused(&mut self.groups, commit, code, Some(&evil));
-        self.goes_on();
-    }
-
-    /// The same for a commit whose author cannot be authenticated.
-    fn refused_from_nobody(&mut self, commit: &[u8], code: &str) {
-        assert_refused(&mut self.groups, commit, code, None);
-        self.goes_on();
-    }
-
-    fn goes_on(&mut self) {
-        let staged = self.groups[0].stage(&Changes::default(), NOW_MS).unwrap();
-        self.groups[1].process(&staged.commit).unwrap();
-        self.evil.follow(&staged.commit);
-        self.groups[0].merge(staged).unwrap();
-        assert_same_epoch(&self.groups);
-    }
-
-    /// The host tries to let somebody in.
-    fn admission(&mut self, key_package: &[u8]) -> Result<Staged, GroupError> {
-        let changes = Changes {
-            add: vec![key_package.to_vec()],
-            ..Changes::default()
-        };
-        self.groups[0].stage(&changes, NOW_MS)
-    }
-
-    /// The attacker adds somebody who shows this, and states the roles as they would be.
-    fn adds(&mut self, key_package: &[u8], roles: &[&Identity], code: &str) {
-        let mut context = self.evil.context();
-        for identity in roles {
-            let pass = identity.pass();
-            context.roles.insert(pass.participant(), pass.role());
-        }
-        let (commit, _) = self.evil.commit(&[key_package], &[], &[], &context);
-        self.refused(&commit, code);
-    }
-}
 
 /// A credential of the right type that holds these bytes.
 fn showing(bytes: &[u8], key: &SigningKey) -> SigningIdentity {
@@ -406,98 +346,6 @@ fn the_63rd_member_is_refused_by_every_receiver() {
         .commit_derived(&world.policy, &add[1..], &[], &[]);
     scene.groups[0].process(&commit).unwrap();
     assert_eq!(scene.groups[0].roster().len(), MAX_MEMBERS);
-}
-
-// Who may do what.
-
-#[test]
-fn while_the_host_is_there_nobody_else_admits() {
-    for role in [
-        Role::Patient,
-        Role::Guest,
-        Role::Representative,
-        Role::Interpreter,
-    ] {
-        let mut scene = Scene::new(role);
-        let guest = scene.people.guest.clone();
-        let (_, key_package) = scene.people.world.joiner(&guest);
-        scene.adds(&key_package, &[&guest], "not_the_host");
-    }
-}
-
-#[test]
-fn a_guest_does_not_bring_a_granted_recorder_back() {
-    // Every grant is there; still only the host starts a recorder.
-    let mut scene = Scene::new(Role::Guest);
-    let guest = scene.evil.identity.clone();
-    let changes = Changes {
-        consent: scene
-            .people
-            .granted_round(1, &[&scene.people.host, &scene.people.patient, &guest]),
-        ..Changes::default()
-    };
-    let staged = scene.groups[0].stage(&changes, NOW_MS).unwrap();
-    scene.groups[1].process(&staged.commit).unwrap();
-    scene.evil.follow(&staged.commit);
-    scene.groups[0].merge(staged).unwrap();
-    let recorder = scene.people.recorder.clone();
-    let (_, key_package) = scene.people.world.joiner(&recorder);
-    scene.adds(&key_package, &[&recorder], "not_the_host");
-}
-
-#[test]
-fn a_guest_may_remove_the_recorder_and_carry_statements() {
-    let people = people();
-    let mut groups = people.recorded();
-    let evil = {
-        let client = people.world.identity(2, Role::Guest);
-        let request = people
-            .world
-            .request(&people.host, people.recorder.pass().participant(), 1);
-        let (joiner, key_package) = people.world.joiner(&client);
-        let changes = Changes {
-            add: vec![key_package],
-            consent: vec![Change::Statement(people.world.grant(&client, &request))],
-            ..Changes::default()
-        };
-        let welcome = commit(&mut groups, 0, &changes).unwrap().unwrap();
-        joiner.join(&welcome).unwrap()
-    };
-    groups.push(evil);
-    let recorder = groups.remove(2);
-    assert_eq!(recorder.me().role(), Role::Recorder);
-    let changes = Changes {
-        remove: vec![people.recorder.pass().participant()],
-        ..Changes::default()
-    };
-    commit(&mut groups, 2, &changes).unwrap();
-    assert_same_epoch(&groups);
-}
-
-#[test]
-fn recorder_and_server_do_not_commit() {
-    let mut scene = Scene::new(Role::Server);
-    let (commit, _) = scene.evil.commit(&[], &[], &[], &scene.evil.context());
-    scene.refused(&commit, "committer_role");
-    let (commit, _) = scene.evil.commit(&[], &[1], &[], &scene.evil.context());
-    scene.refused(&commit, "committer_role");
-
-    let people = people();
-    let mut groups = people.recorded();
-    assert_eq!(
-        groups[2].stage(&Changes::default(), NOW_MS).unwrap_err(),
-        GroupError::Gate(GateError::CommitterRole(Role::Recorder))
-    );
-    // A recorder without rules, in a group that granted it.
-    groups.pop();
-    let recorder = Evil::admitted(&mut groups, &people.recorder);
-    let (commit, _) = recorder.commit(&[], &[1], &[], &recorder.context());
-    assert_refused(
-        &mut groups,
-        &commit,
-        "committer_role",
-        Some(&people.recorder),
-    );
 }
 
 // A vault or authority that swaps a clinic key.

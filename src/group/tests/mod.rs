@@ -4,13 +4,21 @@ mod doors;
 mod evil;
 mod life;
 mod mutate;
+mod powers;
 mod recorder;
+mod scene;
 mod welcome;
 
 use super::testing::{GROUP_ID, NOW_MS, World, admit, commit};
 use super::*;
 use sealed_visit_protocol::Role;
 use sealed_visit_protocol::consent::{Change, StatementKind};
+
+/// Without its `std` feature `mls-rs` never reads a clock; one dependant that turns it on does so for all.
+#[test]
+fn mls_rs_is_built_without_its_clock() {
+    assert_eq!(size_of::<mls_rs::error::AnyError>(), 0);
+}
 
 /// A world, its clinician (0), patient (1), guest (2) and recorder (9).
 struct People {
