@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { createPrivateKey, sign } from "node:crypto";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -46,6 +47,19 @@ async function open(fixture, folder, key) {
   ]);
   const stranger = await run(python, [script, folder, at("root.pub"), at(`${key}.jwe`), at("passphrase"), out]);
   return { tool, stranger, out, ours };
+}
+
+function claimsOf(jws) {
+  return JSON.parse(Buffer.from(jws.split(".")[1], "base64url").toString());
+}
+
+/** The recorder itself lies: a valid signature by its pass key, whose seed the fixture's makers wrote down. */
+function signedByRecorder(jws, claims) {
+  const x = claimsOf(claims.pass).cnf.jwk.x;
+  const d = Buffer.alloc(32, 0x23).toString("base64url");
+  const key = createPrivateKey({ format: "jwk", key: { kty: "OKP", crv: "Ed25519", x, d } });
+  const signed = `${jws.split(".")[0]}.${Buffer.from(JSON.stringify(claims)).toString("base64url")}`;
+  return `${signed}.${sign(null, Buffer.from(signed), key).toString("base64url")}`;
 }
 
 function tracksOf(folder) {
@@ -101,10 +115,14 @@ for (const fixture of fixtures) {
 
   const alterations = {
     "an open statement without the patient's grant": (part) => {
-      const [header, claims, signature] = part.open.split(".");
-      const said = JSON.parse(Buffer.from(claims, "base64url").toString());
-      said.grants.pop();
-      part.open = [header, Buffer.from(JSON.stringify(said)).toString("base64url"), signature].join(".");
+      const claims = claimsOf(part.open);
+      claims.grants.pop();
+      part.open = signedByRecorder(part.open, claims);
+    },
+    "a grant that was taken from another member": (part) => {
+      const claims = claimsOf(part.open);
+      claims.grants[1] = claims.grants[0];
+      part.open = signedByRecorder(part.open, claims);
     },
     "the envelope of another track": (part) => {
       part.tracks[0].envelopes = part.tracks[1].envelopes;
@@ -112,7 +130,7 @@ for (const fixture of fixtures) {
     "another share": (part) => {
       part.tracks[0].share = Buffer.alloc(32, 7).toString("base64url");
     },
-    "the manifest of another part": (part, other) => {
+    "the closing record of another part": (part, other) => {
       part.manifest = null;
       part.closing = other.closing;
     },
@@ -129,6 +147,10 @@ for (const fixture of fixtures) {
       writeFileSync(file, JSON.stringify(recording));
       const { tool, stranger } = await open(fixture, folder, "x25519");
       assert.deepEqual([tool.code, stranger.code], [1, 1], JSON.stringify([tool.json, stranger.json]));
+      if (what.includes("grant")) {
+        assert.match(tool.json.error, /has not granted|sequence number/);
+        assert.match(stranger.json.error, /without a grant|not a grant/);
+      }
     });
   }
 }
