@@ -10,7 +10,11 @@
 //! * **No nonce repeats**: a counter lives as long as its key, and a base key is accepted once.
 //!
 //! ```
-//! use sealed_visit::{codec::Codec, frames::{FrameEngine, Outcome}, sframe::{Epoch, FrameBuffer, Leaf}};
+//! use sealed_visit::{
+//!     codec::Codec,
+//!     frames::{FrameEngine, Outcome},
+//!     sframe::{Epoch, FrameBuffer, Leaf},
+//! };
 //!
 //! # fn main() -> Result<(), sealed_visit::frames::FramesError> {
 //! let (alice, bob) = (Leaf::new(0)?, Leaf::new(1)?);
