@@ -13,7 +13,7 @@ showPage((main) => {
   return text.record;
 });
 
-function show(log: VisitLog): HTMLElement[] {
+function show(log: VisitLog): Child[] {
   const text = words().after;
   return [
     h("p", { class: "no-print" }, text.lead),
@@ -27,7 +27,8 @@ function show(log: VisitLog): HTMLElement[] {
       ),
     ),
     ...(log.rounds.length > 0 ? [h("h2", {}, text.answers), ...log.rounds.map((round) => roundCard(round))] : []),
-    h("p", { class: "notice" }, text.contact.replace("{contact}", log.clinic.contact)),
+    log.recorder_present.length > 0 &&
+      h("p", { class: "notice" }, text.contact.replace("{contact}", log.clinic.contact)),
     h(
       "div",
       { class: "row no-print" },

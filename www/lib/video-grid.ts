@@ -12,12 +12,16 @@ import { fill, h } from "./dom.js";
 /** Root mean square from which somebody counts as talking. */
 const TALKING_LEVEL = 0.015;
 const LEVEL_EVERY_MS = 300;
+/** A picture that stands still for so long is taken off: the camera is off, or nothing arrives. */
+const STILL_MS = 2_500;
 
 interface Tile {
   readonly element: HTMLElement;
   readonly video: HTMLVideoElement;
   readonly name: HTMLElement;
   readonly blank: HTMLElement;
+  /** When a picture was last drawn, on `performance.now()`. */
+  drawn_ms: number;
 }
 
 export type Layout = "grid" | "speaker";
@@ -75,7 +79,6 @@ export class VideoGrid {
     const text = words().call;
     this.element.setAttribute("aria-label", text.videos);
     this.#self.name.textContent = text.you;
-    this.#self.blank.textContent = text.no_picture;
     const people = state.roster.filter(({ is_me, role }) => !is_me && role !== "recorder" && role !== "server");
     for (const { participant } of people) this.#tile(`${participant}/camera`);
     for (const key of [...this.#byKey.keys()]) {
@@ -109,14 +112,6 @@ export class VideoGrid {
     }
     const tile = this.#tile(`${remote.participant}/${remote.source}`);
     tile.video.srcObject = new MediaStream([remote.mediaTrack]);
-    const showPicture = () => {
-      tile.blank.hidden = tile.video.videoWidth > 0;
-    };
-    tile.video.addEventListener("resize", showPicture);
-    remote.mediaTrack.addEventListener("mute", () => {
-      tile.blank.hidden = false;
-    });
-    remote.mediaTrack.addEventListener("unmute", showPicture);
     this.update(this.#state);
   }
 
@@ -175,6 +170,7 @@ export class VideoGrid {
 
   #findSpeaker(): void {
     this.#talking.clear();
+    for (const tile of this.#byKey.values()) showWhetherMoving(tile);
     for (const level of this.#levels.values()) level();
     const loudest = [...this.#talking].sort(([, a], [, b]) => b - a)[0];
     if (loudest) this.#speaker = loudest[0];
@@ -198,5 +194,17 @@ function makeTile(kind: string, testid: string): Tile {
   const name = h("span", { class: "nameplate", dir: "auto" });
   const blank = h("span", { class: "no-picture" }, icon("camera_off"), "");
   const element = h("figure", { class: `tile ${kind}`, "data-testid": testid }, video, blank, name);
-  return { element, video, name, blank };
+  const tile: Tile = { element, video, name, blank, drawn_ms: Number.NEGATIVE_INFINITY };
+  const drawn = () => {
+    tile.drawn_ms = performance.now();
+    video.requestVideoFrameCallback(drawn);
+  };
+  if (typeof video.requestVideoFrameCallback === "function") video.requestVideoFrameCallback(drawn);
+  return tile;
+}
+
+/** Events of the track tell less: not every browser says when pictures stop. */
+function showWhetherMoving({ video, blank, drawn_ms }: Tile): void {
+  const counted = Number.isFinite(drawn_ms) || typeof video.requestVideoFrameCallback === "function";
+  blank.hidden = counted ? performance.now() - drawn_ms < STILL_MS : video.videoWidth > 0;
 }
