@@ -16,6 +16,9 @@ const CHECK_EVERY_MS = 1_000;
 /** How long an attempt to connect may take. */
 const CONNECT_LIMIT_MS = 8_000;
 
+/** `WebSocket.OPEN`. */
+const OPEN = 1;
+
 const FINAL_ERRORS: readonly RelayErrorCode[] = ["not_admitted", "replaced_by_another", "visit_over"];
 
 export interface RelayHooks {
@@ -47,7 +50,7 @@ export class RelayConnection {
   #socket: WebSocket | null = null;
   #heardAt = 0;
   #pingedAt = 0;
-  #openedAt = 0;
+  #isOpen = false;
   #checkTimer: ReturnType<typeof setInterval> | undefined;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #isWanted = false;
@@ -67,7 +70,7 @@ export class RelayConnection {
 
   /** Messages to a lost connection are dropped: the core sends again what matters after the next `ready`. */
   send(message: object): void {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+    if (this.#socket?.readyState === OPEN) this.#socket.send(JSON.stringify(message));
   }
 
   /** The device says that it is online again: do not wait for the timer. */
@@ -93,13 +96,13 @@ export class RelayConnection {
     this.#socket = socket;
     this.#heardAt = this.#platform.now();
     this.#pingedAt = this.#heardAt;
-    this.#openedAt = 0;
+    this.#isOpen = false;
     clearInterval(this.#checkTimer);
     this.#checkTimer = setInterval(() => this.#check(socket), CHECK_EVERY_MS);
     socket.addEventListener("open", () => {
       if (socket !== this.#socket) return;
-      this.#openedAt = this.#platform.now();
-      this.#heardAt = this.#openedAt;
+      this.#isOpen = true;
+      this.#heardAt = this.#platform.now();
       this.#hooks.onOpen();
     });
     socket.addEventListener("message", ({ data }: MessageEvent<unknown>) => {
@@ -131,7 +134,7 @@ export class RelayConnection {
     if (socket !== this.#socket) return;
     const now = this.#platform.now();
     const silentMs = now - this.#heardAt;
-    if (this.#openedAt === 0) {
+    if (!this.#isOpen) {
       if (silentMs > CONNECT_LIMIT_MS) this.#lose(socket);
       return;
     }

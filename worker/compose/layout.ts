@@ -35,7 +35,8 @@ function grid(tiles: readonly Tile[], area: Rectangle): Map<string, Rectangle> {
   for (let columns = 1; columns <= tiles.length; columns++) {
     const rows = Math.ceil(tiles.length / columns);
     const size = Math.min(area.width / columns, (area.height / rows) * (16 / 9));
-    if (size > best.size) best = { columns, size };
+    // Side by side rather than one above the other, where it makes no difference.
+    if (size >= best.size) best = { columns, size };
   }
   const { columns } = best;
   const rows = Math.ceil(tiles.length / columns);

@@ -313,7 +313,8 @@ function spooled(about: JournalTrack, spool: TrackSpool, envelope: CompactJws | 
 
 /** Null when another page holds it. Without the Web Locks API (tests) everything is free. */
 async function holdLock(name: string): Promise<(() => void) | null> {
-  const locks: LockManager | undefined = (globalThis.navigator as WorkerNavigator | undefined)?.locks;
+  const { navigator } = globalThis as { navigator?: { locks?: LockManager } };
+  const locks = navigator?.locks;
   if (!locks) return () => undefined;
   return await new Promise((resolve, reject) => {
     locks
