@@ -19,8 +19,8 @@ use sha2::Sha256;
 use thiserror::Error;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// What the derivation binds before the header hash.
-pub const TRACK_KEY_LABEL: &[u8] = b"sealed-visit/1 track key";
+/// What the derivation binds before the header hash; ends with a zero byte like every label of the formats.
+pub const TRACK_KEY_LABEL: &[u8] = b"sealed-visit track key v1\0";
 
 /// Why bytes are no secret of this kind.
 #[non_exhaustive]

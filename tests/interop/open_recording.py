@@ -85,7 +85,7 @@ def track_key(envelope, header, header_hash, share, key):
     wrapped = next(k for k in claims["keys"] if b64(k["recipient"]) == mine)
     cipher, info = hpke.Suite(kem, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM), b"sealed-visit envelope v1\0"
     secret = cipher.decrypt(b64(wrapped["enc"]) + b64(wrapped["ciphertext"]), private, info + header_hash + mine)
-    return hkdf.HKDF(SHA256(), 32, share, b"sealed-visit/1 track key" + header_hash).derive(secret)
+    return hkdf.HKDF(SHA256(), 32, share, b"sealed-visit track key v1\0" + header_hash).derive(secret)
 
 def open_track(data, header, header_bytes, key, out):  # the summary of the good part, as a manifest has it
     header_hash = sha256(header_bytes)
