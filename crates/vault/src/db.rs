@@ -212,6 +212,17 @@ impl Db {
         Ok(rows.into_iter().map(track_row).collect::<Result<_, _>>()?)
     }
 
+    /// Tracks of open parts that hold something.
+    pub async fn open_uploads(&self) -> ApiResult<Vec<TrackRow>> {
+        let rows = sqlx::query(
+            "SELECT tracks.* FROM tracks JOIN parts USING (recording, part) \
+             WHERE state = 'open' AND upload = 'created' AND acknowledged > 0",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(track_row).collect::<Result<_, _>>()?)
+    }
+
     pub async fn track(
         &self,
         recording: RecordingId,

@@ -123,6 +123,27 @@ impl Vault {
         &self.url_key
     }
 
+    /// Verifies the uploads that were under way when the vault stopped, so that no client has to wait for it.
+    pub async fn recover_uploads(self: Arc<Self>) {
+        let open = match self.db.open_uploads().await {
+            Ok(open) => open,
+            Err(error) => {
+                tracing::error!(message = error.message, "cannot look for open uploads");
+                return;
+            }
+        };
+        for row in open {
+            // Whoever was faster verifies it as well.
+            let Some(mut held) = self.staging.slot(row.track).take(Duration::MAX).await else {
+                continue;
+            };
+            let loaded = self.staging.load(&mut held, &row, &self.store).await;
+            if let Err(error) = loaded {
+                tracing::error!(track = %row.track, message = error.message, "cannot recover an upload yet");
+            }
+        }
+    }
+
     /// Closes idle parts, again and again; does not return.
     pub async fn close_idle_parts(self: Arc<Self>) {
         let period = (self.config.unfinished_after / 8)

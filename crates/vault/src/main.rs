@@ -141,15 +141,33 @@ async fn serve(options: Serve) -> anyhow::Result<()> {
         ..Config::new(options.data)
     };
     let vault = Vault::open(config, identity, system_clock()).await?;
+    tokio::spawn(vault.clone().recover_uploads());
     tokio::spawn(vault.clone().close_idle_parts());
     let listener = tokio::net::TcpListener::bind(options.listen)
         .await
         .with_context(|| format!("cannot listen on {}", options.listen))?;
     println!("listening http://{}", listener.local_addr()?);
-    axum::serve(listener, router(vault))
-        .with_graceful_shutdown(told_to_stop())
-        .await?;
+    let (stopping, stopped) = tokio::sync::oneshot::channel();
+    let serving = axum::serve(listener, router(vault)).with_graceful_shutdown(async move {
+        told_to_stop().await;
+        // The receiver lives until serving ends.
+        let _ = stopping.send(());
+    });
+    tokio::select! {
+        served = serving.into_future() => served?,
+        // A connection that hangs must not keep the program from ending; what arrived by it is recovered like after a
+        // crash.
+        () = patience(stopped) => {}
+    }
     Ok(())
+}
+
+/// Ends some time after the program was told to stop.
+async fn patience(stopped: tokio::sync::oneshot::Receiver<()>) {
+    if stopped.await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    tokio::time::sleep(Duration::from_secs(5)).await;
 }
 
 fn start_log(json: bool) {

@@ -8,7 +8,7 @@
 //! sender can go on from there.
 
 use crate::db::{Db, TrackRow};
-use crate::error::{ApiResult, track_refused};
+use crate::error::{ApiError, ApiResult, track_refused};
 use crate::store::{Store, TrackKey, remove_if_there, sync_parent};
 use sealed_visit_protocol::TrackId;
 use sealed_visit_protocol::track::{TrackError, TrackState};
@@ -23,6 +23,7 @@ use tokio::sync::{OwnedMutexGuard, oneshot};
 use tokio::time::Instant;
 
 const VERIFY_BUFFER_BYTES: usize = 1 << 20;
+const NOT_LOADED: u64 = u64::MAX;
 /// Slots of ended uploads are forgotten when there are this many.
 const TIDY_ABOVE_SLOTS: usize = 1024;
 
@@ -54,7 +55,7 @@ impl Staging {
     /// Closes an upload that has ended, and removes its file. The slot stays: others may be waiting for it.
     pub fn discard(&self, track: TrackId, held: &mut Held) -> std::io::Result<()> {
         *held.guard = None;
-        held.slot.durable.store(0, Ordering::Release);
+        held.slot.durable.store(NOT_LOADED, Ordering::Release);
         remove_if_there(&self.file_of(track))
     }
 
@@ -77,7 +78,7 @@ impl Staging {
         }
         held.guard
             .as_mut()
-            .ok_or_else(|| crate::error::ApiError::internal("an upload did not load"))
+            .ok_or_else(|| ApiError::internal("an upload did not load"))
     }
 
     /// Removes files that no open part needs: what a crash between storing and tidying left.
@@ -109,7 +110,7 @@ pub fn key_of(row: &TrackRow) -> TrackKey {
 #[derive(Debug)]
 pub struct Slot {
     writer: Arc<tokio::sync::Mutex<Option<Writer>>>,
-    /// The last acknowledged offset, readable while somebody writes.
+    /// The last acknowledged offset, readable while somebody writes; [`NOT_LOADED`] before the file was verified.
     durable: AtomicU64,
     activity: Mutex<Activity>,
 }
@@ -125,7 +126,7 @@ impl Default for Slot {
     fn default() -> Self {
         Self {
             writer: Arc::default(),
-            durable: AtomicU64::new(0),
+            durable: AtomicU64::new(NOT_LOADED),
             activity: Mutex::new(Activity {
                 last: Instant::now(),
                 interrupt: None,
@@ -136,16 +137,17 @@ impl Default for Slot {
 
 impl Slot {
     /// Takes the lock if it is free, or from a holder that brought nothing for `stalled_after`; `None` when somebody
-    /// is writing.
+    /// is writing. While the file is being verified after a restart, it waits for that a moment.
     pub async fn take(self: &Arc<Self>, stalled_after: Duration) -> Option<Held> {
-        const HANDOVER: Duration = Duration::from_secs(5);
+        const PATIENCE: Duration = Duration::from_secs(5);
         if let Ok(guard) = self.writer.clone().try_lock_owned() {
             return Some(self.held(guard));
         }
-        if !self.interrupt_if_stalled(stalled_after) {
+        let is_loading = self.durable().is_none();
+        if !is_loading && !self.interrupt_if_stalled(stalled_after) {
             return None;
         }
-        let guard = tokio::time::timeout(HANDOVER, self.writer.clone().lock_owned()).await;
+        let guard = tokio::time::timeout(PATIENCE, self.writer.clone().lock_owned()).await;
         guard.ok().map(|guard| self.held(guard))
     }
 
@@ -168,9 +170,10 @@ impl Slot {
         }
     }
 
-    /// The last acknowledged offset.
-    pub fn durable(&self) -> u64 {
-        self.durable.load(Ordering::Acquire)
+    /// The last acknowledged offset; `None` while the file is not verified yet.
+    pub fn durable(&self) -> Option<u64> {
+        let offset = self.durable.load(Ordering::Acquire);
+        (offset != NOT_LOADED).then_some(offset)
     }
 
     fn is_loaded(&self) -> bool {
@@ -225,8 +228,8 @@ impl Held {
         std::future::pending().await
     }
 
-    /// The last acknowledged offset.
-    pub fn durable(&self) -> u64 {
+    /// The last acknowledged offset; `None` while the file is not verified yet.
+    pub fn durable(&self) -> Option<u64> {
         self.slot.durable()
     }
 
@@ -243,7 +246,7 @@ impl Held {
     /// Makes everything written durable and remembers the offset; only then may it be told to anybody.
     pub async fn acknowledge(&mut self, row: &TrackRow, db: &Db, now_ms: u64) -> ApiResult<u64> {
         let Some(writer) = self.guard.as_mut() else {
-            return Ok(self.slot.durable());
+            return Err(ApiError::internal("an upload is not loaded"));
         };
         let offset = writer.sync().await?;
         if writer.remembered != offset {

@@ -43,6 +43,8 @@ impl Store {
                     .map_err(|()| anyhow::anyhow!("{url} is not a path on this machine"))?;
                 Self::folder(&path)
             }
+            // A store that forgets cannot give receipts.
+            Some(url) if url.scheme() == "memory" => anyhow::bail!("{url} keeps nothing"),
             Some(url) => {
                 let options =
                     std::env::vars().map(|(key, value)| (key.to_ascii_lowercase(), value));
@@ -192,4 +194,103 @@ pub async fn sync_parent(path: PathBuf) -> ApiResult<()> {
         std::fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
     });
     Ok(synced.await??)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use object_store::memory::InMemory;
+
+    const KEY: TrackKey = TrackKey {
+        recording: RecordingId::from_bytes([1; 16]),
+        part: 3,
+        track: TrackId::from_bytes([2; 16]),
+    };
+
+    /// A store that is no local folder, as S3 is none.
+    fn remote() -> Store {
+        Store {
+            objects: Arc::new(InMemory::new()),
+            prefix: ObjectPath::from("some/prefix"),
+            local: None,
+        }
+    }
+
+    async fn bytes(store: &Store, range: Range<u64>) -> Vec<u8> {
+        let pieces: Vec<Bytes> = store
+            .read(&KEY, range)
+            .await
+            .unwrap()
+            .try_collect()
+            .await
+            .unwrap();
+        pieces.concat()
+    }
+
+    #[tokio::test]
+    async fn keeps_reads_and_restores_in_any_store_at_every_size() {
+        let part = UPLOAD_PART_BYTES;
+        for size in [
+            1,
+            1000,
+            COPY_BUFFER_BYTES,
+            part - 1,
+            part,
+            part + 1,
+            3 * part + 5,
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let staged = folder.path().join("staged");
+            let track: Vec<u8> = (0..size).map(|at| (at * 31 / 7) as u8).collect();
+            std::fs::write(&staged, &track).unwrap();
+            let local = Store::open(None, folder.path()).unwrap();
+            for store in [remote(), local] {
+                let length = size as u64;
+                store.keep(&KEY, &staged, length).await.unwrap();
+                assert!(bytes(&store, 0..length).await == track, "{size}");
+                let middle = length / 3..length - length / 3;
+                let expected = &track[middle.start as usize..middle.end as usize];
+                assert!(bytes(&store, middle).await == expected, "{size}");
+                assert!(bytes(&store, 0..0).await.is_empty());
+                let restored = folder.path().join("restored");
+                store.restore(&KEY, length, &restored).await.unwrap();
+                assert!(std::fs::read(&restored).unwrap() == track, "{size}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn keeping_again_replaces_and_is_harmless_when_nothing_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let staged = folder.path().join("staged");
+        let local = Store::open(None, folder.path()).unwrap();
+        for store in [remote(), local] {
+            std::fs::write(&staged, b"first").unwrap();
+            store.keep(&KEY, &staged, 5).await.unwrap();
+            store.keep(&KEY, &staged, 5).await.unwrap();
+            // Another file with more, as after going on with an unfinished part.
+            std::fs::remove_file(&staged).unwrap();
+            std::fs::write(&staged, b"first and second").unwrap();
+            store.keep(&KEY, &staged, 16).await.unwrap();
+            assert_eq!(bytes(&store, 0..16).await, b"first and second");
+            std::fs::remove_file(&staged).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_shorter_than_said_is_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let staged = folder.path().join("staged");
+        std::fs::write(&staged, b"short").unwrap();
+        let store = remote();
+        assert!(store.keep(&KEY, &staged, 6).await.is_err());
+        assert!(store.read(&KEY, 0..5).await.is_err());
+    }
+
+    #[test]
+    fn a_store_that_forgets_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = Url::parse("memory:///").unwrap();
+        assert!(Store::open(Some(&url), folder.path()).is_err());
+    }
 }

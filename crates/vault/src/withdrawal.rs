@@ -32,6 +32,7 @@ pub async fn record(vault: &Vault, jws: &Jws<StatementClaims>) -> ApiResult<()> 
     let claims = statement.claims();
     let now_ms = vault.now_ms();
     let mut tx = vault.db.write().await?;
+    refuse_flood(&mut tx, &statement).await?;
     let inserted = sqlx::query(
         "INSERT INTO withdrawals (hash, visit, group_id, round, participant, statement, wish, received_ms) \
          VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING",
@@ -89,6 +90,28 @@ async fn verify(vault: &Vault, jws: &Jws<StatementClaims>) -> ApiResult<Statemen
         ));
     }
     Ok(statement)
+}
+
+/// One is enough, a second may change the wish; nobody needs to fill the vault's disk with them.
+async fn refuse_flood(tx: &mut Tx, statement: &Statement) -> ApiResult<()> {
+    const ENOUGH: i64 = 8;
+    let claims = statement.claims();
+    let known: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM withdrawals WHERE visit = ? AND participant = ? AND hash <> ?",
+    )
+    .bind(claims.visit.to_string())
+    .bind(statement.participant().to_string())
+    .bind(statement.jws().hash().to_string())
+    .fetch_one(&mut **tx)
+    .await?;
+    if known >= ENOUGH {
+        return Err(ApiError::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "enough_withdrawals",
+            "the vault has recorded several withdrawals of this participant already",
+        ));
+    }
+    Ok(())
 }
 
 struct Affected {

@@ -1,7 +1,7 @@
 //! HEAD: how far the upload is durable.
 
 use super::{existing, expires};
-use crate::db::PartState;
+use crate::db::{PartState, TrackRow};
 use crate::error::{ApiError, ApiResult};
 use crate::extract::Path;
 use crate::{Vault, capability};
@@ -21,7 +21,8 @@ pub async fn head(
     let row = existing(&vault, recording, part, track).await?;
     let part_row = vault.db.part(recording, part).await?;
     let offset = if part_row.state == PartState::Open {
-        durable_offset(&vault, &row).await?
+        // In a task of its own: a client that loses its patience must not make the verification start over.
+        tokio::spawn(durable_offset(vault.clone(), row.clone())).await??
     } else {
         row.stored_bytes
     };
@@ -50,13 +51,23 @@ pub async fn head(
 }
 
 /// While somebody writes, what was last acknowledged; otherwise everything that is there, made durable first.
-async fn durable_offset(vault: &Vault, row: &crate::db::TrackRow) -> ApiResult<u64> {
+async fn durable_offset(vault: Arc<Vault>, row: TrackRow) -> ApiResult<u64> {
     let slot = vault.staging.slot(row.track);
     match slot.take(vault.config.stalled_after).await {
-        None => Ok(slot.durable()),
+        None => slot.durable().ok_or_else(recovering),
         Some(mut held) => {
-            vault.staging.load(&mut held, row, &vault.store).await?;
-            held.acknowledge(row, &vault.db, vault.now_ms()).await
+            vault.staging.load(&mut held, &row, &vault.store).await?;
+            held.acknowledge(&row, &vault.db, vault.now_ms()).await
         }
     }
+}
+
+/// After a start a long track takes a while to verify; what it will be acknowledged to is not known before.
+fn recovering() -> ApiError {
+    ApiError::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "recovering",
+        "the upload is being verified after a restart",
+    )
+    .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
 }

@@ -9,6 +9,7 @@ use crate::db::{PartState, TrackRow};
 use crate::error::{ApiError, ApiResult};
 use crate::extract::Path;
 use crate::staging::Held;
+use crate::store::TrackKey;
 use crate::{Vault, capability};
 use axum::body::{Body, BodyDataStream};
 use axum::extract::State;
@@ -17,6 +18,7 @@ use futures::StreamExt as _;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use sealed_visit_protocol::{RecordingId, TrackId};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// So much may wait for the disk within one long PATCH.
 const SYNC_EVERY_BYTES: u64 = 4 << 20;
@@ -27,13 +29,61 @@ pub async fn patch(
     request: HeaderMap,
     body: Body,
 ) -> ApiResult {
+    let key = TrackKey {
+        recording,
+        part,
+        track,
+    };
+    let body = body.into_data_stream();
+    match admit(&vault, key, &request).await {
+        Ok((row, held, said)) => {
+            let patch = Patch {
+                vault,
+                row,
+                held,
+                body,
+                checksum: said.checksum,
+            };
+            tokio::spawn(patch.run(said.offset, said.length, said.declared)).await?
+        }
+        Err(refusal) => {
+            drain(body).await;
+            Err(refusal)
+        }
+    }
+}
+
+/// What the headers of a PATCH say.
+struct Said {
+    offset: u64,
+    length: Option<u64>,
+    /// `Content-Length`.
+    declared: Option<u64>,
+    checksum: Option<Checksum>,
+}
+
+/// Everything that can be decided before the body, ending with the upload's lock.
+async fn admit(
+    vault: &Vault,
+    TrackKey {
+        recording,
+        part,
+        track,
+    }: TrackKey,
+    request: &HeaderMap,
+) -> ApiResult<(TrackRow, Held, Said)> {
     let now_ms = vault.now_ms();
-    capability::require(vault.key(), &request, now_ms, recording, part, Some(track))?;
-    headers::require_offset_octet_stream(&request)?;
-    let offset = headers::offset(&request)?;
-    let length = headers::length(&request, vault.config.max_track_bytes)?;
-    let checksum = Checksum::from_headers(&request)?;
-    existing(&vault, recording, part, track).await?;
+    capability::require(vault.key(), request, now_ms, recording, part, Some(track))?;
+    headers::require_offset_octet_stream(request)?;
+    let said = Said {
+        offset: headers::offset(request)?,
+        length: headers::length(request, vault.config.max_track_bytes)?,
+        declared: request
+            .get(http::header::CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse().ok()),
+        checksum: Checksum::from_headers(request)?,
+    };
+    existing(vault, recording, part, track).await?;
     if vault.db.envelopes(track).await?.is_empty() {
         return Err(ApiError::new(
             StatusCode::PRECONDITION_FAILED,
@@ -47,18 +97,26 @@ pub async fn patch(
         .await
         .ok_or_else(|| ApiError::locked("another request is writing this upload"))?;
     // Read again, now that nobody else can change it.
-    let row = existing(&vault, recording, part, track).await?;
-    let declared = request
-        .get(http::header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse().ok());
-    let patch = Patch {
-        vault: vault.clone(),
-        row,
-        held,
-        body: body.into_data_stream(),
-        checksum,
+    let row = existing(vault, recording, part, track).await?;
+    Ok((row, held, said))
+}
+
+/// Reads on for a moment after a refusal: a client that is still sending when the connection closes would see a broken
+/// connection instead of the answer.
+async fn drain(mut body: BodyDataStream) {
+    const AT_MOST_BYTES: usize = 16 << 20;
+    const AT_MOST: Duration = Duration::from_secs(5);
+    let mut drained = 0;
+    let reading = async {
+        while let Some(Ok(piece)) = body.next().await {
+            drained += piece.len();
+            if drained > AT_MOST_BYTES {
+                break;
+            }
+        }
     };
-    tokio::spawn(patch.run(offset, length, declared)).await?
+    // However it ended, the refusal is sent now.
+    let _ = tokio::time::timeout(AT_MOST, reading).await;
 }
 
 struct Patch {
@@ -82,6 +140,17 @@ enum BodyEnd {
 
 impl Patch {
     async fn run(mut self, offset: u64, length: Option<u64>, declared: Option<u64>) -> ApiResult {
+        let outcome = self.take(offset, length, declared).await;
+        let Self { body, held, .. } = self;
+        // Whoever comes next need not wait for the rest of a refused body.
+        drop(held);
+        if outcome.is_err() {
+            drain(body).await;
+        }
+        outcome
+    }
+
+    async fn take(&mut self, offset: u64, length: Option<u64>, declared: Option<u64>) -> ApiResult {
         self.load(offset).await?;
         let length = self.agree_on_length(length).await?;
         let limit = length.unwrap_or(self.vault.config.max_track_bytes);
@@ -263,7 +332,7 @@ impl Patch {
 
     /// The end of the upload for a client that missed it: what is acknowledged, no more.
     fn durable_hint(&self, at: u64) -> u64 {
-        at.min(self.held.durable().max(self.row.stored_bytes))
+        at.min(self.held.durable().unwrap_or(0).max(self.row.stored_bytes))
     }
 }
 

@@ -223,6 +223,45 @@ fn a_stalled_connection_gives_way_to_a_new_one() {
 }
 
 #[test]
+fn a_client_that_is_still_sending_hears_why_it_is_refused() {
+    let setup = Setup::new();
+    let process = setup.start();
+    let client = Client::begin(&process, setup.world.part(0, 1));
+    let body = vec![0; 8 << 20];
+    client
+        .patch(&process, 77, &body)
+        .expect_refusal(409, "offset_mismatch");
+    client
+        .patch(&process, 0, &body)
+        .expect_refusal(422, "not_a_track");
+    let path = client.part.upload_path(0);
+    process
+        .send("PATCH", &path, &[("Tus-Resumable", "1.0.0")], &body)
+        .expect_refusal(401, "unauthorized");
+}
+
+#[test]
+fn told_to_stop_it_ends_also_with_a_connection_that_hangs() {
+    let setup = Setup::new();
+    let mut process = setup.start();
+    let client = Client::begin(&process, setup.world.part(0, 1));
+    let track = TrackFile::with_segments(&client.part, 0, &[40_000]);
+    let headers = [("Content-Type", PATCH_TYPE), ("Upload-Offset", "0")];
+    let request = head(
+        "PATCH",
+        &client.part.upload_path(0),
+        &client.headers(&headers),
+        track.bytes.len(),
+    );
+    let mut hanging = process.connect();
+    hanging.write_all(&request).unwrap();
+    hanging.write_all(&track.bytes[..1000]).unwrap();
+    let begin = Instant::now();
+    assert!(process.terminate().success());
+    assert!(begin.elapsed() < Duration::from_secs(8));
+}
+
+#[test]
 fn a_full_disk_refuses_bytes_and_loses_none() {
     let mut setup = Setup::new();
     let Some(disk) = SmallDisk::mount(&setup.file("small"), "3m") else {

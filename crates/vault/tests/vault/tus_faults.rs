@@ -333,3 +333,31 @@ async fn send(sender: &tokio::sync::mpsc::Sender<Result<Vec<u8>, std::io::Error>
     sender.send(Ok(bytes.to_vec())).await.unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
 }
+
+#[tokio::test]
+async fn while_an_upload_is_verified_after_a_restart_no_offset_is_made_up() {
+    let vault = TestVault::new().await;
+    let (upload, track) = with_track(&vault, &[100]).await;
+    upload.upload(0, &track).await;
+    let authorization = upload.authorization.clone();
+    let vault = vault.restarted().await;
+    let part = vault.world.part(0, 1);
+    let headers = [
+        ("Authorization", authorization.as_str()),
+        ("Tus-Resumable", "1.0.0"),
+    ];
+    let path = part.upload_path(0);
+    let verifying = vault.vault.staging.slot(part.track(0));
+    let verifying = verifying.take(Duration::MAX).await.unwrap();
+    let reply = vault
+        .send(Method::HEAD, &path, &headers, Body::empty())
+        .await;
+    assert_eq!(reply.header("Retry-After"), Some("1"));
+    assert_eq!(reply.header("Upload-Offset"), None);
+    reply.expect_refusal(503, "recovering");
+    drop(verifying);
+    // The vault does it by itself, before anybody asks.
+    vault.vault.clone().recover_uploads().await;
+    let slot = vault.vault.staging.slot(part.track(0));
+    assert_eq!(slot.durable(), Some(track.len()));
+}

@@ -212,3 +212,25 @@ async fn refuses_what_is_no_withdrawal_by_somebody_in_the_visit() {
         .expect_refusal(400, "malformed");
     assert_eq!(summary(&vault).await["summary"]["state"], "open");
 }
+
+#[tokio::test]
+async fn nobody_fills_the_vault_with_withdrawals() {
+    let vault = TestVault::new().await;
+    let part = vault.world.part(0, 1);
+    vault.post_open(&part).await.expect(201);
+    let statement = |seq| {
+        let claims = vault
+            .world
+            .withdrawal(&part.claims.request, &vault.world.patient, None);
+        let mut claims = claims.unverified_claims().unwrap();
+        claims.seq = seq;
+        vault.world.patient.key.sign(&claims)
+    };
+    for seq in 0..8 {
+        post(&vault, statement(seq).as_str()).await.expect(204);
+    }
+    post(&vault, statement(8).as_str())
+        .await
+        .expect_refusal(429, "enough_withdrawals");
+    post(&vault, statement(7).as_str()).await.expect(204);
+}
