@@ -152,16 +152,16 @@ export class FrameCrypto {
   send(track: FrameTrack, frame: EncodedFrame, sink: FrameSink): void {
     try {
       this.#noteSeen(track);
-      if (!this.#isOpen || track.isClosed) return this.#drop(track, "gated");
-      const metadata = frame.getMetadata() as FrameMetadata;
-      const handle = this.#sendHandle(track, metadata.mimeType);
-      if (handle === null) return this.#drop(track, "unsupported-codec");
-      if (!this.#load(frame)) return this.#drop(track, "too-large");
-      const result = this.#engine.encrypt(handle, captureTimeUs(metadata));
-      if (result < 0) return this.#report(track, result);
-      this.#forward(frame, result, sink);
-      this.#lastForwardedAt = performance.now();
-      this.#notePassed(track);
+      const result = this.#encrypt(track, frame);
+      if (typeof result === "string") {
+        this.#drop(track, result);
+      } else if (result < 0) {
+        this.#report(track, result);
+      } else {
+        this.#forward(frame, result, sink);
+        this.#lastForwardedAt = performance.now();
+        this.#notePassed(track);
+      }
     } catch (error) {
       this.#failed(track, error);
     }
@@ -171,21 +171,37 @@ export class FrameCrypto {
   receive(track: FrameTrack, frame: EncodedFrame, sink: FrameSink): void {
     try {
       this.#noteSeen(track);
-      if (this.#isDead || track.isClosed) return this.#drop(track, "unknown-track");
-      const { mimeType } = frame.getMetadata() as FrameMetadata;
-      const handle = this.#receiveHandle(track, mimeType);
-      if (typeof handle === "string") return this.#drop(track, handle);
-      if (!this.#load(frame)) return this.#drop(track, "too-large");
-      const result = this.#engine.decrypt(handle, performance.timeOrigin + performance.now());
-      if (result === this.#module.FrameEngine.WAITS) {
+      const result = this.#decrypt(track, frame);
+      if (typeof result === "string") {
+        this.#drop(track, result);
+      } else if (result === this.#module.FrameEngine.WAITS) {
         this.#waiting.set(this.#engine.ticket(), { track, frame, sink });
         this.#scheduleRelease();
-        return;
+      } else {
+        this.#finish(track, frame, result, sink);
       }
-      this.#finish(track, frame, result, sink);
     } catch (error) {
       this.#failed(track, error);
     }
+  }
+
+  /** The engine's result, or why the engine was not asked. */
+  #encrypt(track: FrameTrack, frame: EncodedFrame): number | string {
+    if (!this.#isOpen || track.isClosed) return "gated";
+    const metadata = frame.getMetadata() as FrameMetadata;
+    const handle = this.#sendHandle(track, metadata.mimeType);
+    if (handle === null) return "unsupported-codec";
+    if (!this.#load(frame)) return "too-large";
+    return this.#engine.encrypt(handle, captureTimeUs(metadata));
+  }
+
+  #decrypt(track: FrameTrack, frame: EncodedFrame): number | string {
+    if (this.#isDead || track.isClosed) return "unknown-track";
+    const { mimeType } = frame.getMetadata() as FrameMetadata;
+    const handle = this.#receiveHandle(track, mimeType);
+    if (typeof handle === "string") return handle;
+    if (!this.#load(frame)) return "too-large";
+    return this.#engine.decrypt(handle, performance.timeOrigin + performance.now());
   }
 
   /** Hands on, or gives up, what waited for a key. */
