@@ -10,9 +10,7 @@ import type { Failure } from "../worker/protocol.js";
 export const errorCodes = [
   "aborted",
   "closed",
-  "unsupported",
   "worker-failed",
-  "worker-load-failed",
   "wasm-load-failed",
   "core-panicked",
   "not-prepared",
@@ -20,7 +18,6 @@ export const errorCodes = [
   "relay-refused",
   "replaced-by-another",
   "visit-over",
-  "visit-ended",
   "media-failed",
   "codec-unsupported",
   "transform-attached-late",
