@@ -59,6 +59,7 @@ impl VisitContext {
             .get(CONTEXT_EXTENSION)
             .ok_or(GateError::Context("it has no visit state"))?;
         let context = Self::from_bytes(&ours.extension_data)?;
+        // Also refuses another encoding of the same state.
         if context.to_extensions()? != *extensions {
             return Err(GateError::Context(
                 "its extensions are not the two of a visit",
@@ -72,13 +73,10 @@ impl VisitContext {
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, GateError> {
-        let context: Self = serde_json::from_slice(bytes)
+        let context: Self = sealed_visit_protocol::json::from_slice(bytes)
             .map_err(|_| GateError::Context("its visit state cannot be read"))?;
         if context.v != VERSION || context.consent.v != VERSION {
             return Err(GateError::Context("its version is unknown"));
-        }
-        if context.to_bytes()? != bytes {
-            return Err(GateError::Context("its visit state is not canonical"));
         }
         Ok(context)
     }

@@ -117,6 +117,17 @@ fn a_reinitialisation_is_refused() {
             ExtensionList::new(),
         )
     });
+    let mut group = scene.groups[0].clone();
+    let message = MlsMessage::from_bytes(&commit).unwrap();
+    let (_, trace) = traced(|| {
+        group
+            .mls
+            .process_incoming_message_with_time(message, no_time())
+    });
+    assert_eq!(
+        trace.error,
+        Some(GateError::NotAllowed("a re-initialisation"))
+    );
     scene.refused(&commit, "not_allowed");
 }
 

@@ -167,3 +167,47 @@ fn who_left_can_still_withdraw_and_any_member_carries_it() {
         "consent_refused"
     );
 }
+
+#[test]
+fn a_guests_reload_is_committed_by_another_guest() {
+    let people = people();
+    let everybody = [&people.host, &people.patient, &people.guest].map(Clone::clone);
+    let mut groups = people.world.group(&everybody);
+    groups.pop();
+    let back = admit(
+        &mut groups,
+        1,
+        &people.world,
+        std::slice::from_ref(&people.guest),
+    )
+    .unwrap();
+    groups.extend(back);
+    assert_same_epoch(&groups);
+}
+
+#[test]
+fn nobody_but_a_clinician_adds_a_recorder_not_even_its_reload_or_after_the_host_left() {
+    let people = people();
+    let mut groups = people.recorded();
+    let (_, key_package) = people.world.joiner(&people.recorder);
+    let changes = Changes {
+        add: vec![key_package],
+        ..Changes::default()
+    };
+    let refused = groups[1].stage(&changes, NOW_MS).unwrap_err();
+    assert_eq!(refused.code(), "not_the_host");
+
+    let mut rest = groups.split_off(1);
+    rest.pop();
+    let everybody_else_leaves = Changes {
+        remove: vec![
+            people.host.pass().participant(),
+            people.recorder.pass().participant(),
+        ],
+        ..Changes::default()
+    };
+    commit(&mut rest, 0, &everybody_else_leaves).unwrap();
+    assert!(rest[0].consent().has_open_round());
+    let refused = rest[0].stage(&changes, NOW_MS).unwrap_err();
+    assert_eq!(refused.code(), "not_the_host");
+}
