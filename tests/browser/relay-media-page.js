@@ -96,7 +96,9 @@ async function publish({ video = true, codec, screen = false, maxKbps } = {}) {
   await connection.setRemoteDescription({ type: "answer", sdp });
 }
 
-function subscribe() {
+/** With `via`, a port of this machine, media takes that way instead of the relay's own port. */
+function subscribe({ via } = {}) {
+  state.via = via;
   state.subscriber?.close();
   state.received = [];
   state.subscriber = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
@@ -124,7 +126,8 @@ function subscribe() {
 
 async function answer({ generation, sdp, tracks }) {
   state.generation = generation;
-  await state.subscriber.setRemoteDescription({ type: "offer", sdp });
+  const offer = state.via ? sdp.replaceAll(/^(a=candidate:\S+ \d+ udp \d+ \S+) \d+/gim, `$1 ${state.via}`) : sdp;
+  await state.subscriber.setRemoteDescription({ type: "offer", sdp: offer });
   await state.subscriber.setLocalDescription();
   send({ t: "subscribe_answer", generation, sdp: state.subscriber.localDescription.sdp });
   state.tracks = tracks;

@@ -10,6 +10,7 @@ import { program } from "../../scripts/lib/paths.mjs";
 import { ProcessGroup } from "../../scripts/lib/processes.mjs";
 import { serve } from "../../scripts/lib/static-server.mjs";
 import { randomId, TestClinic } from "../lib/relay-fixture.mjs";
+import { slowLine } from "../lib/slow-line.mjs";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const directory = mkdtempSync(path.join(tmpdir(), "sealed-visit-relay-"));
@@ -17,6 +18,7 @@ const servers = new ProcessGroup();
 const clinic = new TestClinic(directory);
 const browsers = [];
 let relay;
+let mediaPort;
 let site;
 
 before(async () => {
@@ -27,6 +29,7 @@ before(async () => {
     listening: /^listening (http:\S+)/,
   });
   relay = started.match[1];
+  mediaPort = Number(/^media udp:.*:(\d+)$/m.exec(started.log())[1]);
   const page = (name) => path.join(here, `relay-media-page.${name}`);
   site = await serve({
     directory,
@@ -101,6 +104,43 @@ test("a page that reloads receives again, and is received again", async () => {
   await flows(patient, { audio: 1, video: 1 });
   await flows(clinician, { audio: 1, video: 1 });
 });
+
+test("a slow line keeps sound, lowers the sender's picture, says so, and recovers", async (t) => {
+  const visit = randomId();
+  const clinician = await join(visit, "clinician");
+  const patient = await join(visit, "patient", { admittedBy: clinician });
+  const line = await slowLine(mediaPort, { bps: 10_000_000, lossShare: 0, jitterMs: 0 });
+  t.after(() => line.close());
+  await clinician.run("publish", {});
+  await patient.run("subscribe", { via: line.port });
+  await flows(patient, { audio: 1, video: 1 });
+  await until(async () => (await videoBps(clinician)) > 300_000);
+
+  line.set({ bps: 400_000, lossShare: 0.03, jitterMs: 50 });
+  await until(async () => (await videoTarget(clinician)) < 400_000, 30_000);
+  const soundBefore = (await patient.run("measure")).find(({ kind }) => kind === "audio");
+  await patient.page.waitForTimeout(5000);
+  const soundAfter = (await patient.run("measure")).find(({ kind }) => kind === "audio");
+  const arrived = soundAfter.packetsReceived - soundBefore.packetsReceived;
+  assert.ok(arrived > 5 * 50 * 0.85, `${arrived} packets of sound in 5 s`);
+  const told = (await patient.run("messages")).filter(({ t }) => t === "line_quality").at(-1);
+  assert.ok(told.down_bps < 600_000, `told ${told.down_bps} bit/s`);
+
+  line.set({ bps: 10_000_000, lossShare: 0, jitterMs: 0 });
+  await until(async () => (await videoTarget(clinician)) > 600_000, 60_000);
+  await flows(patient, { audio: 1, video: 1 });
+});
+
+async function videoTarget(person) {
+  return (await person.run("outgoing")).tracks.find(({ kind }) => kind === "video").targetBitrate;
+}
+
+async function videoBps(person) {
+  const sent = async () => (await person.run("outgoing")).tracks.find(({ kind }) => kind === "video").bytesSent;
+  const before = await sent();
+  await person.page.waitForTimeout(1000);
+  return ((await sent()) - before) * 8;
+}
 
 // --- People -------------------------------------------------------------------------------------
 

@@ -646,11 +646,10 @@ async fn one_commit_wins_each_epoch_when_members_race() {
                 if let RelayMessage::Commit {
                     seq, epoch, from, ..
                 } = member.next().await
+                    && epoch >= 1
                 {
-                    if epoch >= 1 {
-                        log.push((seq, epoch, from));
-                        member.commit(GROUP, epoch + 1, &[]).await;
-                    }
+                    log.push((seq, epoch, from));
+                    member.commit(GROUP, epoch + 1, &[]).await;
                 }
             }
             log

@@ -361,7 +361,7 @@ async fn a_slow_line_keeps_sound_lowers_the_sender_and_is_told() {
                 lowest_bps = lowest_bps.min(estimate.as_u64());
             }
         }
-        if sending.sounds % 50 == 0 {
+        if sending.sounds.is_multiple_of(50) {
             for message in call.receiver.client.drain().await {
                 if let RelayMessage::LineQuality { down_bps, .. } = message {
                     told_bps = down_bps;

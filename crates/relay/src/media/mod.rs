@@ -10,12 +10,13 @@
 //! | `peer` | how a peer connection is set up |
 //! | `publish`, `subscribe` | one participant's two connections |
 //! | `room` | one visit: forwarding, key frames, adaptation |
-//! | `share` | how a slow line is shared out |
+//! | `share`, `evidence` | how a slow line is shared out, and whether it is one |
 //! | `rewrite`, `clock` | sequence numbers, timestamps and sender reports per subscriber |
 //! | `keyframe` | where a key frame begins |
 //! | `tap` | test builds only: forwarded payloads to a file |
 
 mod clock;
+mod evidence;
 mod keyframe;
 mod peer;
 mod publish;

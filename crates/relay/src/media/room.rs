@@ -331,7 +331,7 @@ impl Room {
             }
             (Side::Subscribe, Event::PeerStats(stats)) => {
                 if let Some(subscription) = self.subscription(who) {
-                    subscription.inner.on_loss(stats.egress_loss_fraction);
+                    subscription.inner.on_stats(&stats, now);
                 }
             }
             (Side::Subscribe, Event::Connected) => {

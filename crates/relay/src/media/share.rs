@@ -30,6 +30,15 @@ pub enum Share {
     Withheld,
 }
 
+impl Share {
+    pub fn limit_bps(self) -> u64 {
+        match self {
+            Self::Limit(bps) => bps,
+            Self::Withheld => 0,
+        }
+    }
+}
+
 /// Shares `estimate_bps` among the lines, in their order.
 pub fn share_out(
     estimate_bps: u64,

@@ -1,10 +1,11 @@
 //! What one participant receives from the relay: a line for each track of the others.
 
+use super::evidence::Evidence;
 use super::keyframe::begins_key_frame;
 use super::peer::{self, INITIAL_ESTIMATE_BPS, PeerFactory};
 use super::publish::{Received, Unserved};
 use super::rewrite::Rewriter;
-use super::share::{Share, VideoLine, share_out};
+use super::share::{FLOOR_VIDEO_BPS, Share, VideoLine, share_out};
 use sealed_visit_protocol::ParticipantId;
 use sealed_visit_protocol::wire::{MediaKind, MediaSource, OfferedTrack, RelayMessage};
 use std::collections::HashMap;
@@ -15,10 +16,15 @@ use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::format::CodecSpec;
 use str0m::media::{Direction, Mid, Pt};
 use str0m::rtp::{ExtensionValues, RtpWrite};
+use str0m::stats::PeerStats;
 
 /// What a camera at 720p may want.
 const VIDEO_WANTED_BPS: u64 = 2_500_000;
 const AUDIO_WANTED_BPS: u64 = 60_000;
+/// An estimate that leaves a video less than this needs other evidence to be believed.
+const LOW_VIDEO_BPS: u64 = 250_000;
+/// Where estimation starts over, for each video.
+const RESTART_VIDEO_BPS: u64 = 500_000;
 /// Video that has waited this long to be sent will not be seen in time.
 const MAX_QUEUE_DELAY: Duration = Duration::from_millis(700);
 /// A withheld video comes back no sooner.
@@ -44,6 +50,7 @@ pub struct Subscription {
     pending: Option<Pending>,
     is_stale: bool,
     estimate: Estimate,
+    evidence: Evidence,
     told: Option<(u64, u8, Instant)>,
 }
 
@@ -114,6 +121,7 @@ impl Subscription {
                 loss_percent: 0,
                 desired_bps: 0,
             },
+            evidence: Evidence::default(),
             told: None,
         }
     }
@@ -280,8 +288,10 @@ impl Subscription {
         }
     }
 
-    pub fn on_loss(&mut self, fraction: Option<f32>) {
-        let percent = (fraction.unwrap_or(0.0) * 100.0).round().clamp(0.0, 100.0);
+    pub fn on_stats(&mut self, stats: &PeerStats, now: Instant) {
+        let loss = stats.egress_loss_fraction;
+        self.evidence.observe(stats.rtt, loss, now);
+        let percent = (loss.unwrap_or(0.0) * 100.0).round().clamp(0.0, 100.0);
         self.estimate.loss_percent = percent as u8;
     }
 
@@ -299,6 +309,8 @@ impl Subscription {
         bps_of: impl Fn(&TrackRef) -> u64,
         mut limit: impl FnMut(&TrackRef, Share),
     ) {
+        self.doubt_estimate(now);
+        let is_congested = self.evidence.is_congested(now);
         let delays: Vec<Duration> = self.queue_delays(now);
         let estimate_bps = self.estimate_bps();
         let (mut audio_lines, mut audio_bps) = (0, 0);
@@ -320,10 +332,10 @@ impl Subscription {
             .iter_mut()
             .filter(|line| line.is_open(MediaKind::Video));
         for ((line, share), delay) in open_videos.zip(shares).zip(delays) {
-            let share = if delay > MAX_QUEUE_DELAY {
-                Share::Withheld
-            } else {
-                share
+            let share = match share {
+                _ if !is_congested => Share::Limit(share.limit_bps().max(FLOOR_VIDEO_BPS)),
+                _ if delay > MAX_QUEUE_DELAY => Share::Withheld,
+                share => share,
             };
             line.apply(share, now);
             limit(&line.track, share);
@@ -346,6 +358,26 @@ impl Subscription {
             down_bps,
             loss_percent,
         })
+    }
+
+    /// Starts estimation over when it says little and nothing else does.
+    fn doubt_estimate(&mut self, now: Instant) {
+        let videos = self.open_lines(MediaKind::Video).count() as u64;
+        let is_low = videos > 0
+            && self
+                .estimate
+                .twcc_bps
+                .is_some_and(|bps| bps < videos * LOW_VIDEO_BPS);
+        if self.evidence.should_start_over(is_low, now) {
+            let restart_bps = videos * RESTART_VIDEO_BPS;
+            tracing::debug!(
+                estimate_bps = self.estimate.twcc_bps,
+                restart_bps,
+                "estimation starts over"
+            );
+            self.rtc.bwe().reset(Bitrate::bps(restart_bps));
+            self.estimate.twcc_bps = Some(restart_bps);
+        }
     }
 
     fn open_lines(&self, kind: MediaKind) -> impl Iterator<Item = &Line> {

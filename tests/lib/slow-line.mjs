@@ -1,0 +1,83 @@
+/**
+ * A UDP forwarder on loopback that makes a line bad, in the direction from the server to the client.
+ *
+ *     const line = await slowLine(serverPort, { bps: 500_000, lossShare: 0.03, jitterMs: 100 });
+ *     line.port;                     // where the client sends to
+ *     line.set({ bps: 2_000_000 });  // changes what is named
+ *     line.stats;                    // { passed, lost, overflowed } datagrams towards the client
+ *     await line.close();
+ *
+ * Rate: a drop-tail queue of at most `queueMs` (300). Jitter: 0 to `jitterMs` more delay, without reordering.
+ * Loss: at random from a seeded generator, the same in every run. (The kernels of test machines lack netem.)
+ */
+import { createSocket } from "node:dgram";
+
+export async function slowLine(serverPort, { bps = 1e9, lossShare = 0, jitterMs = 0, queueMs = 300, seed = 1 } = {}) {
+  const settings = { bps, lossShare, jitterMs, queueMs };
+  const stats = { passed: 0, lost: 0, overflowed: 0 };
+  const random = seeded(seed);
+  const front = await bound();
+  // One socket towards the server for each client, so that the server can tell them apart.
+  const backs = new Map();
+  let freeAtMs = 0;
+  let lastAtMs = 0;
+
+  const toClient = (datagram, client) => {
+    if (random() < settings.lossShare) {
+      stats.lost += 1;
+      return;
+    }
+    const nowMs = performance.now();
+    const beginMs = Math.max(freeAtMs, nowMs);
+    if (beginMs - nowMs > settings.queueMs) {
+      stats.overflowed += 1;
+      return;
+    }
+    freeAtMs = beginMs + (datagram.length * 8000) / settings.bps;
+    lastAtMs = Math.max(lastAtMs, freeAtMs + random() * settings.jitterMs);
+    stats.passed += 1;
+    setTimeout(() => front.send(datagram, client.port, client.address, () => {}), lastAtMs - nowMs);
+  };
+
+  front.on("message", async (datagram, client) => {
+    const key = `${client.address}:${client.port}`;
+    if (!backs.has(key)) {
+      backs.set(
+        key,
+        bound().then((back) => back.on("message", (answer) => toClient(answer, client))),
+      );
+    }
+    (await backs.get(key)).send(datagram, serverPort, "127.0.0.1", () => {});
+  });
+
+  return {
+    port: front.address().port,
+    stats,
+    set: (changes) => Object.assign(settings, changes),
+    async close() {
+      for (const back of backs.values()) (await back).close();
+      // What is still on its way finds a closed socket; wait for it.
+      await new Promise((resolve) => setTimeout(resolve, settings.queueMs + settings.jitterMs + 50));
+      front.close();
+    },
+  };
+}
+
+function bound() {
+  return new Promise((resolve, reject) => {
+    const socket = createSocket("udp4");
+    socket.on("error", reject);
+    socket.bind(0, "127.0.0.1", () => resolve(socket));
+  });
+}
+
+/** mulberry32 */
+function seeded(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
