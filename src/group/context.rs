@@ -73,7 +73,7 @@ impl VisitContext {
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, GateError> {
-        let context: Self = sealed_visit_protocol::json::from_slice(bytes)
+        let context: Self = serde_json::from_slice(bytes)
             .map_err(|_| GateError::Context("its visit state cannot be read"))?;
         if context.v != VERSION || context.consent.v != VERSION {
             return Err(GateError::Context("its version is unknown"));

@@ -168,8 +168,7 @@ pub(super) fn only_allowed_types(proposals: &ProposalBundle) -> Result<(), GateE
 
 /// A consent document as [`super::member`] writes it: one document, one encoding.
 fn consent_change(data: &[u8]) -> Result<Change, GateError> {
-    let change: Change =
-        sealed_visit_protocol::json::from_slice(data).map_err(|_| GateError::UnreadableProposal)?;
+    let change: Change = serde_json::from_slice(data).map_err(|_| GateError::UnreadableProposal)?;
     let canonical = serde_json::to_vec(&change).is_ok_and(|bytes| bytes == data);
     canonical
         .then_some(change)
