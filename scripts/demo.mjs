@@ -25,11 +25,12 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "20" },
     recorder: { type: "string", default: "in-page" },
     out: { type: "string", default: inRoot("demo-out") },
+    "no-build": { type: "boolean", default: false },
     help: { type: "boolean", short: "h" },
   },
 });
 if (values.help) {
-  process.stderr.write("npm run demo -- [--seconds N] [--recorder in-page|separate] [--out FOLDER]\n");
+  process.stderr.write("npm run demo -- [--seconds N] [--recorder in-page|separate] [--out FOLDER] [--no-build]\n");
   process.exit(0);
 }
 const seconds = Number(values.seconds);
@@ -42,7 +43,7 @@ for (const name of ["clinic", "logs", "sealed", "opened", "pictures", "report.js
 mkdirSync(path.join(out, "pictures"), { recursive: true });
 
 await ensure("node", "rust", "wasm", "browser", "media");
-await build();
+if (!values["no-build"]) await build();
 
 const tap = path.join(out, "tap.bin");
 const checks = [];

@@ -54,13 +54,13 @@ export async function startStack({
   ]);
   const mediaHost = announce ?? "127.0.0.1";
   const relay = await start("relay", tap ? "sealed-visit-relay-tap" : "sealed-visit-relay", [
-    ...["--root-key", clinic.rootKey, "--clinic-document", at("clinic", "clinic.jws")],
+    ...[`--root-key=${clinic.rootKey}`, "--clinic-document", at("clinic", "clinic.jws")],
     ...["--media-address", `${mediaHost}:0`],
     ...(tap ? ["--tap", tap] : []),
   ]);
   const vaultArguments = [
     ...["--listen", "127.0.0.1:0", "--data", at("vault"), "--key", at("vault.key")],
-    ...["--root-key", clinic.rootKey, "--clinic-document", at("clinic", "clinic.jws")],
+    ...[`--root-key=${clinic.rootKey}`, "--clinic-document", at("clinic", "clinic.jws")],
     ...["--token-file", at("readers")],
     ...vaultArgs,
   ];
@@ -106,8 +106,8 @@ async function makeClinic(directory, at) {
     const vault = (await capture(program("sealed-visit-vault"), ["keygen", "--key", at("vault.key")])).trim();
     await tool([
       ...["clinic", "init", at("clinic"), "--name", "Riverside Clinic", "--contact", "records@riverside.example"],
-      ...["--authority", authority.x, "--vault", vault, ...secret],
-      ...recipients.flatMap(({ role, file }) => ["--recipient", `${role}=${at(`${file}.pub`)}`]),
+      ...[`--authority=${authority.x}`, `--vault=${vault}`, ...secret],
+      ...recipients.flatMap(({ role, file }) => ["--recipient", `${role}=${at(`${file}.jwe.pub.json`)}`]),
     ]);
   }
   return {
