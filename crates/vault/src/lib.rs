@@ -8,7 +8,7 @@
 //! | [`envelope`] | wrapped keys, durable before a byte of their track |
 //! | [`tus`] | tus 1.0: creation, deferred length, checksum, expiration, termination |
 //! | [`staging`] | growing uploads: verified, synced, recovered |
-//! | [`finish`] | manifest or closing record in, signed receipt out |
+//! | [`finish`], [`ending`] | manifest or closing record in, signed receipt out |
 //! | [`withdrawal`] | signed withdrawals, whatever a manifest says |
 //! | [`reading`], [`download`], [`signed_url`] | listing, share release, ranged download |
 //! | [`audit`] | append-only log with a hash chain |
@@ -26,6 +26,7 @@ pub mod config;
 pub mod cors;
 pub mod db;
 pub mod download;
+pub mod ending;
 pub mod envelope;
 pub mod error;
 pub mod extract;
