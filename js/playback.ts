@@ -45,6 +45,8 @@ export interface LoadOptions {
   readonly clinicDocument: CompactJws;
   /** The vault's answer to `POST /v1/recordings/{id}/open`. */
   readonly recording: OpenedRecording;
+  /** Base URL of the vault: against it the answer's links are read. Default: the page's own. */
+  readonly vaultUrl?: string | URL;
 }
 
 /**
@@ -94,8 +96,13 @@ export class Player implements AsyncDisposable {
   }
 
   /** Verifies a recording's documents. Nothing is downloaded before a track is read. */
-  load({ rootKey, clinicDocument, recording }: LoadOptions): Promise<readonly TrackAbout[]> {
-    return this.#request<"load">({ r: "load", root_key: rootKey, clinic_document: clinicDocument, recording });
+  load({ rootKey, clinicDocument, recording, vaultUrl }: LoadOptions): Promise<readonly TrackAbout[]> {
+    return this.#request<"load">({
+      r: "load",
+      root_key: rootKey,
+      clinic_document: clinicDocument,
+      recording: withAbsoluteLinks(recording, vaultUrl),
+    });
   }
 
   /**
@@ -197,4 +204,16 @@ export class Player implements AsyncDisposable {
     for (const { controller } of this.#streams.values()) controller.error(error);
     this.#streams.clear();
   }
+}
+
+function withAbsoluteLinks(recording: OpenedRecording, vaultUrl: string | URL = ""): OpenedRecording {
+  const base = new URL(vaultUrl, document.baseURI).href;
+  const folder = base.endsWith("/") ? base : `${base}/`;
+  return {
+    ...recording,
+    parts: recording.parts.map((part) => ({
+      ...part,
+      tracks: part.tracks.map((track) => ({ ...track, url: track.url && new URL(track.url, folder).href })),
+    })),
+  };
 }
