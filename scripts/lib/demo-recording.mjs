@@ -47,7 +47,11 @@ export async function checkOpened(file, { recorded: { fromMs, untilMs, sources }
   );
   for (const source of sources) {
     const seen = media.sources.get(source);
-    check(`participant ${source}'s picture is in the recording`, (seen?.frames ?? 0) > 20, `${seen?.frames ?? 0} frames`);
+    check(
+      `participant ${source}'s picture is in the recording`,
+      (seen?.frames ?? 0) > 20,
+      `${seen?.frames ?? 0} frames`,
+    );
     check(`participant ${source}'s sound is in the recording`, (seen?.toneShare ?? 0) > 0.5, `${seen?.toneShare ?? 0}`);
   }
   check("sound in the recording", media.audio_peak > 0.05, `peak ${media.audio_peak.toFixed(2)}`);

@@ -82,7 +82,11 @@ export async function holdVisit(stack, { seconds, recorder, pictures, check }) {
     await photograph("7-after");
     for (const actor of [...everybody, ...(device ? [device] : [])]) {
       const { problems } = actor.browser;
-      check(`no error in the ${actor.role}'s page`, problems.length === 0, problems.map(({ text }) => text).join(" | "));
+      check(
+        `no error in the ${actor.role}'s page`,
+        problems.length === 0,
+        problems.map(({ text }) => text).join(" | "),
+      );
     }
     check("frames were encrypted and decrypted", frames.encrypted > 0 && frames.decrypted > 0);
     return {

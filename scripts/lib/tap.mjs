@@ -186,7 +186,12 @@ async function tonesIn(track, file) {
 /** Opus packets of 20 ms in Ogg (RFC 7845), a page each. */
 function ogg(payloads) {
   const head = Buffer.from("OpusHead\x01\x02\0\0\x80\xbb\0\0\0\0\0", "latin1");
-  const tags = Buffer.concat([Buffer.from("OpusTags"), Buffer.from([4, 0, 0, 0]), Buffer.from("test"), Buffer.alloc(4)]);
+  const tags = Buffer.concat([
+    Buffer.from("OpusTags"),
+    Buffer.from([4, 0, 0, 0]),
+    Buffer.from("test"),
+    Buffer.alloc(4),
+  ]);
   const packets = [head, tags, ...payloads.filter(({ length }) => length > 0 && length < 255 * 255)];
   return Buffer.concat(
     packets.map((packet, index) => {
