@@ -43,7 +43,7 @@ async function open(fixture, folder, key) {
   const ours = path.join(out, "ours");
   const tool = await run(path.join(binDir, "sealed-visit"), [
     ...["--json", "open", folder, "--root", at("root.pub"), "--key", at(`${key}.jwe`)],
-    ...["--passphrase-file", at("passphrase"), "--out", ours],
+    ...["--passphrase-file", at("passphrase"), "--out", ours, "--raw"],
   ]);
   const stranger = await run(python, [script, folder, at("root.pub"), at(`${key}.jwe`), at("passphrase"), out]);
   return { tool, stranger, out, ours };

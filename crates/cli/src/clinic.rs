@@ -63,10 +63,10 @@ pub struct Init {
 #[derive(Args)]
 struct ServerKeys {
     /// An authority's public key: the `x` of its JWK, or the JWK; can be given several times.
-    #[arg(long, value_name = "KEY", value_parser = parse_public_key)]
+    #[arg(long, value_name = "KEY", value_parser = parse_public_key, allow_hyphen_values = true)]
     authority: Vec<PublicKey>,
     /// The vault's public key: the `x` of its JWK, or the JWK.
-    #[arg(long, value_name = "KEY", value_parser = parse_public_key)]
+    #[arg(long, value_name = "KEY", value_parser = parse_public_key, allow_hyphen_values = true)]
     vault: Option<PublicKey>,
 }
 
@@ -85,6 +85,7 @@ pub struct AddRecipient {
 pub struct Retire {
     folder: PathBuf,
     /// The recipient's fingerprint, spoken form or base64url.
+    #[arg(allow_hyphen_values = true)]
     fingerprint: String,
 }
 
@@ -94,7 +95,7 @@ pub struct Set {
     #[command(flatten)]
     keys: ServerKeys,
     /// Remove this authority's key.
-    #[arg(long, value_name = "KEY", value_parser = parse_public_key)]
+    #[arg(long, value_name = "KEY", value_parser = parse_public_key, allow_hyphen_values = true)]
     remove_authority: Vec<PublicKey>,
 }
 

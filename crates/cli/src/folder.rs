@@ -28,7 +28,12 @@ pub struct RecordingArguments {
     #[arg(value_name = "FOLDER")]
     pub folder: PathBuf,
     /// The clinic's pinned root key: the file root.pub, or its content.
-    #[arg(long, env = "SEALED_VISIT_ROOT", value_name = "FILE|KEY")]
+    #[arg(
+        long,
+        env = "SEALED_VISIT_ROOT",
+        value_name = "FILE|KEY",
+        allow_hyphen_values = true
+    )]
     pub root: PathBuf,
     /// A clinic document besides those in the folder; can be given several times.
     #[arg(long, value_name = "FILE")]

@@ -7,6 +7,7 @@
 //! | [`clinic`] | the root key and the document that it signs |
 //! | [`folder`] | a recording as it comes from the vault |
 //! | [`verify`], [`open`], [`inspect`] | what is done with it |
+//! | [`webm`] | opened media made seekable |
 //!
 //! Exit codes: 0 all is well; 1 refused, altered, or failed; 2 wrong usage; 3 genuine, but not all of it is there.
 
@@ -19,6 +20,7 @@ mod open;
 mod output;
 mod passphrase;
 mod verify;
+mod webm;
 
 use std::process::ExitCode;
 

@@ -1,11 +1,13 @@
 //! `open`: verifies a recording and writes out what was recorded, slice by slice.
 //!
+//! A WebM file gets a duration and an index afterwards, so that players can jump in it; `--raw` leaves it as it was.
+//!
 //! A slice is written only after its checkpoint and all of its ciphertext were authenticated. When a track turns out
 //! to be altered or torn, what came before stays, and the report says how far it is good.
 
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -14,15 +16,16 @@ use sealed_visit::recording::{
     unwrap_track_key,
 };
 use sealed_visit::seal::hpke::PrivateKey;
-use sealed_visit_protocol::track::{Header, TrackKind};
+use sealed_visit_protocol::track::{Header, HeaderClaims, TrackKind};
 use sealed_visit_protocol::{B64, TrackId};
 use serde::Serialize;
 
 use crate::folder::{PartFile, RecordingArguments, RecordingFile, RecordingFolder, TrackFile};
-use crate::keys::read_private;
+use crate::keys::{beside, read_private};
 use crate::output::{Outcome, Output, create};
 use crate::passphrase::PassphraseSource;
 use crate::verify::{PIECE_BYTES, describe, hand_in_documents, outcome, verify_track};
+use crate::webm::{Indexed, WebmError, make_seekable};
 
 /// Verify and open a recording.
 #[derive(Args)]
@@ -36,7 +39,8 @@ pub struct Open {
     #[arg(long, value_name = "FOLDER|-")]
     out: PathBuf,
     /// Open this track only.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
+    // base64url may begin with a hyphen, here and in keys
     track: Option<TrackId>,
     /// A folder whose recording.json has the shares, when the one being opened has none.
     #[arg(long, value_name = "FOLDER")]
@@ -44,6 +48,9 @@ pub struct Open {
     /// Replace files that are there already.
     #[arg(long)]
     force: bool,
+    /// Write exactly the bytes that were recorded; otherwise WebM files get a duration and an index.
+    #[arg(long)]
+    raw: bool,
     #[command(flatten)]
     passphrase: PassphraseSource,
 }
@@ -64,8 +71,13 @@ struct OpenedFile {
     media_type: String,
     /// Null on standard output.
     file: Option<PathBuf>,
+    /// Of what was recorded; the file is a little longer when it was made seekable.
     size_bytes: u64,
     media_end_us: u64,
+    /// Whether players can jump in it; null where that does not apply.
+    seekable: Option<bool>,
+    /// Length of the media as its frames tell.
+    duration_ms: Option<u64>,
 }
 
 impl Open {
@@ -149,6 +161,8 @@ impl Open {
             let opener = opener_for(track, &header, key, share)?;
             let (file, mut writer) = self.writer_for(&header)?;
             let (end, size_bytes) = copy_opened(opener, &mut sealed, &mut writer)?;
+            drop(writer);
+            let indexed = self.index(file.as_deref(), header.claims())?;
             files.push(OpenedFile {
                 part: header.claims().part,
                 track: track.track,
@@ -157,6 +171,8 @@ impl Open {
                 file,
                 size_bytes,
                 media_end_us: end.state.media_end_us(),
+                seekable: indexed.as_ref().map(Option::is_some),
+                duration_ms: indexed.flatten().map(|indexed| indexed.duration_ms),
             });
             verifier.track(
                 track.track,
@@ -176,6 +192,46 @@ impl Open {
         // What comes out is a health record: for its owner's eyes.
         let file = create(&path, 0o600, self.force)?;
         Ok((Some(path), Box::new(BufWriter::new(file))))
+    }
+}
+
+impl Open {
+    /// Makes an opened WebM file seekable, in its place. `None` where that does not apply, `Some(None)` where it
+    /// could not be done: then the file stays as it was recorded.
+    fn index(
+        &self,
+        file: Option<&Path>,
+        header: &HeaderClaims,
+    ) -> anyhow::Result<Option<Option<Indexed>>> {
+        let Some(path) =
+            file.filter(|_| !self.raw && essence(&header.media_type).ends_with("/webm"))
+        else {
+            return Ok(None);
+        };
+        let scratch = beside(path, ".indexing");
+        let made = File::open(path)
+            .map_err(WebmError::from)
+            .and_then(|mut recorded| {
+                let mut out = create(&scratch, 0o600, true).map_err(std::io::Error::other)?;
+                make_seekable(&mut recorded, &mut out)
+            });
+        match made {
+            Ok(indexed) => {
+                std::fs::rename(&scratch, path)
+                    .with_context(|| format!("writing {}", path.display()))?;
+                Ok(Some(Some(indexed)))
+            }
+            Err(error) => {
+                // Half a copy of a health record must not stay behind.
+                let _ = std::fs::remove_file(&scratch);
+                match error {
+                    WebmError::Io(error) => {
+                        Err(error).with_context(|| format!("indexing {}", path.display()))
+                    }
+                    _ => Ok(Some(None)),
+                }
+            }
+        }
     }
 }
 
@@ -252,14 +308,7 @@ fn file_name(header: &Header) -> String {
         }
         TrackKind::Events => "events".to_owned(),
     };
-    let essence = said
-        .media_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
-    let ending = match essence.as_str() {
+    let ending = match essence(&said.media_type).as_str() {
         "video/webm" | "audio/webm" => "webm",
         "video/mp4" => "mp4",
         "audio/mp4" => "m4a",
@@ -268,4 +317,10 @@ fn file_name(header: &Header) -> String {
         _ => "bin",
     };
     format!("part-{}-{content}.{ending}", said.part)
+}
+
+/// A media type without its parameters.
+fn essence(media_type: &str) -> String {
+    let essence = media_type.split(';').next().unwrap_or_default();
+    essence.trim().to_ascii_lowercase()
 }

@@ -251,6 +251,7 @@ fn verifies_and_opens_what_was_recorded_with_either_key() {
             text(key),
             "--out",
             text(&out),
+            "--raw",
         ]);
         assert_eq!(opened["files"].as_array().unwrap().len(), 4);
         for (part, slices) in made.mixed.iter().enumerate() {
@@ -304,6 +305,50 @@ fn opens_one_track_to_standard_output_and_replaces_nothing_unasked() {
 }
 
 #[test]
+fn opened_media_is_made_seekable_unless_raw_is_asked_for() {
+    let (temp, keys, made) = with_recording();
+    let out = temp.path().join("out");
+    let opened = well([
+        "open",
+        text(&made.folder),
+        "--root",
+        &made.root,
+        "--key",
+        text(&keys[1]),
+        "--out",
+        text(&out),
+    ]);
+    let by_name = |name: &str| {
+        let files = opened["files"].as_array().unwrap();
+        files
+            .iter()
+            .find(|file| file["file"].as_str().unwrap().ends_with(name))
+            .unwrap()
+            .clone()
+    };
+    let whole = by_name("part-0-mixed.webm");
+    assert_eq!(whole["seekable"], true);
+    assert!(
+        (1_950..=2_050).contains(&whole["duration_ms"].as_u64().unwrap()),
+        "{whole}"
+    );
+    assert_eq!(whole["size_bytes"], made.mixed[0].concat().len());
+    // The recorder vanished in part 1: what is whole of it can be played and sought all the same.
+    let torn = by_name("part-1-mixed.webm");
+    assert_eq!(torn["seekable"], true);
+    assert!(
+        (1_000..2_000).contains(&torn["duration_ms"].as_u64().unwrap()),
+        "{torn}"
+    );
+    assert_eq!(by_name("part-0-events.jsonl")["seekable"], Value::Null);
+    let left: Vec<_> = std::fs::read_dir(&out)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left.len(), 4, "nothing else stays behind: {left:?}");
+}
+
+#[test]
 fn an_altered_track_is_refused_and_opened_up_to_there() {
     let (temp, keys, made) = with_recording();
     let file = made.folder.join(format!("{}.track", made.tracks[0]));
@@ -323,6 +368,7 @@ fn an_altered_track_is_refused_and_opened_up_to_there() {
         text(&keys[1]),
         "--out",
         text(&out),
+        "--raw",
     ]);
     assert_eq!((code, &opened["ok"]), (1, &false.into()));
     let written = std::fs::read(out.join("part-0-mixed.webm")).unwrap();
@@ -416,6 +462,52 @@ fn another_root_a_stranger_and_a_destroyed_share_open_nothing() {
 }
 
 #[test]
+fn ids_and_keys_may_begin_with_a_hyphen() {
+    let temp = tempfile::tempdir().unwrap();
+    let clinic = temp.path().join("clinic");
+    // About one key in 64 does.
+    let key = (0..=255_u8)
+        .map(|seed| sealed_visit_protocol::SigningKey::from_seed(&[seed; 32]).public())
+        .map(|key| sealed_visit_protocol::Hash32(*key.as_bytes()).to_string())
+        .find(|x| x.starts_with('-'))
+        .unwrap();
+    well([
+        "clinic",
+        "init",
+        text(&clinic),
+        "--name",
+        "x",
+        "--contact",
+        "y",
+        "--authority",
+        &key,
+        "--vault",
+        &key,
+    ]);
+    let absent = temp.path().join("absent");
+    for arguments in [
+        ["verify", text(&absent), "--root", &key].as_slice(),
+        &[
+            "open",
+            text(&absent),
+            "--root",
+            &key,
+            "--key",
+            "k",
+            "--out",
+            "o",
+            "--track",
+            "-NNNNNNNNNNNNNNNNNNNNA",
+        ],
+        &["clinic", "retire", text(&clinic), &key],
+    ] {
+        // Refused for what is not there, not for how it is written (2 would be wrong usage).
+        let (code, json) = tool(arguments);
+        assert_eq!(code, 1, "{json}");
+    }
+}
+
+#[test]
 fn inspect_believes_nothing_and_shows_no_secret() {
     let (_temp, keys, made) = with_recording();
     let recording = well(["inspect", text(&made.folder)]);
@@ -460,6 +552,7 @@ fn opens_the_sealed_fixture_of_every_released_version() {
                 text(&fixture.join(format!("{key}.jwe"))),
                 "--out",
                 text(&out),
+                "--raw",
                 "--passphrase-file",
                 text(&fixture.join("passphrase")),
             ]);
