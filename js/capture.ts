@@ -6,13 +6,16 @@
  * Nothing here depends on the page's timers or on drawing in the page: both starve in a hidden tab.
  * The clock of the checks is the composing worker's.
  */
+import type { ComposeCounts } from "../worker/compose-protocol.js";
 import type { ParticipantId } from "../worker/protocol.js";
 import { type AssetOptions, newComposeWorker } from "./assets.js";
 import { Composer } from "./composer.js";
 import { SealedVisitError } from "./errors.js";
 import { type HealthReport, HealthWatch } from "./health.js";
 import { Mixer } from "./mixer.js";
+import { Pace } from "./pace.js";
 import type { RemoteTrack } from "./media-session.js";
+import { WebmClock } from "./webm-clock.js";
 
 /** How much media one sealed segment holds at most, and so about what a crash can cost. */
 const SLICE_MS = 250;
@@ -22,10 +25,12 @@ const KEY_FRAME_INTERVAL_MS = 2_000;
 const STALL_LIMIT_MS = 3_000;
 
 export interface CaptureOptions extends AssetOptions {
-  /** Of the composed picture. Default 1280 x 720. */
+  /** Of the composed picture. Default 960 x 540. */
   readonly width?: number;
   readonly height?: number;
-  /** Default 2,500,000. */
+  /** Frames a second at most. Default 24; fewer while this device does not keep up. */
+  readonly maxFps?: number;
+  /** Default 2,000,000. */
   readonly videoBitsPerSecond?: number;
   /** Default 96,000. */
   readonly audioBitsPerSecond?: number;
@@ -58,6 +63,8 @@ export class Capture {
   #startedAt = 0;
   #lastSliceAt = 0;
   #slices: Promise<void> = Promise.resolve();
+  #clock = new WebmClock();
+  #pace = new Pace(24);
   #wakeLock: WakeLockSentinel | null = null;
   readonly #onVisible = () => void this.#holdWakeLock();
 
@@ -68,11 +75,10 @@ export class Capture {
   }
 
   async prepare(): Promise<void> {
-    const { width = 1280, height = 720 } = this.#options;
-    this.#composer = new Composer(newComposeWorker(this.#options), { width, height }, (counts) => {
-      this.#health.check(counts, this.#mixer.levels(), this.#recorder ? performance.now() - this.#lastSliceAt : null);
-      this.#checkStall();
-    });
+    const { width = 960, height = 540, maxFps = 24 } = this.#options;
+    this.#pace = new Pace(maxFps);
+    const picture = { width, height, max_fps: maxFps };
+    this.#composer = new Composer(newComposeWorker(this.#options), picture, (counts) => this.#check(counts));
     this.#composer.onFailure = (message) => this.#hooks.onFailure(new SealedVisitError("capture-failed", message));
     await this.#mixer.start();
   }
@@ -96,7 +102,7 @@ export class Capture {
   start(): void {
     if (!this.#composer) throw new SealedVisitError("internal", "capture was not prepared");
     const stream = new MediaStream([this.#composer.track, this.#mixer.track]);
-    const { videoBitsPerSecond = 2_500_000, audioBitsPerSecond = 96_000 } = this.#options;
+    const { videoBitsPerSecond = 2_000_000, audioBitsPerSecond = 96_000 } = this.#options;
     const options: KeyFrameOptions = {
       mimeType: "video/webm;codecs=vp8,opus",
       videoBitsPerSecond,
@@ -138,6 +144,11 @@ export class Capture {
     return this.#startedAt === 0 ? 0 : Math.round((performance.now() - this.#startedAt) * 1_000);
   }
 
+  /** How far the picture's encoder is behind the sound: what of the picture a crash would cost on top. */
+  get pictureLagMs(): number {
+    return this.#clock.videoLagMs;
+  }
+
   unsealedTailMs(sealed_media_us: number): number {
     return Math.max(0, Math.round(this.mediaTimeUs() / 1_000 - sealed_media_us / 1_000));
   }
@@ -146,12 +157,27 @@ export class Capture {
   #onSlice(data: Blob): void {
     const media_end_us = this.mediaTimeUs();
     this.#lastSliceAt = performance.now();
+    this.#mixer.sample();
     if (data.size === 0) return;
     this.#slices = this.#slices
-      .then(async () => this.#hooks.onSlice(await data.arrayBuffer(), media_end_us))
+      .then(async () => {
+        const bytes = await data.arrayBuffer();
+        this.#clock.feed(new Uint8Array(bytes));
+        this.#hooks.onSlice(bytes, media_end_us);
+      })
       .catch((cause: unknown) =>
         this.#hooks.onFailure(new SealedVisitError("capture-failed", "a slice could not be read", { cause })),
       );
+  }
+
+  /** Once a second, by the composing worker's clock. */
+  #check(counts: ComposeCounts): void {
+    const sealed = this.#recorder
+      ? { sinceSliceMs: performance.now() - this.#lastSliceAt, pictureLagMs: this.pictureLagMs }
+      : null;
+    this.#health.check(counts, this.#mixer.levels(), sealed);
+    if (sealed) this.#composer?.setPace(this.#pace.next(sealed.pictureLagMs));
+    this.#checkStall();
   }
 
   #checkStall(): void {

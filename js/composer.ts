@@ -32,14 +32,20 @@ export class Composer {
   onFailure: (message: string) => void = () => undefined;
   readonly #worker: Worker;
   readonly #remotes = new Map<string, RemoteTrack>();
+  #maxFps: number;
   #names: ReadonlyMap<ParticipantId, string> = new Map();
 
-  constructor(worker: Worker, size: { width: number; height: number }, onCounts: (counts: ComposeCounts) => void) {
+  constructor(
+    worker: Worker,
+    picture: { width: number; height: number; max_fps: number },
+    onCounts: (counts: ComposeCounts) => void,
+  ) {
     const { MediaStreamTrackGenerator } = globalThis as BreakoutBox;
     if (!MediaStreamTrackGenerator) {
       throw new SealedVisitError("recorder-unsupported", "this browser cannot compose a picture in a worker");
     }
     this.#worker = worker;
+    this.#maxFps = picture.max_fps;
     worker.addEventListener("message", ({ data }: MessageEvent<FromComposer>) => {
       if (data.m === "counts") onCounts(data.counts);
       else this.onFailure(data.message);
@@ -51,7 +57,7 @@ export class Composer {
     const generator = new MediaStreamTrackGenerator({ kind: "video" });
     this.track = generator;
     const { writable } = generator;
-    this.#post({ m: "start", ...size, max_fps: 30, writable }, [writable]);
+    this.#post({ m: "start", ...picture, writable }, [writable]);
   }
 
   add(remote: RemoteTrack): void {
@@ -71,6 +77,12 @@ export class Composer {
   setNames(names: ReadonlyMap<ParticipantId, string>): void {
     this.#names = names;
     for (const [id, remote] of this.#remotes) this.#post({ m: "label", id, label: this.#labelOf(remote) });
+  }
+
+  setPace(max_fps: number): void {
+    if (max_fps === this.#maxFps) return;
+    this.#maxFps = max_fps;
+    this.#post({ m: "pace", max_fps });
   }
 
   close(): void {

@@ -26,6 +26,14 @@ const LASTING_MS = 3_000;
 /** No picture for so long means none arrive: a still camera sends at least 5 a second. */
 const NO_FRAMES_MS = 2_000;
 const STALLED_MS = 2_000;
+/** A picture so far behind the sound is not in what is sealed now. */
+const PICTURE_LOST_MS = 4_000;
+
+/** What is known of the file that is being sealed. */
+export interface SealedProgress {
+  readonly sinceSliceMs: number;
+  readonly pictureLagMs: number;
+}
 
 interface Watched {
   readonly remote: RemoteTrack;
@@ -52,8 +60,8 @@ export class HealthWatch {
     this.#watched.delete(remote.id);
   }
 
-  /** `sinceSliceMs` is null while nothing is captured. */
-  check(counts: ComposeCounts, levels: ReadonlyMap<string, Level>, sinceSliceMs: number | null): void {
+  /** `sealed` is null while nothing is captured. */
+  check(counts: ComposeCounts, levels: ReadonlyMap<string, Level>, sealed: SealedProgress | null): void {
     const now = performance.now();
     for (const watched of this.#watched.values()) {
       const status =
@@ -69,12 +77,16 @@ export class HealthWatch {
         this.#report({ participant, track: id, kind, status });
       }
     }
-    const captureStatus = sinceSliceMs !== null && sinceSliceMs > STALLED_MS ? "stalled" : "ok";
+    const captureStatus = sealed && isStalled(sealed) ? "stalled" : "ok";
     if (captureStatus !== this.#captureStatus) {
       this.#captureStatus = captureStatus;
       this.#report({ participant: null, track: null, kind: "capture", status: captureStatus });
     }
   }
+}
+
+function isStalled({ sinceSliceMs, pictureLagMs }: SealedProgress): boolean {
+  return sinceSliceMs > STALLED_MS || pictureLagMs > PICTURE_LOST_MS;
 }
 
 /** A muted track (RTP stopped) is told apart from silence that arrives. */

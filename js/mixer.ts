@@ -1,18 +1,21 @@
 /** Everybody's sound in one track, through WebAudio, with a meter for each. Works in hidden tabs. */
 import { SealedVisitError } from "./errors.js";
 
-/** Below this root mean square (full scale 1) a sound counts as digital silence. */
-const SILENCE_RMS = 1e-5;
+/** Below this (full scale 1) a sample counts as digital silence; a microphone's own noise is above. */
+const SILENCE = 1e-4;
+const SILENT_AFTER_MS = 1_500;
+/** 683 ms: longer than the time between two slices. */
+const WINDOW_SAMPLES = 32_768;
 
 interface Input {
   readonly element: HTMLAudioElement;
   readonly source: MediaStreamAudioSourceNode;
   readonly analyser: AnalyserNode;
   readonly samples: Float32Array<ArrayBuffer>;
+  heardAt: number;
 }
 
 export interface Level {
-  readonly rms: number;
   readonly isSilent: boolean;
 }
 
@@ -56,9 +59,10 @@ export class Mixer {
     element.play().catch(() => undefined);
     const source = this.#context.createMediaStreamSource(stream);
     const analyser = this.#context.createAnalyser();
-    analyser.fftSize = 2_048;
+    analyser.fftSize = WINDOW_SAMPLES;
     source.connect(analyser).connect(this.#destination);
-    this.#inputs.set(id, { element, source, analyser, samples: new Float32Array(analyser.fftSize) });
+    const samples = new Float32Array(analyser.fftSize);
+    this.#inputs.set(id, { element, source, analyser, samples, heardAt: performance.now() });
   }
 
   remove(id: string): void {
@@ -70,15 +74,19 @@ export class Mixer {
     input.element.srcObject = null;
   }
 
-  /** The level of each input over the last 43 ms. */
-  levels(): ReadonlyMap<string, Level> {
-    const levels = new Map<string, Level>();
-    for (const [id, { analyser, samples }] of this.#inputs) {
-      analyser.getFloatTimeDomainData(samples);
-      const rms = Math.sqrt(samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length);
-      levels.set(id, { rms, isSilent: rms < SILENCE_RMS });
+  /** Listens to every input. To be called more often than a window lasts, so that nothing is missed. */
+  sample(): void {
+    for (const input of this.#inputs.values()) {
+      input.analyser.getFloatTimeDomainData(input.samples);
+      if (input.samples.some((sample) => Math.abs(sample) > SILENCE)) input.heardAt = performance.now();
     }
-    return levels;
+  }
+
+  /** Which inputs were heard lately; the others sent digital silence. */
+  levels(): ReadonlyMap<string, Level> {
+    this.sample();
+    const now = performance.now();
+    return new Map([...this.#inputs].map(([id, { heardAt }]) => [id, { isSilent: now - heardAt > SILENT_AFTER_MS }]));
   }
 
   async close(): Promise<void> {

@@ -59,6 +59,8 @@ export type RecorderState =
       readonly sealed_media_us: number;
       /** Media that a crash would lose now, milliseconds. */
       readonly unsealed_tail_ms: number;
+      /** How far the picture's encoder is behind the sound. */
+      readonly picture_lag_ms: number;
     }
   | { readonly phase: "ending"; readonly recording: RecordingId; readonly part: number; readonly reason: PartEndReason }
   | { readonly phase: "ended"; readonly reason: "visit_over" | "stopped" | "closed" }
@@ -233,7 +235,8 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
       // Removed meanwhile: the end of the part is under way already.
       if (this.#part !== running) return;
       const since_ms = Date.now();
-      this.#setState({ phase: "recording", recording, part, mixed, since_ms, sealed_media_us: 0, unsealed_tail_ms: 0 });
+      const nothing = { sealed_media_us: 0, unsealed_tail_ms: 0, picture_lag_ms: 0 };
+      this.#setState({ phase: "recording", recording, part, mixed, since_ms, ...nothing });
     } catch (error) {
       if (this.#part === running) this.#fail(asError("capture-failed", "the recording could not be started", error));
     }
@@ -288,7 +291,8 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
     const { recording, part, sealed_media_us } = status;
     if (this.#state.phase !== "recording" || this.#state.recording !== recording || this.#state.part !== part) return;
     const unsealed_tail_ms = this.#part?.unsealedTailMs(sealed_media_us) ?? 0;
-    this.#setState({ ...this.#state, sealed_media_us, unsealed_tail_ms });
+    const picture_lag_ms = this.#part?.pictureLagMs ?? 0;
+    this.#setState({ ...this.#state, sealed_media_us, unsealed_tail_ms, picture_lag_ms });
   }
 
   async #renew(recording: RecordingId, part: number): Promise<void> {

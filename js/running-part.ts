@@ -98,6 +98,10 @@ export class RunningPart {
     this.#client.request<"event_line">({ r: "event_line", line }).catch(() => undefined);
   }
 
+  get pictureLagMs(): number {
+    return this.#capture.pictureLagMs;
+  }
+
   unsealedTailMs(sealed_media_us: number): number {
     return this.#capture.unsealedTailMs(sealed_media_us);
   }

@@ -17,6 +17,7 @@ export type ToComposer =
       /** Of a MediaStreamTrackGenerator; transferred. */
       readonly writable: WritableStream<VideoFrame>;
     }
+  | { readonly m: "pace"; readonly max_fps: number }
   /** `readable` is a MediaStreamTrackProcessor's; transferred. */
   | { readonly m: "add"; readonly input: ComposeInput; readonly readable: ReadableStream<VideoFrame> }
   | { readonly m: "label"; readonly id: string; readonly label: string }

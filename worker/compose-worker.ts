@@ -25,6 +25,9 @@ function handle(message: ToComposer): void {
       }, REPORT_EVERY_MS);
       break;
     }
+    case "pace":
+      composer?.setPace(message.max_fps);
+      break;
     case "add":
       composer?.add(message.input, message.readable);
       break;

@@ -26,7 +26,7 @@ export class Composer {
   readonly #canvas: OffscreenCanvas;
   readonly #context: OffscreenCanvasRenderingContext2D;
   readonly #writer: WritableStreamDefaultWriter<VideoFrame>;
-  readonly #minIntervalMs: number;
+  #minIntervalMs = 0;
   readonly #onFailure: (message: string) => void;
   readonly #inputs = new Map<string, PictureInput>();
   #layout: ReadonlyMap<string, Rectangle> = new Map();
@@ -43,10 +43,14 @@ export class Composer {
     if (!context) throw new Error("no 2d context for an OffscreenCanvas");
     this.#context = context;
     this.#writer = writable.getWriter();
-    // A little less than a whole interval: frames of 30 a second must not slip to every other one.
-    this.#minIntervalMs = 1_000 / max_fps - 3;
+    this.setPace(max_fps);
     this.#onFailure = onFailure;
     this.#schedule(0);
+  }
+
+  setPace(maxFps: number): void {
+    // A little less than a whole interval: frames of 30 a second must not slip to every other one.
+    this.#minIntervalMs = Math.max(0, 1_000 / maxFps - 3);
   }
 
   add(input: ComposeInput, readable: ReadableStream<VideoFrame>): void {

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { test } from "node:test";
+import { Pace } from "../../js/pace.js";
+import { WebmClock } from "../../js/webm-clock.js";
+
+/** A live WebM as MediaRecorder makes it: no cues, no duration. Two seconds of picture, three of sound. */
+function liveWebm(): Uint8Array {
+  const input = ["-f", "lavfi", "-i", "testsrc=size=64x48:rate=25:duration=2", "-f", "lavfi", "-i", "sine=duration=3"];
+  const codecs = ["-c:v", "libvpx", "-c:a", "libopus", "-f", "webm", "-live", "1", "-cluster_time_limit", "300"];
+  return new Uint8Array(execFileSync("ffmpeg", ["-v", "error", ...input, ...codecs, "-"], { maxBuffer: 1 << 26 }));
+}
+
+test("follows picture and sound of a live WebM, however its bytes are cut", () => {
+  const bytes = liveWebm();
+  const results = [1, 2, 3, 7, 100, 1_000, bytes.byteLength].map((step) => {
+    const clock = new WebmClock();
+    for (let offset = 0; offset < bytes.byteLength; offset += step) clock.feed(bytes.subarray(offset, offset + step));
+    return [clock.videoFrames, clock.videoMs, clock.audioMs];
+  });
+  const [first] = results;
+  assert.ok(first);
+  const [frames, videoMs, audioMs] = first;
+  assert.equal(frames, 50);
+  assert.equal(videoMs, 1_960);
+  assert.ok(audioMs !== undefined && audioMs >= 2_900 && audioMs <= 3_020, `sound until ${audioMs} ms`);
+  for (const result of results) assert.deepEqual(result, first);
+});
+
+test("says how far the picture is behind the sound", () => {
+  const clock = new WebmClock();
+  clock.feed(liveWebm());
+  assert.ok(clock.videoLagMs > 900 && clock.videoLagMs < 1_100);
+});
+
+test("bytes that are no WebM are survived", () => {
+  const clock = new WebmClock();
+  for (let round = 0; round < 200; round++) clock.feed(crypto.getRandomValues(new Uint8Array(round)));
+  clock.feed(new Uint8Array(64));
+  assert.ok(clock.videoLagMs >= 0);
+});
+
+test("composes fewer pictures while the encoder is behind, and more again when it has kept up", () => {
+  const pace = new Pace(24);
+  const slowed = Array.from({ length: 20 }, () => pace.next(900));
+  assert.ok(slowed.every((fps, index) => index === 0 || fps <= (slowed[index - 1] ?? 0)));
+  assert.equal(slowed.at(-1), 5);
+  const recovered = Array.from({ length: 60 }, () => pace.next(50));
+  assert.equal(recovered.at(-1), 24);
+});
