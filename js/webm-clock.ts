@@ -121,10 +121,10 @@ function vintLength(first: number | undefined): number {
   return first === undefined ? 9 : Math.clz32(first) - 23;
 }
 
-/** Without its length marker. */
+/** Without its length marker, which is taken off first: eight bytes with it are more than a number holds exactly. */
 function vint(bytes: Uint8Array): number {
-  const first = bytes[0] ?? 0;
-  return number(bytes) - (1 << (8 - bytes.byteLength)) * 256 ** (bytes.byteLength - 1) * (first === 0 ? 0 : 1);
+  const marker = 1 << (8 - bytes.byteLength);
+  return bytes.reduce((value, byte, index) => value * 256 + (index === 0 ? byte & (marker - 1) : byte), 0);
 }
 
 function number(bytes: Uint8Array): number {

@@ -22,7 +22,8 @@ test("follows picture and sound of a live WebM, however its bytes are cut", () =
   assert.ok(first);
   const [frames, videoMs, audioMs] = first;
   assert.equal(frames, 50);
-  assert.equal(videoMs, 1_960);
+  // The last of 50 frames, moved by the codec delay of the sound, which starts below zero.
+  assert.ok(videoMs !== undefined && videoMs >= 1_960 && videoMs <= 1_970, `picture until ${videoMs} ms`);
   assert.ok(audioMs !== undefined && audioMs >= 2_900 && audioMs <= 3_020, `sound until ${audioMs} ms`);
   for (const result of results) assert.deepEqual(result, first);
 });
