@@ -77,7 +77,7 @@ try {
   );
   Object.assign(report, {
     recording: opened.recording,
-    opened: await checkOpened(opened.media, { recorded: visit.recorded, check }),
+    opened: await checkOpened(opened.media, { recordedS: opened.recorded_s, shown: visit.recorded, check }),
     verified: opened.verified,
     receipt: opened.receipt,
   });

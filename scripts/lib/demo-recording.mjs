@@ -24,6 +24,8 @@ export async function openRecording(stack, { sealed, opened }) {
     media: path.join(opened, media),
     verified: verified.ok === true && result.ok === true,
     receipt: fetched.parts.every((part) => typeof part.receipt === "string"),
+    // By the recorder's own signed word, which `verify` has checked.
+    recorded_s: fetched.parts.reduce((sum, { manifest }) => sum + lengthOf(manifest), 0),
     recording: {
       tracks: tracks.length,
       sealed_bytes: tracks.reduce((sum, name) => sum + readFileSync(path.join(sealed, name)).length, 0),
@@ -32,18 +34,29 @@ export async function openRecording(stack, { sealed, opened }) {
   };
 }
 
+/** Media time of the part's longest track. */
+function lengthOf(manifest) {
+  const { tracks } = JSON.parse(Buffer.from(manifest.split(".")[1], "base64url").toString("utf8"));
+  return Math.max(...tracks.map(({ media_end_us }) => media_end_us)) / 1_000_000;
+}
+
 function segmentsOf({ parts = [] }) {
   return parts.flatMap(({ tracks = [] }) => tracks).reduce((sum, track) => sum + (track.segments ?? 0), 0);
 }
 
 /** Looks for what was recorded: length, everybody's moving code and tone, sound with picture. */
-export async function checkOpened(file, { recorded: { fromMs, untilMs, sources }, check }) {
+export async function checkOpened(file, { recordedS, shown: { fromMs, untilMs, sources }, check }) {
   const media = await measureMedia(file, { aroundMs: fromMs });
-  const wantedS = (untilMs - fromMs) / 1_000;
+  const shownS = (untilMs - fromMs) / 1_000;
+  check(
+    "nothing that was shown as recorded is missing",
+    media.duration_s >= shownS - 0.5,
+    `${media.duration_s.toFixed(2)} s, shown as recording for ${shownS.toFixed(2)} s`,
+  );
   check(
     "the opened recording is as long as what was recorded, within 0.5 s",
-    Math.abs(media.duration_s - wantedS) <= 0.5,
-    `${media.duration_s.toFixed(2)} s of ${wantedS.toFixed(2)} s`,
+    Math.abs(media.duration_s - recordedS) <= 0.5,
+    `${media.duration_s.toFixed(2)} s of ${recordedS.toFixed(2)} s`,
   );
   for (const source of sources) {
     const seen = media.sources.get(source);
