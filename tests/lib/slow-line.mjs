@@ -21,6 +21,7 @@ export async function slowLine(serverPort, { bps = 1e9, lossShare = 0, jitterMs 
   const backs = new Map();
   let freeAtMs = 0;
   let lastAtMs = 0;
+  let isClosed = false;
 
   const toClient = (datagram, client) => {
     if (random() < settings.lossShare) {
@@ -36,7 +37,9 @@ export async function slowLine(serverPort, { bps = 1e9, lossShare = 0, jitterMs 
     freeAtMs = beginMs + (datagram.length * 8000) / settings.bps;
     lastAtMs = Math.max(lastAtMs, freeAtMs + random() * settings.jitterMs);
     stats.passed += 1;
-    setTimeout(() => front.send(datagram, client.port, client.address, () => {}), lastAtMs - nowMs);
+    setTimeout(() => {
+      if (!isClosed) front.send(datagram, client.port, client.address, () => {});
+    }, lastAtMs - nowMs);
   };
 
   front.on("message", async (datagram, client) => {
@@ -47,7 +50,8 @@ export async function slowLine(serverPort, { bps = 1e9, lossShare = 0, jitterMs 
         bound().then((back) => back.on("message", (answer) => toClient(answer, client))),
       );
     }
-    (await backs.get(key)).send(datagram, serverPort, "127.0.0.1", () => {});
+    const back = await backs.get(key);
+    if (!isClosed) back.send(datagram, serverPort, "127.0.0.1", () => {});
   });
 
   return {
@@ -55,9 +59,8 @@ export async function slowLine(serverPort, { bps = 1e9, lossShare = 0, jitterMs 
     stats,
     set: (changes) => Object.assign(settings, changes),
     async close() {
+      isClosed = true;
       for (const back of backs.values()) (await back).close();
-      // What is still on its way finds a closed socket; wait for it.
-      await new Promise((resolve) => setTimeout(resolve, settings.queueMs + settings.jitterMs + 50));
       front.close();
     },
   };
