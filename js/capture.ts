@@ -21,8 +21,8 @@ import { WebmClock } from "./webm-clock.js";
 const SLICE_MS = 250;
 /** A key frame at least this often: where a reader can start. */
 const KEY_FRAME_INTERVAL_MS = 2_000;
-/** No slice for so long means that MediaRecorder has gone silent, as after a frozen page. */
-const STALL_LIMIT_MS = 3_000;
+/** No slice for so long means that MediaRecorder has gone silent for good, as after a frozen page. */
+const STALL_LIMIT_MS = 5_000;
 
 export interface CaptureOptions extends AssetOptions {
   /** Of the composed picture. Default 960 x 540. */
@@ -39,7 +39,8 @@ export interface CaptureOptions extends AssetOptions {
 interface CaptureHooks {
   /** `data` is the caller's from then on. */
   readonly onSlice: (data: ArrayBuffer, media_end_us: number) => void;
-  readonly onGap: (from_us: number, to_us: number, reason: string) => void;
+  /** MediaRecorder delivers nothing any more: this capture is over, a new one may work. */
+  readonly onStall: (silentMs: number) => void;
   readonly onHealth: (report: HealthReport) => void;
   readonly onProblem: (error: SealedVisitError) => void;
   readonly onFailure: (error: SealedVisitError) => void;
@@ -182,13 +183,8 @@ export class Capture {
 
   #checkStall(): void {
     if (!this.#recorder || performance.now() - this.#lastSliceAt < STALL_LIMIT_MS) return;
-    const silentMs = Math.round(performance.now() - this.#lastSliceAt);
     this.#recorder = null;
-    this.#hooks.onFailure(
-      new SealedVisitError("capture-failed", `MediaRecorder delivered nothing for ${silentMs} ms`, {
-        detail: { what: "stalled", silent_ms: silentMs },
-      }),
-    );
+    this.#hooks.onStall(Math.round(performance.now() - this.#lastSliceAt));
   }
 
   /** Keeps the screen on while the page is visible; lost at the moment of hiding, asked for again after. */

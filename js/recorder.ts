@@ -223,6 +223,12 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
     const running = new RunningPart(this.#client, this.#protection, this.#options, this.#group, {
       onHealth: (report) => this.emit("recorder_health", report),
       onProblem: (error) => this.emit("problem", error),
+      onStall: (silentMs) => {
+        if (this.#part !== running) return;
+        // Still a member, with everybody's grant: the next part begins as soon as this one is sealed.
+        this.emit("problem", stalledError(silentMs));
+        this.#endPart("failed");
+      },
       onFailure: (error) => {
         if (this.#part === running) this.#fail(error);
       },
@@ -308,6 +314,11 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
 
 function isUnsent({ state }: SpoolStatus): boolean {
   return state === "sealed";
+}
+
+function stalledError(silentMs: number): SealedVisitError {
+  const message = `MediaRecorder delivered nothing for ${silentMs} ms; a new part begins`;
+  return new SealedVisitError("capture-failed", message, { detail: { what: "stalled", silent_ms: silentMs } });
 }
 
 function asError(

@@ -19,6 +19,8 @@ import type { WorkerClient } from "./worker-client.js";
 interface PartHooks {
   readonly onHealth: (report: HealthReport) => void;
   readonly onProblem: (error: SealedVisitError) => void;
+  /** Capture went silent: this part ends, the next may begin. */
+  readonly onStall: (silentMs: number) => void;
   readonly onFailure: (error: SealedVisitError) => void;
 }
 
@@ -51,8 +53,11 @@ export class RunningPart {
     this.#session.on("problem", hooks.onProblem);
     this.#capture = new Capture(options, {
       onSlice: (data, media_end_us) => this.#seal(data, media_end_us),
-      onGap: (from_us, to_us, reason) => {
-        client.request<"gap">({ r: "gap", from_us, to_us, reason }).catch(() => undefined);
+      onStall: (silentMs) => {
+        const from_us = Math.max(0, this.#capture.mediaTimeUs() - silentMs * 1_000);
+        const gap = { from_us, to_us: this.#capture.mediaTimeUs(), reason: "frozen" };
+        client.request<"gap">({ r: "gap", ...gap }).catch(() => undefined);
+        hooks.onStall(silentMs);
       },
       onHealth: (report) => this.#onHealth(report),
       onProblem: hooks.onProblem,
