@@ -131,9 +131,10 @@ async function toolchainHasWasm() {
   return hasStd(path.join(sysroot, "lib", "rustlib"));
 }
 
+/** Tests are built with libtest, which comes with std from rustup. */
 function hasStd(rustlib) {
   const directory = path.join(rustlib, WASM_TARGET, "lib");
-  return existsSync(directory) && readdirSync(directory).some((name) => /^libstd-.*\.rlib$/.test(name));
+  return existsSync(directory) && readdirSync(directory).some((name) => /^libtest-.*\.rlib$/.test(name));
 }
 
 /**
@@ -168,7 +169,7 @@ async function buildStd(env) {
   // Without embed-bitcode, link-time optimisation later fails for lack of a .llvmbc section.
   await run(
     "/usr/bin/cargo",
-    ["build", "--quiet", "--release", "--target", WASM_TARGET, "-Zbuild-std=std,panic_abort"],
+    ["build", "--quiet", "--release", "--target", WASM_TARGET, "-Zbuild-std=std,panic_abort,test"],
     {
       cwd: project,
       env: {

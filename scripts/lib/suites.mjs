@@ -92,7 +92,7 @@ export const suites = [
         title: "wasm-bindgen-test",
         command: wasm.cargo,
         args: [
-          ...["test", "--package", "sealed-visit", "--lib", "--target", wasmTarget],
+          ...["test", "--package", "sealed-visit", "--lib", "--test", "recording", "--target", wasmTarget],
           ...["--no-default-features", "--features", ["wasm", ...coreFeatures].join(",")],
         ],
         env: {

@@ -2,6 +2,7 @@
 #![cfg(feature = "recording")]
 
 mod attacks;
+mod mutations;
 mod sealing;
 mod world;
 
@@ -99,8 +100,13 @@ impl MadePart {
 
 pub const SLICE_SIZES: [usize; 6] = [1, 0, 16_383, 16_384, 16_385, 70_001];
 
-/// Records a part with one slice of each size into each track.
+/// Records a part with one slice of each of [`SLICE_SIZES`] into each track.
 pub fn record(world: &World, part: u32, share_required: bool) -> MadePart {
+    record_sizes(world, part, share_required, &SLICE_SIZES)
+}
+
+/// Records a part with one slice of each size into each track.
+pub fn record_sizes(world: &World, part: u32, share_required: bool, sizes: &[usize]) -> MadePart {
     let mut rng = system_rng();
     let draft = draft(world, part, share_required);
     let shares = if share_required {
@@ -131,7 +137,7 @@ pub fn record(world: &World, part: u32, share_required: bool) -> MadePart {
             }
         })
         .collect();
-    for (index, size) in SLICE_SIZES.into_iter().enumerate() {
+    for (index, size) in sizes.iter().copied().enumerate() {
         for track in &mut tracks {
             let slice = random(size, &mut rng);
             let media_end_us = (index as u64 + 1) * 250_000;
