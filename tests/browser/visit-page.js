@@ -1,0 +1,153 @@
+/** A page with nothing but the package, for tests that call it as an embedder would. */
+import * as sealedVisit from "/sealed-visit/index.js";
+
+const config = await (await fetch("/config.json")).json();
+
+async function post(path, body) {
+  const response = await fetch(`${config.authority_url}/v1/visits/${path}`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  const answer = await response.json();
+  if (!response.ok) throw new Error(`${path}: ${JSON.stringify(answer)}`);
+  return answer;
+}
+
+const decode = (jws) => JSON.parse(atob(jws.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")));
+
+const page = {
+  sealedVisit,
+  config,
+  /** What happened, oldest first: [name, detail]. */
+  log: [],
+
+  async join({ visit, secret, name }) {
+    this.visit = await sealedVisit.joinVisit({
+      relayUrl: config.relay_url,
+      rootKey: config.root_key,
+      clinicDocument: config.clinic_document,
+      displayName: name,
+      storageKey: visit,
+      getPass: async ({ jwk, nameCommitment }) => {
+        const { credential, pass } = await post(`${visit}/redeem`, { secret, jwk, name_commitment: nameCommitment });
+        this.credential = credential;
+        return pass;
+      },
+    });
+    const note = (name) => (detail) =>
+      this.log.push([name, detail instanceof Error ? { code: detail.code, message: detail.message } : detail]);
+    for (const name of ["event", "frames_dropped", "withdrawal_measured", "problem", "failed"]) {
+      this.visit.on(name, note(name));
+    }
+    const admit = ({ waiting, me }) => {
+      if (me.role !== "clinician") return;
+      for (const { participant, role } of waiting)
+        if (role !== "recorder") this.visit.admit(participant).catch(() => {});
+    };
+    this.visit.on("state", admit);
+    admit(this.visit.state);
+    return this.visit.state.me.participant;
+  },
+
+  async connect() {
+    const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: { width: 640, height: 360 } });
+    this.media = this.visit.connectMedia({ stream });
+    this.media.on("remote_added", ({ id, kind, mediaTrack }) => {
+      const element = Object.assign(document.createElement(kind), { id, autoplay: true, muted: true });
+      element.srcObject = new MediaStream([mediaTrack]);
+      document.body.append(element);
+    });
+    this.media.on("remote_removed", ({ id }) => document.getElementById(id)?.remove());
+  },
+
+  /** Frames that were decoded and shown. */
+  shown: () => [...document.querySelectorAll("video")].map((video) => video.getVideoPlaybackQuality().totalVideoFrames),
+
+  async prepareRecorder() {
+    this.recorder = await this.visit.prepareRecorder({
+      vaultUrl: config.vault_url,
+      getPass: async ({ jwk, nameCommitment: name_commitment }) => {
+        const { visit } = this.visit.state;
+        return (await post(`${visit}/recorder-pass`, { credential: this.credential, jwk, name_commitment })).pass;
+      },
+    });
+    this.recorderLog = [];
+    for (const name of ["state", "problem", "receipt", "recorder_health"]) {
+      this.recorder.on(name, (detail) =>
+        this.recorderLog.push([
+          name,
+          detail instanceof Error ? { code: detail.code, message: detail.message } : detail,
+        ]),
+      );
+    }
+    return this.recorder.participant;
+  },
+
+  ask() {
+    const recipients = decode(config.clinic_document)
+      .recipients.map(({ fingerprint, role }) => ({ fingerprint, role }))
+      .sort((a, b) => (a.fingerprint < b.fingerprint ? -1 : 1));
+    return this.visit.requestConsent({
+      purpose: "medical_record",
+      recipients,
+      recorder: this.recorder.participant,
+      terms: { retention_days: 30, on_withdrawal: "keep" },
+      checklist: [{ what: "identity_verified", at_ms: Date.now() }],
+      texts: ["information", "recording"].map((layer) => ({
+        layer,
+        language: "en",
+        version: "1",
+        text: `About ${layer}.`,
+      })),
+    });
+  },
+
+  grant() {
+    const answer = { person: "self", on_behalf_of: { kind: "myself" }, information: true, recording: true };
+    return this.visit.grant({ answers: [answer], language: "en", place: "" });
+  },
+
+  spools: () => page.recorder.spools.map(({ part, state, finished }) => ({ part, state, finished })),
+
+  /** Names of the spools that are on this device. */
+  async spoolFolders() {
+    const root = await navigator.storage.getDirectory();
+    const names = [];
+    try {
+      for await (const name of (await root.getDirectoryHandle("sealed-visit-spool")).keys()) names.push(name);
+    } catch (error) {
+      if (error.name !== "NotFoundError") throw error;
+    }
+    return names;
+  },
+
+  recover: () => sealedVisit.recoverSpools({ rootKey: config.root_key, clinicDocument: config.clinic_document }),
+
+  async play({ keyFile, passphrase, recording }) {
+    const wrong = await sealedVisit.unlockPlayer({ keyFile, passphrase: "wrong" }).catch(({ code }) => code);
+    const player = await sealedVisit.unlockPlayer({ keyFile, passphrase });
+    const trust = { rootKey: config.root_key, clinicDocument: config.clinic_document };
+    const tracks = await player.load({ ...trust, recording, vaultUrl: config.vault_url });
+    const opened = [];
+    for (const { part, track, content, media_type, size_bytes } of tracks) {
+      const blob = size_bytes > 0 ? await player.readBlob(part, track, media_type) : new Blob();
+      if (content === "events")
+        opened.push({ part, content, lines: (await blob.text()).trim().split("\n").map(JSON.parse) });
+      else opened.push({ part, content, video: await firstPicture(blob) });
+    }
+    const report = await player.report();
+    player.close();
+    return { wrong, opened, report };
+  },
+};
+
+function firstPicture(blob) {
+  return new Promise((resolve) => {
+    const video = Object.assign(document.createElement("video"), { muted: true, src: URL.createObjectURL(blob) });
+    video.onloadeddata = () => resolve([video.videoWidth, video.videoHeight]);
+    video.onerror = () => resolve(video.error.message);
+  });
+}
+
+window.page = page;

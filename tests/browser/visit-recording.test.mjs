@@ -1,0 +1,209 @@
+/**
+ * The package as an embedder calls it, with the real relay, authority and vault: a visit is held,
+ * recorded, paused, goes on, its recorder is killed, the spool is recovered, the recording opened,
+ * and a withdrawal stops everything.
+ */
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, test } from "node:test";
+import { openBrowser } from "../../scripts/lib/browser.mjs";
+import { inRoot } from "../../scripts/lib/paths.mjs";
+import { startStack } from "../../scripts/lib/stack.mjs";
+
+/** A shared machine may be slow: what is waited for comes, or the test fails. */
+const PATIENCE_MS = 60_000;
+const directory = mkdtempSync(path.join(tmpdir(), "sealed-visit-recording-"));
+let stack;
+let clinician;
+let patient;
+
+before(async () => {
+  const file = (name) => inRoot("tests", "browser", name);
+  stack = await startStack({
+    directory: path.join(directory, "clinic"),
+    logDirectory: path.join(directory, "logs"),
+    serveOptions: {
+      files: { "/test/visit.html": file("visit-page.html"), "/test/visit-page.js": file("visit-page.js") },
+    },
+  });
+  clinician = await person("clinician", path.join(directory, "profile"));
+  patient = await person("patient");
+  const { visit, links } = await stack.makeVisit(["clinician", "patient"]);
+  for (const [index, one] of [clinician, patient].entries()) {
+    const { secret } = links[index];
+    one.participant = await one.do((page, details) => page.join(details), { visit, secret, name: one.name });
+  }
+  for (const one of [clinician, patient]) {
+    await one.until((page) => page.visit.state.phase === "live");
+    await one.do((page) => page.connect());
+  }
+});
+
+after(async () => {
+  await clinician?.close();
+  await patient?.close();
+  await stack?.stop();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+async function person(name, profileDirectory) {
+  const browser = await openBrowser({ name, profileDirectory });
+  const tab = await browser.newPage();
+  await tab.goto(stack.site.url("/test/visit.html"));
+  await tab.waitForFunction(() => window.page !== undefined, undefined, { timeout: PATIENCE_MS });
+  const evaluate = (act, argument) => tab.evaluate(`(${act})(window.page, ${JSON.stringify(argument)})`);
+  return {
+    name,
+    browser,
+    do: evaluate,
+    // Not waitForFunction: it evaluates in the page, which the page's policy forbids.
+    async until(holds) {
+      const giveUpAt = Date.now() + PATIENCE_MS;
+      while (!(await evaluate(holds))) {
+        if (Date.now() > giveUpAt) {
+          const log = await evaluate((page) => [page.log, page.recorderLog?.slice(-20), page.visit?.state]);
+          assert.fail(`${name}: did not come: ${holds}\n${JSON.stringify(log)}`);
+        }
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    },
+    close: () => browser.close(),
+  };
+}
+
+test("both see each other, and nothing was dropped for a reason that matters", async () => {
+  for (const one of [clinician, patient]) await one.until((page) => page.shown().some((frames) => frames > 20));
+  for (const one of [clinician, patient]) {
+    const { tracks, encrypted, decrypted } = await one.do((page) => page.visit.stats());
+    assert.ok(encrypted > 50 && decrypted > 50);
+    const serious = tracks
+      .flatMap(({ dropped }) => Object.keys(dropped))
+      .filter((reason) => !["duplicate", "too-old", "gated"].includes(reason));
+    assert.deepEqual(serious, []);
+    assert.deepEqual(one.browser.problems, []);
+  }
+  assert.equal(
+    await clinician.do((page) => page.visit.state.safety_code),
+    await patient.do((page) => page.visit.state.safety_code),
+  );
+});
+
+test("a recorder that not everybody has granted does not get in", async () => {
+  await clinician.do((page) => page.prepareRecorder());
+  await clinician.do((page) => page.ask());
+  await clinician.do((page) => page.grant());
+  await clinician.until((page) => page.visit.state.consent?.answered === 1);
+  const code = await clinician.do((page) => page.visit.startRecorder().catch((error) => error.code));
+  assert.equal(code, "visit-not-agreed");
+  assert.equal(await clinician.do((page) => page.recorder.state.phase), "waiting");
+  assert.equal(await patient.do((page) => page.visit.state.indicator.kind), "not_recorded");
+});
+
+test("with everybody's grant it records, and a pause makes it leave", async () => {
+  await patient.do((page) => page.grant());
+  await clinician.until((page) => page.visit.state.consent?.all_agreed);
+  await clinician.do((page) => page.visit.startRecorder());
+  await patient.until((page) => page.visit.state.indicator.kind === "recording");
+  await clinician.until((page) => page.recorder.state.sealed_media_us > 3_000_000);
+  await clinician.do((page) => page.recorder.mark("a mark"));
+  await patient.do((page) => page.visit.pause());
+  await patient.until((page) => page.visit.state.indicator.kind === "paused");
+  await clinician.until((page) => page.spools().some(({ part, state }) => part === 0 && state === "safe"));
+  assert.deepEqual(await clinician.do((page) => page.spoolFolders()), []);
+});
+
+test("it goes on in a second part; when its page dies, the others see it, and the spool is recovered", async () => {
+  await patient.do((page) => page.visit.agreeToResume());
+  await clinician.do((page) => page.visit.startRecorder());
+  await clinician.until((page) => page.recorder.state.part === 1 && page.recorder.state.sealed_media_us > 3_000_000);
+  const { sealed_media_us } = await clinician.do((page) => page.recorder.state);
+  const processes = await clinician.browser.processes();
+  for (const { type, id } of processes) if (type === "renderer") process.kill(id, "SIGKILL");
+  await patient.until((page) => page.visit.state.indicator.kind !== "recording");
+  await clinician.close();
+
+  clinician = await person("clinician", path.join(directory, "profile"));
+  assert.equal((await clinician.do((page) => page.spoolFolders())).length, 1);
+  const recovered = await clinician.do((page) => page.recover());
+  assert.deepEqual(
+    recovered.map(({ part, state, finished }) => ({ part, state, finished })),
+    [{ part: 1, state: "safe", finished: false }],
+  );
+  assert.deepEqual(await clinician.do((page) => page.spoolFolders()), []);
+
+  const [{ recording, parts }] = await stack.recordings();
+  assert.deepEqual(
+    parts.map(({ part, state }) => [part, state]),
+    [
+      [0, "finished"],
+      [1, "unfinished"],
+    ],
+  );
+  const stored = Math.max(...parts[1].tracks.map(({ media_end_us }) => media_end_us));
+  assert.ok(stored >= sealed_media_us, `${stored} us in the vault, ${sealed_media_us} us were sealed`);
+
+  const played = await clinician.do((page, details) => page.play(details), {
+    keyFile: readFileSync(stack.path("clinician.jwe"), "utf8"),
+    passphrase: readFileSync(stack.path("passphrase"), "utf8").trim(),
+    recording: await stack.reads(`/v1/recordings/${recording}/open`, { method: "POST" }),
+  });
+  assert.equal(played.wrong, "wrong-passphrase");
+  assert.equal(played.report.ok, true);
+  const mixed = played.opened.filter(({ content }) => content === "mixed");
+  assert.deepEqual(
+    mixed.map(({ video }) => video),
+    [
+      [960, 540],
+      [960, 540],
+    ],
+  );
+  const lines = played.opened.find(({ content, part }) => content === "events" && part === 0).lines;
+  assert.ok(lines.some(({ event, text }) => event === "mark" && text === "a mark"));
+  assert.ok(lines.some(({ event, people }) => event === "roster" && people.length === 2));
+});
+
+test("a withdrawal stops every frame at the click, ends the part as withdrawn, and sending resumes without the recorder", async () => {
+  await patient.do((page) => page.visit.leave());
+  const { visit, links } = await stack.makeVisit(["clinician", "patient"]);
+  for (const [index, one] of [clinician, patient].entries()) {
+    await one.do((page, details) => page.join(details), { visit, secret: links[index].secret, name: one.name });
+  }
+  for (const one of [clinician, patient]) {
+    await one.until((page) => page.visit.state.phase === "live");
+    await one.do((page) => page.connect());
+  }
+  await clinician.do((page) => page.prepareRecorder());
+  await clinician.do((page) => page.ask());
+  for (const one of [clinician, patient]) {
+    await one.until((page) => page.visit.state.consent);
+    await one.do((page) => page.grant());
+  }
+  await clinician.until((page) => page.visit.state.consent.all_agreed);
+  await clinician.do((page) => page.visit.startRecorder());
+  await clinician.until((page) => page.recorder.state.sealed_media_us > 2_000_000);
+
+  const epoch = await patient.do((page) => page.visit.state.epoch);
+  await patient.do((page) => page.visit.withdraw({ clickedAt: performance.now() }));
+  await patient.until((page) => page.log.some(([name]) => name === "withdrawal_measured"));
+  const [, measured] = await patient.do((page) => page.log.find(([name]) => name === "withdrawal_measured"));
+  assert.equal(measured.last_frame_ms, null);
+
+  await patient.until((page) => page.visit.state.indicator.kind === "stopped_by_you" && page.visit.state.sending.open);
+  assert.ok((await patient.do((page) => page.visit.state.epoch)) > epoch);
+  const roles = await patient.do((page) => page.visit.state.roster.map(({ role }) => role));
+  assert.deepEqual(roles.toSorted(), ["clinician", "patient"]);
+  await clinician.until((page) => page.spools().some(({ state, finished }) => state === "safe" && finished));
+
+  // Picture and sound go on between the two, under keys that the recorder never had.
+  const decrypted = (page) => page.visit.stats().then((stats) => stats.decrypted);
+  const before = await clinician.do(decrypted);
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  assert.ok((await clinician.do(decrypted)) > before + 50);
+
+  const [{ recording }] = await stack.recordings();
+  const { parts } = await stack.reads(`/v1/recordings/${recording}/open`, { method: "POST" });
+  const manifest = JSON.parse(Buffer.from(parts[0].manifest.split(".")[1], "base64url"));
+  assert.equal(manifest.reason, "withdrawn");
+});
