@@ -323,7 +323,7 @@ export interface CoreFailure {
   readonly detail?: unknown;
 }
 
-/** The state machine, as wasm-bindgen shows it. A panic inside ends the instance. */
+/** The state machine, as visit-core.ts shows it. A panic inside ends the instance. */
 export interface VisitCore {
   handle(input: Input, now_ms: number): Output[];
   free(): void;

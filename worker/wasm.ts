@@ -5,13 +5,14 @@
  * the frame gate is closed by whoever listens, and no instance is called again.
  */
 import initFrames, { dropReasons, FrameEngine, onPanic as onFramesPanic, wasmMemory } from "../dist/wasm/frames.js";
-import initVisit, * as visit from "../dist/wasm/visit.js";
+import initVisit, { VisitCore as VisitCoreWasm, onPanic as onVisitPanic } from "../dist/wasm/visit.js";
 import type { CoreConfig, GeneratedIdentity, VisitCore } from "./core-types.js";
 import { WorkerError } from "./failure.js";
+import { bindVisitCore } from "./visit-core.js";
 
 export { FrameEngine };
 
-/** What `visit.js` exports, as core-types.ts describes it. */
+/** What `visit.js` exports, as core-types.ts describes it; visit-core.ts makes it so. */
 export interface VisitModule {
   readonly VisitCore: {
     new (config: CoreConfig, now_ms: number): VisitCore;
@@ -35,8 +36,8 @@ export type OnPanic = (message: string) => void;
 export async function loadVisit(baseUrl: string | null, onPanic: OnPanic): Promise<VisitModule> {
   const url = baseUrl === null ? new URL("./wasm/visit_bg.wasm", import.meta.url) : new URL("visit_bg.wasm", baseUrl);
   await load(() => initVisit({ module_or_path: url }), url);
-  visit.onPanic(onPanic);
-  return visit as unknown as VisitModule;
+  onVisitPanic(onPanic);
+  return { VisitCore: bindVisitCore(VisitCoreWasm) };
 }
 
 export async function loadFrames(baseUrl: string | null, onPanic: OnPanic): Promise<FramesModule> {

@@ -1,15 +1,19 @@
 //! The `mls-rs` client of this protocol: suite, capabilities, gate.
 
 use super::context::{CHANGE_PROPOSAL, CONTEXT_EXTENSION};
+use super::crypto::Crypto;
 use super::error::GroupError;
 use super::rules::{Passes, Rules, signing_identity};
+use super::stores::{NoStore, OneKeyPackage};
 use super::{Identity, Policy};
-use mls_rs::client_builder::{BaseConfig, WithCryptoProvider, WithIdentityProvider, WithMlsRules};
+use mls_rs::client_builder::{
+    BaseConfig, WithCryptoProvider, WithGroupStateStorage, WithIdentityProvider,
+    WithKeyPackageRepo, WithMlsRules, WithPskStore,
+};
 use mls_rs::crypto::SignatureSecretKey;
 use mls_rs::error::MlsError;
 use mls_rs::time::MlsTime;
 use mls_rs::{CipherSuite, CipherSuiteProvider, Client, CryptoProvider};
-use mls_rs_crypto_rustcrypto::RustCryptoProvider;
 use std::time::Duration;
 
 /// MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519, RFC 9420 section 17.1.
@@ -24,14 +28,20 @@ pub(super) fn no_time() -> MlsTime {
     MlsTime::from(1)
 }
 
-pub(super) type Config = WithMlsRules<
-    Rules,
-    WithIdentityProvider<Passes, WithCryptoProvider<RustCryptoProvider, BaseConfig>>,
+pub(super) type Config =
+    WithMlsRules<Rules, WithIdentityProvider<Passes, WithCryptoProvider<Crypto, Stores>>>;
+
+type Stores = WithGroupStateStorage<
+    NoStore,
+    WithPskStore<NoStore, WithKeyPackageRepo<OneKeyPackage, BaseConfig>>,
 >;
 
 /// A client with a key package store of its own: nothing outlives the [`Client`] and the groups made with it.
 pub(super) fn client(identity: &Identity, policy: &Policy) -> Client<Config> {
     Client::builder()
+        .key_package_repo(OneKeyPackage::default())
+        .psk_store(NoStore)
+        .group_state_storage(NoStore)
         .crypto_provider(crypto_provider())
         .identity_provider(Passes(policy.clone()))
         .mls_rules(Rules(policy.clone()))
@@ -46,8 +56,8 @@ pub(super) fn client(identity: &Identity, policy: &Policy) -> Client<Config> {
         .build()
 }
 
-pub(super) fn crypto_provider() -> RustCryptoProvider {
-    RustCryptoProvider::with_enabled_cipher_suites(vec![SUITE])
+pub(super) fn crypto_provider() -> Crypto {
+    Crypto
 }
 
 pub(super) fn suite() -> Result<impl CipherSuiteProvider, GroupError> {

@@ -10,9 +10,9 @@ use mls_rs::group::proposal::ProposalType;
 use mls_rs::identity::CredentialType;
 use mls_rs::{Extension, ExtensionList};
 use sealed_visit_protocol::consent::ConsentState;
+use sealed_visit_protocol::sorted::SortedMap;
 use sealed_visit_protocol::{ParticipantId, Role, VERSION, VisitId};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// Extension, proposal and credential type of this protocol, from the private ranges of RFC 9420 section 17.
 const PRIVATE_TYPE: u16 = 0xF51E;
@@ -26,12 +26,11 @@ pub(super) const PASS_CREDENTIAL: CredentialType = CredentialType::new(PRIVATE_T
 
 /// The state that all members share by way of the GroupContext.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct VisitContext {
     pub v: u32,
     pub visit: VisitId,
     /// Everybody who ever was in the group: a role is fixed for the visit, also for who leaves and comes back.
-    pub roles: BTreeMap<ParticipantId, Role>,
+    pub roles: SortedMap<ParticipantId, Role>,
     pub consent: ConsentState,
 }
 
@@ -40,7 +39,7 @@ impl VisitContext {
         Self {
             v: VERSION,
             visit,
-            roles: BTreeMap::from([(creator, role)]),
+            roles: [(creator, role)].into_iter().collect(),
             consent: ConsentState::new(),
         }
     }
@@ -73,7 +72,7 @@ impl VisitContext {
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, GateError> {
-        let context: Self = serde_json::from_slice(bytes)
+        let context: Self = sealed_visit_protocol::json::from_slice(bytes)
             .map_err(|_| GateError::Context("its visit state cannot be read"))?;
         if context.v != VERSION || context.consent.v != VERSION {
             return Err(GateError::Context("its version is unknown"));

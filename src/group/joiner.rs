@@ -48,8 +48,7 @@ impl Joiner {
         let message = message.map_err(mls_error)?;
         let stored = client
             .key_package_store()
-            .key_packages()
-            .pop()
+            .take()
             .ok_or(GroupError::KeyPackage("its private keys are missing"))?;
         let init_public_key = message
             .as_key_package()
@@ -83,9 +82,9 @@ impl Joiner {
         let client = client(&self.identity, &self.policy);
         let store = client.key_package_store();
         let (reference, keys) = &self.stored;
-        store.insert(reference.clone(), keys.clone());
+        store.put(reference.clone(), keys.clone());
         let (joined, trace) = traced(|| client.join_group(None, &message, Some(no_time())));
-        store.delete(reference);
+        store.take();
         let (mls, info) = match (joined, trace.error) {
             (Ok(joined), None) => joined,
             (_, Some(gate)) => return Err(gate.into()),

@@ -14,12 +14,14 @@
 mod client;
 mod commit;
 mod context;
+mod crypto;
 mod error;
 mod follow;
 mod gate;
 mod joiner;
 mod member;
 mod rules;
+mod stores;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
@@ -31,12 +33,15 @@ pub use follow::Processed;
 pub use joiner::{Joiner, KeyPackageInfo, inspect_key_package, seal_to_key_package};
 pub use member::Group;
 
-use sealed_visit_protocol::pass::PassClaims;
+use sealed_visit_protocol::pass::{PassClaims, PassError};
 use sealed_visit_protocol::{ClinicDocument, Jws, ParticipantId, Pass, Role, SigningKey, VisitId};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// More members could not be told apart by the six leaf bits of a frame's KID, with two to spare.
 pub const MAX_MEMBERS: usize = 62;
+
+/// More verified passes than this are not remembered.
+const MAX_REMEMBERED: usize = 4 * MAX_MEMBERS;
 
 /// What the gate judges with: the clinic's document and the visit. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -46,17 +51,40 @@ pub struct Policy(Arc<PolicyInner>);
 struct PolicyInner {
     clinic: ClinicDocument,
     visit: VisitId,
+    /// Passes that were verified: `mls-rs` asks for everybody's identity again and again, for each pair of members.
+    remembered: Mutex<Vec<Pass>>,
 }
 
 impl Policy {
     /// The document must have been verified under the pinned root key, and at the present time.
     pub fn new(clinic: ClinicDocument, visit: VisitId) -> Self {
-        Self(Arc::new(PolicyInner { clinic, visit }))
+        Self(Arc::new(PolicyInner {
+            clinic,
+            visit,
+            remembered: Mutex::default(),
+        }))
     }
 
     /// The clinic's document.
     pub fn clinic(&self) -> &ClinicDocument {
         &self.0.clinic
+    }
+
+    /// [`Pass::verify_for`] this clinic and visit, which depends on nothing else: the same text is verified once.
+    fn verify(&self, jws: &Jws<PassClaims>) -> Result<Pass, PassError> {
+        let mut remembered = self
+            .0
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(pass) = remembered.iter().find(|pass| pass.jws() == jws) {
+            return Ok(pass.clone());
+        }
+        let pass = Pass::verify_for(jws, self.clinic(), self.visit())?;
+        if remembered.len() < MAX_REMEMBERED {
+            remembered.push(pass.clone());
+        }
+        Ok(pass)
     }
 
     /// The visit that every pass must be for.

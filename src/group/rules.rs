@@ -168,7 +168,8 @@ pub(super) fn only_allowed_types(proposals: &ProposalBundle) -> Result<(), GateE
 
 /// A consent document as [`super::member`] writes it: one document, one encoding.
 fn consent_change(data: &[u8]) -> Result<Change, GateError> {
-    let change: Change = serde_json::from_slice(data).map_err(|_| GateError::UnreadableProposal)?;
+    let change: Change =
+        sealed_visit_protocol::json::from_slice(data).map_err(|_| GateError::UnreadableProposal)?;
     let canonical = serde_json::to_vec(&change).is_ok_and(|bytes| bytes == data);
     canonical
         .then_some(change)
@@ -265,7 +266,8 @@ pub(super) fn verified_pass(
         .filter(|custom| custom.credential_type() == PASS_CREDENTIAL)
         .ok_or(GateError::NoPass)?;
     let text = std::str::from_utf8(custom.data()).map_err(|_| GateError::NoPass)?;
-    let pass = Pass::verify_for(&Jws::from_text(text), policy.clinic(), policy.visit())
+    let pass = policy
+        .verify(&Jws::from_text(text))
         .map_err(GateError::Pass)?;
     if PublicKey::as_bytes(pass.key()) != identity.signature_key.as_ref() {
         return Err(GateError::Pass(PassError::OtherKey));

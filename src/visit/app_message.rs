@@ -3,53 +3,55 @@
 use super::input::TextBody;
 use super::output::RecorderLeft;
 use sealed_visit_protocol::consent::{RequestClaims, StatementClaims};
-use sealed_visit_protocol::{B64, Hash32, Jws, RoundId};
-use serde::{Deserialize, Serialize};
+use sealed_visit_protocol::{B64, Hash32, Jws, RoundId, json, tagged_enum};
+use serde::Serialize;
 
-/// One application message. Unknown kinds are ignored; the sender is the MLS leaf.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(tag = "m", rename_all = "snake_case")]
-pub(super) enum AppMessage {
-    /// Opens the pass's name commitment, and proves the epoch to whoever just joined.
-    Hello {
-        name: String,
-        salt: B64,
-        proof: Hash32,
-    },
-    /// This member has the epoch's keys.
-    Confirm { proof: Hash32 },
-    /// The host's request, with the words of its texts.
-    Request {
-        request: Jws<RequestClaims>,
-        texts: Vec<TextBody>,
-        note: String,
-    },
-    /// The words of the open round, for who came later.
-    Texts {
-        round: RoundId,
-        texts: Vec<TextBody>,
-        note: String,
-    },
-    /// A grant, refusal or withdrawal, for the committer to put into the group.
-    Statement { statement: Jws<StatementClaims> },
-    /// Said before the recorder is removed.
-    RecorderStop { why: RecorderLeft },
-    /// Recording goes on soon.
-    Resuming { in_ms: u64 },
-    /// Whoever paused agrees to go on.
-    AgreeResume,
-    /// The recorder is alive; an older count never replaces a newer.
-    Heartbeat {
-        epoch: u64,
-        count: u64,
-        part: u32,
-        segments: u64,
-        sealed_media_us: u64,
-    },
-    /// Goes; the committer removes it.
-    Leaving,
-    /// The embedder's bytes.
-    Data { data: B64 },
+tagged_enum! {
+    /// One application message. Unknown kinds are ignored; the sender is the MLS leaf.
+    #[derive(Debug, Clone, Serialize)]
+    #[serde(tag = "m", rename_all = "snake_case")]
+    pub(super) enum AppMessage("AppMessage", tag = "m") {
+        /// Opens the pass's name commitment, and proves the epoch to whoever just joined.
+        Hello {
+            name: String,
+            salt: B64,
+            proof: Hash32,
+        },
+        /// This member has the epoch's keys.
+        Confirm { proof: Hash32 },
+        /// The host's request, with the words of its texts.
+        Request {
+            request: Jws<RequestClaims>,
+            texts: Vec<TextBody>,
+            note: String,
+        },
+        /// The words of the open round, for who came later.
+        Texts {
+            round: RoundId,
+            texts: Vec<TextBody>,
+            note: String,
+        },
+        /// A grant, refusal or withdrawal, for the committer to put into the group.
+        Statement { statement: Jws<StatementClaims> },
+        /// Said before the recorder is removed.
+        RecorderStop { why: RecorderLeft },
+        /// Recording goes on soon.
+        Resuming { in_ms: u64 },
+        /// Whoever paused agrees to go on.
+        AgreeResume,
+        /// The recorder is alive; an older count never replaces a newer.
+        Heartbeat {
+            epoch: u64,
+            count: u64,
+            part: u32,
+            segments: u64,
+            sealed_media_us: u64,
+        },
+        /// Goes; the committer removes it.
+        Leaving,
+        /// The embedder's bytes.
+        Data { data: B64 },
+    }
 }
 
 impl AppMessage {
@@ -58,6 +60,6 @@ impl AppMessage {
     }
 
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice(bytes).ok()
+        json::from_slice(bytes).ok()
     }
 }

@@ -8,13 +8,16 @@ use super::state::EndReason;
 use super::{Output, Stage, Visit};
 use sealed_visit_protocol::wire::ClientMessage;
 use sealed_visit_protocol::{B64, ParticipantId};
-use serde::{Deserialize, Serialize};
+use sealed_visit_protocol::{json, tagged_enum};
+use serde::Serialize;
 
-/// What the host tells somebody who waits; not secret, and no more than a courtesy.
-#[derive(Serialize, Deserialize)]
-#[serde(tag = "d", rename_all = "snake_case")]
-enum DirectMessage {
-    Denied,
+tagged_enum! {
+    /// What the host tells somebody who waits; not secret, and no more than a courtesy.
+    #[derive(Serialize)]
+    #[serde(tag = "d", rename_all = "snake_case")]
+    enum DirectMessage("DirectMessage", tag = "d") {
+        Denied,
+    }
 }
 
 impl Visit {
@@ -94,7 +97,7 @@ impl Visit {
 
     pub(super) fn on_direct(&mut self, _: ParticipantId, data: &[u8]) {
         let waits = matches!(self.stage, Stage::Waiting { .. });
-        if let (true, Ok(DirectMessage::Denied)) = (waits, serde_json::from_slice(data)) {
+        if let (true, Ok(DirectMessage::Denied)) = (waits, json::from_slice(data)) {
             self.end(EndReason::Denied);
         }
     }

@@ -1,82 +1,88 @@
 //! What goes into the state machine: the relay's messages, the page's commands, and the passing of time.
 
+use sealed_visit_protocol::bytes::base64url;
 use sealed_visit_protocol::clinic::RecipientRef;
 use sealed_visit_protocol::consent::{
     Answer, ConsentText, Layer, Purpose, StatementKind, Terms, Tick, WithdrawalWish,
 };
 use sealed_visit_protocol::recording::{OpenTrack, PreviousPart};
+use sealed_visit_protocol::tagged_enum;
 use sealed_visit_protocol::wire::RelayMessage;
 use sealed_visit_protocol::{ParticipantId, PublicKey, RecordingId, RoundId};
 use serde::{Deserialize, Serialize};
 
-/// One input. Tagged by `t` in its serialised form.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(tag = "t", rename_all = "snake_case")]
-pub enum Input {
-    /// A message from the relay, in the order it arrived. Media signalling is not for this machine.
-    Relay { message: RelayMessage },
-    /// The connection to the relay is lost; the embedder makes a new one, which begins with a challenge.
-    RelayClosed,
-    /// The time asked for by [`super::Output::Timer`] has come.
-    Tick,
-    /// A command of the person or the embedder; answered by `done` or `failed` with the same id.
-    Command { id: u32, command: Command },
+tagged_enum! {
+    /// One input. Tagged by `t` in its serialised form.
+    #[derive(Debug, Clone, Serialize)]
+    #[serde(tag = "t", rename_all = "snake_case")]
+    pub enum Input("Input", tag = "t") {
+        /// A message from the relay, in the order it arrived. Media signalling is not for this machine.
+        Relay { message: RelayMessage },
+        /// The connection to the relay is lost; the embedder makes a new one, which begins with a challenge.
+        RelayClosed,
+        /// The time asked for by [`super::Output::Timer`] has come.
+        Tick,
+        /// A command of the person or the embedder; answered by `done` or `failed` with the same id.
+        Command { id: u32, command: Command },
+    }
 }
 
-/// A command. Tagged by `c` in its serialised form.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(tag = "c", rename_all = "snake_case")]
-pub enum Command {
-    /// Host: lets somebody in who waits.
-    Admit { participant: ParticipantId },
-    /// Host: turns somebody away who waits.
-    Deny { participant: ParticipantId },
-    /// Host: removes a member; keys change.
-    Remove { participant: ParticipantId },
-    /// Host: asks everybody for consent, by a new round.
-    RequestConsent(Box<ConsentRequest>),
-    /// Agrees to, or refuses, the open request.
-    Answer {
-        kind: StatementKind,
-        #[serde(default)]
-        answers: Vec<Answer>,
-        #[serde(default)]
-        language: String,
-        #[serde(default)]
-        place: String,
-    },
-    /// Takes a grant back. Sending stops before this call returns.
-    Withdraw {
-        #[serde(default)]
-        wish: Option<WithdrawalWish>,
-    },
-    /// Host: adds the waiting recorder of the open round, at first or again after a pause.
-    StartRecorder,
-    /// Anybody: takes the recorder out of the group; the round stays open.
-    Pause,
-    /// Whoever paused: agrees that recording goes on.
-    AgreeResume,
-    /// Host: takes the recorder out and asks for no more.
-    StopRecording,
-    /// Sends bytes to all members; never recorded or stored.
-    Send {
-        #[serde(with = "serde_bytes")]
-        data: Vec<u8>,
-    },
-    /// Marks the safety code as compared by voice.
-    MarkVerified,
-    /// Leaves the visit.
-    Leave,
-    /// Host: ends the visit for all.
-    End,
-    /// Recorder: signs the open statement of a part.
-    SignOpen { open: OpenPart },
-    /// Recorder: tells the members what it is doing, once a second.
-    Heartbeat {
-        part: u32,
-        segments: u64,
-        sealed_media_us: u64,
-    },
+tagged_enum! {
+    /// A command. Tagged by `c` in its serialised form.
+    #[derive(Debug, Clone, Serialize)]
+    #[serde(tag = "c", rename_all = "snake_case")]
+    pub enum Command("Command", tag = "c") {
+        /// Host: lets somebody in who waits.
+        Admit { participant: ParticipantId },
+        /// Host: turns somebody away who waits.
+        Deny { participant: ParticipantId },
+        /// Host: removes a member; keys change.
+        Remove { participant: ParticipantId },
+        /// Host: asks everybody for consent, by a new round.
+        RequestConsent(Box<ConsentRequest>),
+        /// Agrees to, or refuses, the open request.
+        Answer {
+            kind: StatementKind,
+            #[serde(default)]
+            answers: Vec<Answer>,
+            #[serde(default)]
+            language: String,
+            #[serde(default)]
+            place: String,
+        },
+        /// Takes a grant back. Sending stops before this call returns.
+        Withdraw {
+            #[serde(default)]
+            wish: Option<WithdrawalWish>,
+        },
+        /// Host: adds the waiting recorder of the open round, at first or again after a pause.
+        StartRecorder,
+        /// Anybody: takes the recorder out of the group; the round stays open.
+        Pause,
+        /// Whoever paused: agrees that recording goes on.
+        AgreeResume,
+        /// Host: takes the recorder out and asks for no more.
+        StopRecording,
+        /// Sends bytes to all members; never recorded or stored.
+        Send {
+            #[serde(with = "base64url")]
+            data: Vec<u8>,
+        },
+        /// Marks the safety code as compared by voice.
+        MarkVerified,
+        /// Leaves the visit.
+        Leave,
+        /// Host: ends the visit for all.
+        End,
+        /// Recorder: signs the open statement of a part.
+        SignOpen { open: OpenPart },
+        /// Recorder: tells the members what it is doing, once a second.
+        Heartbeat {
+            part: u32,
+            segments: u64,
+            sealed_media_us: u64,
+        },
+    }
 }
 
 /// What the host asks for.
@@ -119,7 +125,7 @@ impl TextBody {
 }
 
 /// What the recording module knows of a part; the rest of the open statement comes from the group.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OpenPart {
     pub recording: RecordingId,
     pub part: u32,

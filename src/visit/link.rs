@@ -174,7 +174,9 @@ impl Visit {
                 self.link.catch_up_to = seq;
                 self.clear_problem(ProblemCode::RelayUnreachable);
                 for participant in present {
-                    self.peers.entry(participant).or_default().connected = true;
+                    self.peers
+                        .get_or_insert(participant, super::Peer::default())
+                        .connected = true;
                 }
                 self.waiting.clear();
                 for entry in waiting {
@@ -261,7 +263,9 @@ impl Visit {
     }
 
     fn on_presence(&mut self, participant: ParticipantId, present: bool) {
-        self.peers.entry(participant).or_default().connected = present;
+        self.peers
+            .get_or_insert(participant, super::Peer::default())
+            .connected = present;
         if !present {
             self.waiting.remove(&participant);
         }
@@ -342,7 +346,7 @@ impl Visit {
             .ok()
             .map(|salt| sealed_visit_protocol::pass::name_commitment(&salt, &name));
         if commitment.is_some() && commitment == opened {
-            self.peers.entry(from).or_default().name = Some(name);
+            self.peers.get_or_insert(from, super::Peer::default()).name = Some(name);
         }
     }
 

@@ -11,9 +11,9 @@ use crate::group::{
 };
 use sealed_visit_protocol::consent::Change;
 use sealed_visit_protocol::hash::sha256;
+use sealed_visit_protocol::sorted::{SortedMap, SortedSet};
 use sealed_visit_protocol::wire::{ClientMessage, GroupInfo, RefusalClaims, Waiting, WelcomeFor};
 use sealed_visit_protocol::{B64, Hash32, ParticipantId, PublicKey};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// A refused epoch is left after this long.
 const LEAVE_REFUSED_AFTER_MS: u64 = 2_000;
@@ -39,14 +39,14 @@ pub(super) struct Membership {
     /// Who let this member in, as long as the epoch is unconfirmed.
     invited_by: Option<ParticipantId>,
     /// Who proved to have the current epoch's keys.
-    pub(super) confirmed_by: BTreeSet<ParticipantId>,
+    pub(super) confirmed_by: SortedSet<ParticipantId>,
     pending: Option<Pending>,
     pub(super) wants: Vec<Want>,
     /// The relay is further than this group: no commit before this epoch is reached.
     behind_until: Option<u64>,
     pub(super) refused: Option<RefusedCommit>,
     /// Said goodbye; to be removed.
-    pub(super) leaving: BTreeSet<ParticipantId>,
+    pub(super) leaving: SortedSet<ParticipantId>,
 }
 
 /// Something that this member wants committed.
@@ -82,12 +82,12 @@ impl Membership {
             group,
             confirmed,
             invited_by,
-            confirmed_by: BTreeSet::new(),
+            confirmed_by: SortedSet::new(),
             pending: None,
             wants: Vec::new(),
             behind_until: None,
             refused: None,
-            leaving: BTreeSet::new(),
+            leaving: SortedSet::new(),
         }
     }
 
@@ -272,7 +272,7 @@ impl Visit {
 
     /// Somebody says which epoch it is in.
     pub(super) fn on_proof(&mut self, from: ParticipantId, proof: Hash32) {
-        let connected: BTreeSet<ParticipantId> = self
+        let connected: SortedSet<ParticipantId> = self
             .peers
             .iter()
             .filter(|(_, peer)| peer.connected)
@@ -347,7 +347,9 @@ impl Visit {
         if participant == self.me {
             return;
         }
-        self.peers.entry(participant).or_default().connected = true;
+        self.peers
+            .get_or_insert(participant, super::Peer::default())
+            .connected = true;
         let genuine = inspect_key_package(&self.policy, &entry.key_package.0).is_ok_and(|info| {
             info.participant == participant && info.pass.check_time(self.now_ms).is_ok()
         });
@@ -519,7 +521,7 @@ impl Visit {
             return;
         }
         let now_ms = self.now_ms;
-        let waiting: BTreeMap<ParticipantId, Vec<u8>> = self
+        let waiting: SortedMap<ParticipantId, Vec<u8>> = self
             .waiting
             .iter()
             .map(|(id, entry)| (*id, entry.key_package.0.clone()))
@@ -852,7 +854,7 @@ impl Visit {
 fn drop_what_is_true(
     wants: Vec<Want>,
     group: &Group,
-    waiting: &BTreeMap<ParticipantId, Vec<u8>>,
+    waiting: &SortedMap<ParticipantId, Vec<u8>>,
     done: &mut Vec<u32>,
 ) -> Vec<Want> {
     let policy = group.policy();
@@ -881,7 +883,7 @@ fn drop_what_is_true(
 fn stage_together(
     group: &mut Group,
     wants: Vec<Want>,
-    waiting: &BTreeMap<ParticipantId, Vec<u8>>,
+    waiting: &SortedMap<ParticipantId, Vec<u8>>,
     now_ms: u64,
     failed: &mut Vec<(u32, CommandError)>,
 ) -> Option<(Staged, Vec<Want>)> {
@@ -909,9 +911,9 @@ fn stage_together(
     best.map(|staged| (staged, good))
 }
 
-fn changes_of(wants: &[Want], waiting: &BTreeMap<ParticipantId, Vec<u8>>) -> Changes {
+fn changes_of(wants: &[Want], waiting: &SortedMap<ParticipantId, Vec<u8>>) -> Changes {
     let mut changes = Changes::default();
-    let mut added = BTreeSet::new();
+    let mut added = SortedSet::new();
     for want in wants {
         for participant in want
             .add
@@ -935,7 +937,7 @@ fn changes_of(wants: &[Want], waiting: &BTreeMap<ParticipantId, Vec<u8>>) -> Cha
 }
 
 fn commit_message(group: &Group, staged: &Staged, wants: &[Want]) -> ClientMessage {
-    let added: BTreeSet<ParticipantId> = wants
+    let added: SortedSet<ParticipantId> = wants
         .iter()
         .flat_map(|want| want.add.iter().copied())
         .collect();

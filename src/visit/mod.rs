@@ -48,7 +48,7 @@ use sealed_visit_protocol::wire::Waiting;
 use sealed_visit_protocol::{
     ClinicDocument, Jws, ParticipantId, Pass, PublicKey, Role, RootKey, SigningKey,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use sealed_visit_protocol::sorted::{SortedMap, SortedSet};
 use zeroize::Zeroizing;
 
 /// How many problems are kept for showing.
@@ -93,18 +93,18 @@ pub struct Visit {
     now_ms: u64,
     link: Link,
     stage: Stage,
-    peers: BTreeMap<ParticipantId, Peer>,
-    waiting: BTreeMap<ParticipantId, Waiting>,
+    peers: SortedMap<ParticipantId, Peer>,
+    waiting: SortedMap<ParticipantId, Waiting>,
     /// Who belonged to a group that was left: let back in without a click.
-    regroup: BTreeMap<ParticipantId, PublicKey>,
+    regroup: SortedMap<ParticipantId, PublicKey>,
     /// Who the host let in: may come back with the same key.
-    admitted: BTreeMap<ParticipantId, PublicKey>,
-    denied: BTreeSet<ParticipantId>,
+    admitted: SortedMap<ParticipantId, PublicKey>,
+    denied: SortedSet<ParticipantId>,
     recording: RecordingMemory,
     keys: keys::KeySchedule,
     problems: Vec<Problem>,
     /// Keys of the members when their safety code was compared.
-    verified: Option<BTreeMap<ParticipantId, PublicKey>>,
+    verified: Option<SortedMap<ParticipantId, PublicKey>>,
     gate_open: bool,
     shown: Option<VisitState>,
     timer_ms: Option<u64>,
@@ -182,11 +182,11 @@ impl Visit {
             now_ms,
             link: Link::default(),
             stage: Stage::Connecting,
-            peers: BTreeMap::new(),
-            waiting: BTreeMap::new(),
-            regroup: BTreeMap::new(),
-            admitted: BTreeMap::new(),
-            denied: BTreeSet::new(),
+            peers: SortedMap::new(),
+            waiting: SortedMap::new(),
+            regroup: SortedMap::new(),
+            admitted: SortedMap::new(),
+            denied: SortedSet::new(),
             recording: RecordingMemory::default(),
             keys: keys::KeySchedule::default(),
             problems: Vec::new(),

@@ -1,6 +1,7 @@
 //! What comes out of the state machine: messages to send, key changes, the state to show, and answers.
 
 use super::state::VisitState;
+use sealed_visit_protocol::bytes::base64url;
 use sealed_visit_protocol::wire::ClientMessage;
 use sealed_visit_protocol::{ParticipantId, Role, RoundId};
 use serde::Serialize;
@@ -19,6 +20,8 @@ pub enum Output {
     /// A new epoch's base key, for receiving at once and for sending when told.
     InstallEpoch {
         epoch: u64,
+        /// Handed over apart, so that it never stands in a text that cannot be wiped.
+        #[serde(skip)]
         base_key: BaseKey,
         own_leaf: u8,
         leaves: Vec<LeafOf>,
@@ -46,7 +49,7 @@ pub enum Output {
     /// Bytes from another member's `send`.
     Message {
         from: ParticipantId,
-        #[serde(with = "serde_bytes")]
+        #[serde(with = "base64url")]
         data: Vec<u8>,
     },
 }
@@ -58,19 +61,13 @@ pub struct LeafOf {
     pub participant: ParticipantId,
 }
 
-/// An SFrame base key on its way to the frame engine.
+/// An SFrame base key on its way to the frame engine. Never serialised.
 #[derive(Clone)]
 pub struct BaseKey(pub Zeroizing<[u8; 16]>);
 
 impl std::fmt::Debug for BaseKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("BaseKey(redacted)")
-    }
-}
-
-impl Serialize for BaseKey {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&*self.0)
     }
 }
 

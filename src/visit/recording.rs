@@ -15,8 +15,8 @@ use sealed_visit_protocol::consent::{
     StatementClaims, StatementKind, WithdrawalWish,
 };
 use sealed_visit_protocol::recording::OpenClaims;
+use sealed_visit_protocol::sorted::SortedMap;
 use sealed_visit_protocol::{B64, Jws, ParticipantId, RoundId, VERSION};
-use std::collections::BTreeMap;
 
 /// A recorder without a heartbeat for this long is shown as present, not as recording.
 pub(super) const HEARTBEAT_FRESH_MS: u64 = 3_000;
@@ -32,7 +32,7 @@ const REMOVE_FOR_ANOTHER_AFTER_MS: u64 = 400;
 pub(super) struct RecordingMemory {
     texts: Option<RoundTexts>,
     /// Statements of the open round that the group's context may not hold yet.
-    heard: BTreeMap<(ParticipantId, u64), Heard>,
+    heard: SortedMap<(ParticipantId, u64), Heard>,
     recorder: Option<ParticipantId>,
     round: Option<RoundId>,
     pub(super) since_ms: u64,
@@ -123,7 +123,8 @@ impl RecordingMemory {
         round: RoundId,
     ) -> Option<&StatementClaims> {
         self.heard
-            .range((participant, 0)..=(participant, u64::MAX))
+            .iter()
+            .filter(|((author, _), _)| *author == participant)
             .map(|(_, heard)| heard.statement.claims())
             .rfind(|claims| claims.round == round)
     }
@@ -215,7 +216,7 @@ impl Visit {
             statement,
             at_ms: self.now_ms,
         };
-        self.recording.heard.entry((author, seq)).or_insert(heard);
+        self.recording.heard.get_or_insert((author, seq), heard);
         if kind == StatementKind::Withdrawal && of_open_round {
             self.event(VisitEvent::Withdrawn {
                 participant: author,
@@ -761,9 +762,9 @@ impl Visit {
             recipients: request.claims().recipients.clone(),
             request: request.jws().clone(),
             grants: grants
-                .into_iter()
+                .iter()
                 .filter(|(id, _)| in_roster(id))
-                .map(|(_, jws)| jws)
+                .map(|(_, jws)| jws.clone())
                 .collect(),
             roster: roster
                 .iter()

@@ -1,11 +1,14 @@
-//! The visit state machine for the worker: inputs in, outputs out, as plain objects.
+//! The visit state machine for the worker: inputs in, outputs out, as JSON; secrets apart, as bytes.
+//!
+//! JSON, because the relay and the other members speak it too: one reader and one writer are all that a patient
+//! downloads. A text cannot be wiped, so no secret stands in one.
 
 use super::error::js_error;
-use crate::visit::{Config, Input, Visit};
+use crate::visit::{BaseKey, Config, Input, Output, Visit};
+use js_sys::Uint8Array;
 use sealed_visit_protocol::bytes::from_base64url;
-use sealed_visit_protocol::{Jws, PublicKey, SigningKey};
+use sealed_visit_protocol::{Jws, PublicKey, SigningKey, json};
 use serde::{Deserialize, Serialize};
-use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use zeroize::Zeroizing;
 
@@ -16,6 +19,8 @@ use zeroize::Zeroizing;
 #[wasm_bindgen]
 pub struct VisitCore {
     visit: Visit,
+    /// Of the epochs that the last outputs install, until they are taken.
+    base_keys: Vec<(u64, BaseKey)>,
 }
 
 #[derive(Deserialize)]
@@ -23,31 +28,25 @@ struct JsConfig {
     root_key: String,
     clinic_document: String,
     pass: String,
-    #[serde(with = "serde_bytes")]
-    seed: Vec<u8>,
     display_name: String,
     name_salt: String,
-    /// 32 random bytes, fresh for every run.
-    #[serde(with = "serde_bytes")]
-    entropy: Vec<u8>,
-}
-
-#[derive(Serialize)]
-struct JsIdentity {
-    #[serde(with = "serde_bytes")]
-    seed: Vec<u8>,
-    jwk: PublicKey,
 }
 
 #[wasm_bindgen]
 impl VisitCore {
     /// Checks the clinic document against the pinned root key and the pass against the document; throws
-    /// `bad_config` or `refused` with the reason. The seed is copied; wipe yours.
+    /// `bad_config` or `refused` with the reason. `config` is JSON; `seed` is the pass key's, `entropy` 32 random
+    /// bytes, fresh for every run. Both are copied; wipe yours.
     #[wasm_bindgen(constructor)]
-    pub fn new(config: JsValue, now_ms: f64) -> Result<VisitCore, JsValue> {
-        let config: JsConfig = serde_wasm_bindgen::from_value(config).map_err(bad_config)?;
-        let seed = Zeroizing::new(config.seed);
-        let entropy = Zeroizing::new(config.entropy);
+    pub fn new(
+        config: &str,
+        seed: Vec<u8>,
+        entropy: Vec<u8>,
+        now_ms: f64,
+    ) -> Result<VisitCore, JsValue> {
+        let seed = Zeroizing::new(seed);
+        let entropy = Zeroizing::new(entropy);
+        let config: JsConfig = json::from_slice(config.as_bytes()).map_err(bad_config)?;
         let salt = from_base64url(&config.name_salt).and_then(|salt| salt.try_into().ok());
         let visit = Visit::new(
             Config {
@@ -63,12 +62,15 @@ impl VisitCore {
             now_ms as u64,
         )
         .map_err(|error| js_error("refused", &error.to_string(), JsValue::UNDEFINED))?;
-        Ok(Self { visit })
+        Ok(Self {
+            visit,
+            base_keys: Vec::new(),
+        })
     }
 
-    /// A fresh pass key: `{seed: Uint8Array(32), jwk: {kty, crv, x}}`.
-    #[wasm_bindgen(js_name = generateIdentity)]
-    pub fn generate_identity() -> Result<JsValue, JsValue> {
+    /// A fresh pass key: its seed of 32 bytes. Wipe it when it is kept elsewhere.
+    #[wasm_bindgen(js_name = generateSeed)]
+    pub fn generate_seed() -> Result<Uint8Array, JsValue> {
         let mut seed = Zeroizing::new([0_u8; 32]);
         getrandom::fill(&mut *seed).map_err(|_| {
             js_error(
@@ -77,11 +79,15 @@ impl VisitCore {
                 JsValue::UNDEFINED,
             )
         })?;
-        let jwk = SigningKey::from_seed(&seed).public();
-        to_js(&JsIdentity {
-            seed: seed.to_vec(),
-            jwk,
-        })
+        Ok(Uint8Array::from(&seed[..]))
+    }
+
+    /// The public key of a seed, as a JWK in JSON: `{kty, crv, x}`.
+    #[wasm_bindgen(js_name = publicJwk)]
+    pub fn public_jwk(seed: Vec<u8>) -> Result<String, JsValue> {
+        let seed = Zeroizing::new(seed);
+        let key = SigningKey::from_seed(&array(&seed, "seed")?);
+        to_json(&key.public())
     }
 
     /// The commitment to a display name that the authority puts into the pass: base64url of 32 bytes.
@@ -93,20 +99,47 @@ impl VisitCore {
         Ok(sealed_visit_protocol::pass::name_commitment(&salt, name).to_string())
     }
 
-    /// Takes an input at a time in milliseconds since the Unix epoch; returns the outputs.
-    pub fn handle(&mut self, input: JsValue, now_ms: f64) -> Result<JsValue, JsValue> {
-        let input: Input = serde_wasm_bindgen::from_value(input)
+    /// Takes an input (JSON) at a time in milliseconds since the Unix epoch; returns the outputs (a JSON array).
+    ///
+    /// `install_epoch` comes without its key: call `takeBaseKey` before the next input.
+    pub fn handle(&mut self, input: &str, now_ms: f64) -> Result<String, JsValue> {
+        let input: Input = json::from_slice(input.as_bytes())
             .map_err(|error| js_error("bad_input", &error.to_string(), JsValue::UNDEFINED))?;
-        to_js(&self.visit.handle(input, now_ms as u64))
+        let outputs = self.visit.handle(input, now_ms as u64);
+        self.base_keys = outputs.iter().filter_map(base_key).collect();
+        to_json(&outputs)
+    }
+
+    /// The base key, 16 bytes, of an epoch that the last outputs install. It is forgotten here.
+    #[wasm_bindgen(js_name = takeBaseKey)]
+    pub fn take_base_key(&mut self, epoch: f64) -> Result<Uint8Array, JsValue> {
+        let found = self
+            .base_keys
+            .iter()
+            .position(|(of, _)| *of as f64 == epoch);
+        let found = found.ok_or_else(|| {
+            js_error(
+                "no_key",
+                "the epoch was not just installed",
+                JsValue::UNDEFINED,
+            )
+        })?;
+        let (_, key) = self.base_keys.swap_remove(found);
+        Ok(Uint8Array::from(&key.0[..]))
     }
 }
 
-fn to_js(value: &impl Serialize) -> Result<JsValue, JsValue> {
-    let serializer = Serializer::new()
-        .serialize_maps_as_objects(true)
-        .serialize_missing_as_null(true);
-    value
-        .serialize(&serializer)
+fn base_key(output: &Output) -> Option<(u64, BaseKey)> {
+    match output {
+        Output::InstallEpoch {
+            epoch, base_key, ..
+        } => Some((*epoch, base_key.clone())),
+        _ => None,
+    }
+}
+
+fn to_json(value: &impl Serialize) -> Result<String, JsValue> {
+    serde_json::to_string(value)
         .map_err(|error| js_error("bad_output", &error.to_string(), JsValue::UNDEFINED))
 }
 

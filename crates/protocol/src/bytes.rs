@@ -58,6 +58,19 @@ impl<'de> Deserialize<'de> for B64 {
     }
 }
 
+/// For fields of bytes: `#[serde(with = "base64url")]`.
+pub mod base64url {
+    use super::{B64, Deserialize, Deserializer, Serialize, Serializer, to_base64url};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        to_base64url(bytes).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        B64::deserialize(deserializer).map(|bytes| bytes.0)
+    }
+}
+
 /// A SHA-256 output, or another public 32-byte value.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hash32(pub [u8; 32]);

@@ -6,6 +6,7 @@
 
 use crate::bytes::{Hash32, from_base64url, to_base64url};
 use crate::hash::sha256;
+use crate::json;
 use ed25519_dalek::Signer as _;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -168,8 +169,10 @@ impl fmt::Debug for SigningKey {
     }
 }
 
+/// With each of the [`Header`]'s present, there are no others.
+const HEADER_MEMBERS: usize = 3;
+
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Header {
     alg: String,
     typ: String,
@@ -254,58 +257,13 @@ impl<C: Claims> Jws<C> {
     }
 
     fn parse(&self) -> Result<Parsed<'_, C>, JwsError> {
-        if self.text.len() > MAX_JWS_BYTES {
-            return Err(JwsError::TooLarge {
-                size_bytes: self.text.len(),
-            });
-        }
-        let (signed, signature) = self
-            .text
-            .rsplit_once('.')
-            .ok_or(JwsError::Malformed("expected three parts"))?;
-        let (header, payload) = signed
-            .split_once('.')
-            .ok_or(JwsError::Malformed("expected three parts"))?;
-        let header =
-            from_base64url(header).ok_or(JwsError::Malformed("the header is not base64url"))?;
-        let header: Header = serde_json::from_slice(&header)
-            .map_err(|_| JwsError::Malformed("unexpected header members"))?;
-        if header.alg != "EdDSA" {
-            return Err(JwsError::WrongAlgorithm(
-                header.alg.chars().take(16).collect(),
-            ));
-        }
-        if header.typ != C::TYP {
-            return Err(JwsError::WrongType {
-                expected: C::TYP,
-                got: header.typ.chars().take(32).collect(),
-            });
-        }
-        let signature = from_base64url(signature)
-            .and_then(|bytes| bytes.try_into().ok())
-            .ok_or(JwsError::Malformed("expected a signature of 64 bytes"))?;
-        let payload =
-            from_base64url(payload).ok_or(JwsError::Malformed("the payload is not base64url"))?;
-        let version: Version =
-            serde_json::from_slice(&payload).map_err(|error| JwsError::Claims {
-                typ: C::TYP,
-                detail: position(&error),
-            })?;
-        if version.v != u64::from(crate::VERSION) {
-            return Err(JwsError::UnknownVersion {
-                typ: C::TYP,
-                got: version.v,
-            });
-        }
-        let claims = serde_json::from_slice(&payload).map_err(|error| JwsError::Claims {
-            typ: C::TYP,
-            detail: position(&error),
-        })?;
+        let document = Document::parse(&self.text, C::TYP)?;
+        let claims = document.claims.read();
         Ok(Parsed {
-            signed: signed.as_bytes(),
-            signature,
-            claims,
-            kid: header.kid,
+            claims: claims.map_err(|error| claims_error(C::TYP, &error))?,
+            signed: document.signed,
+            signature: document.signature,
+            kid: document.kid,
         })
     }
 }
@@ -317,19 +275,79 @@ struct Parsed<'a, C> {
     kid: String,
 }
 
+/// A document whose header and version are as expected, its claims not yet read.
+struct Document<'a> {
+    signed: &'a [u8],
+    signature: [u8; 64],
+    claims: json::Tree,
+    kid: String,
+}
+
+impl<'a> Document<'a> {
+    // Apart from `Jws::parse`, which is compiled once for every kind of document.
+    fn parse(text: &'a str, typ: &'static str) -> Result<Self, JwsError> {
+        if text.len() > MAX_JWS_BYTES {
+            return Err(JwsError::TooLarge {
+                size_bytes: text.len(),
+            });
+        }
+        let (signed, signature) = text
+            .rsplit_once('.')
+            .ok_or(JwsError::Malformed("expected three parts"))?;
+        let (header, payload) = signed
+            .split_once('.')
+            .ok_or(JwsError::Malformed("expected three parts"))?;
+        let header =
+            from_base64url(header).ok_or(JwsError::Malformed("the header is not base64url"))?;
+        let header = json::Tree::parse(&header)
+            .ok()
+            .filter(|header| header.members() == Some(HEADER_MEMBERS))
+            .and_then(|header| header.read::<Header>().ok())
+            .ok_or(JwsError::Malformed("unexpected header members"))?;
+        if header.alg != "EdDSA" {
+            return Err(JwsError::WrongAlgorithm(
+                header.alg.chars().take(16).collect(),
+            ));
+        }
+        if header.typ != typ {
+            return Err(JwsError::WrongType {
+                expected: typ,
+                got: header.typ.chars().take(32).collect(),
+            });
+        }
+        let signature = from_base64url(signature)
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or(JwsError::Malformed("expected a signature of 64 bytes"))?;
+        let payload =
+            from_base64url(payload).ok_or(JwsError::Malformed("the payload is not base64url"))?;
+        let claims = json::Tree::parse(&payload).map_err(|error| claims_error(typ, &error))?;
+        let version: Version = claims.read().map_err(|error| claims_error(typ, &error))?;
+        if version.v != u64::from(crate::VERSION) {
+            return Err(JwsError::UnknownVersion {
+                typ,
+                got: version.v,
+            });
+        }
+        Ok(Self {
+            signed: signed.as_bytes(),
+            signature,
+            claims,
+            kid: header.kid,
+        })
+    }
+}
+
+/// What was wrong, without the text that stood there (it may be a person's).
+fn claims_error(typ: &'static str, error: &json::Error) -> JwsError {
+    JwsError::Claims {
+        typ,
+        detail: error.to_string(),
+    }
+}
+
 #[derive(Deserialize)]
 struct Version {
     v: u64,
-}
-
-/// Where parsing stopped, without the text that stood there (it may be a person's).
-fn position(error: &serde_json::Error) -> String {
-    format!(
-        "{:?} at line {} column {}",
-        error.classify(),
-        error.line(),
-        error.column()
-    )
 }
 
 #[cfg(test)]

@@ -6,11 +6,13 @@
 //! | module | what |
 //! |---|---|
 //! | [`id`] | opaque identifiers |
+//! | [`json`] | reading JSON, in little code |
 //! | [`jws`] | compact JWS (RFC 7515) with EdDSA (RFC 8037), one `typ` per document |
 //! | [`clinic`] | the clinic document: the only thing signed by the pinned root key |
 //! | [`pass`] | visit passes, roles, name commitments |
 //! | [`consent`] | requests, statements, and the gate's verdict |
 //! | [`recording`] | open statement, header, envelope, checkpoint, manifest, closing record, receipt |
+//! | [`sorted`] | small maps and sets |
 //! | [`track`] | the framing of a track file, and its verification without opening it |
 //! | [`wire`] | messages between a participant and the relay |
 //!
@@ -22,9 +24,11 @@ pub mod clinic;
 pub mod consent;
 pub mod hash;
 pub mod id;
+pub mod json;
 pub mod jws;
 pub mod pass;
 pub mod recording;
+pub mod sorted;
 pub mod track;
 pub mod wire;
 

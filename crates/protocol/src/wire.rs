@@ -8,162 +8,167 @@ use crate::bytes::{B64, Hash32};
 use crate::id::{ParticipantId, VisitId};
 use crate::jws::{Claims, Jws};
 use crate::pass::{PassClaims, Role};
+use crate::tagged_enum;
 use serde::{Deserialize, Serialize};
 
-/// From a participant to the relay.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "t", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum ClientMessage {
-    /// Answers the challenge. With `after_seq` the relay sends what came later in the log.
-    Hello {
-        v: u32,
-        pass: Jws<PassClaims>,
-        proof: Jws<HelloClaims>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        after_seq: Option<u64>,
-    },
-    /// Asks to be let into the group; replaces an earlier one of the same participant.
-    KeyPackage {
-        key_package: B64,
-    },
-    /// Starts a group. Refused while another is current, unless `replaces` names that one.
-    CreateGroup {
-        group_id: B64,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        replaces: Option<B64>,
-    },
-    /// A commit that leads from `epoch` to the next, and the welcomes for whom it adds.
-    Commit {
-        group_id: B64,
-        epoch: u64,
-        commit: B64,
-        #[serde(default)]
-        welcomes: Vec<WelcomeFor>,
-    },
-    /// An MLS application message of `epoch`.
-    App {
-        group_id: B64,
-        epoch: u64,
-        data: B64,
-    },
-    /// Bytes for one participant, member or waiting; neither ordered nor kept.
-    Direct {
-        to: ParticipantId,
-        data: B64,
-    },
-    /// A signed refusal of a commit.
-    Refusal {
-        refusal: Jws<RefusalClaims>,
-    },
-    /// Offers the media connection on which this participant sends.
-    PublishOffer {
-        sdp: String,
-        tracks: Vec<PublishedTrack>,
-    },
-    /// Wants to receive everybody's tracks; answered by a `SubscribeOffer`.
-    Subscribe {},
-    /// Answers a `SubscribeOffer` of the same generation.
-    SubscribeAnswer {
-        generation: u32,
-        sdp: String,
-    },
-    /// Leaves for good; the group's membership is changed by a commit, not by this.
-    Leave {},
-    /// Ends the visit for all; honoured from a clinician only.
-    End {},
-    Ping {},
+tagged_enum! {
+    /// From a participant to the relay.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+    #[serde(tag = "t", rename_all = "snake_case")]
+    #[non_exhaustive]
+    pub enum ClientMessage("ClientMessage", tag = "t") {
+        /// Answers the challenge. With `after_seq` the relay sends what came later in the log.
+        Hello {
+            v: u32,
+            pass: Jws<PassClaims>,
+            proof: Jws<HelloClaims>,
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            after_seq: Option<u64>,
+        },
+        /// Asks to be let into the group; replaces an earlier one of the same participant.
+        KeyPackage {
+            key_package: B64,
+        },
+        /// Starts a group. Refused while another is current, unless `replaces` names that one.
+        CreateGroup {
+            group_id: B64,
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            replaces: Option<B64>,
+        },
+        /// A commit that leads from `epoch` to the next, and the welcomes for whom it adds.
+        Commit {
+            group_id: B64,
+            epoch: u64,
+            commit: B64,
+            #[serde(default)]
+            welcomes: Vec<WelcomeFor>,
+        },
+        /// An MLS application message of `epoch`.
+        App {
+            group_id: B64,
+            epoch: u64,
+            data: B64,
+        },
+        /// Bytes for one participant, member or waiting; neither ordered nor kept.
+        Direct {
+            to: ParticipantId,
+            data: B64,
+        },
+        /// A signed refusal of a commit.
+        Refusal {
+            refusal: Jws<RefusalClaims>,
+        },
+        /// Offers the media connection on which this participant sends.
+        PublishOffer {
+            sdp: String,
+            tracks: Vec<PublishedTrack>,
+        },
+        /// Wants to receive everybody's tracks; answered by a `SubscribeOffer`.
+        Subscribe {},
+        /// Answers a `SubscribeOffer` of the same generation.
+        SubscribeAnswer {
+            generation: u32,
+            sdp: String,
+        },
+        /// Leaves for good; the group's membership is changed by a commit, not by this.
+        Leave {},
+        /// Ends the visit for all; honoured from a clinician only.
+        End {},
+        Ping {},
+    }
 }
 
-/// From the relay to a participant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "t", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum RelayMessage {
-    /// First message on a connection: 32 random bytes.
-    Challenge {
-        v: u32,
-        nonce: B64,
-    },
-    /// The hello was accepted. Log entries after `after_seq` follow at once.
-    Ready {
-        participant: ParticipantId,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        group: Option<GroupInfo>,
-        /// Participants with a live connection.
-        present: Vec<ParticipantId>,
-        /// Everybody who asked to be let in and is still connected.
-        waiting: Vec<Waiting>,
-        /// The last entry of the log.
-        seq: u64,
-    },
-    Presence {
-        participant: ParticipantId,
-        present: bool,
-    },
-    Waiting {
-        waiting: Waiting,
-    },
-    GroupCreated {
-        seq: u64,
-        group: GroupInfo,
-        by: ParticipantId,
-    },
-    Commit {
-        seq: u64,
-        group_id: B64,
-        epoch: u64,
-        from: ParticipantId,
-        commit: B64,
-    },
-    /// Another commit took the epoch: process it, and build yours again.
-    CommitRejected {
-        group_id: B64,
-        epoch: u64,
-        current_epoch: u64,
-    },
-    Welcome {
-        group_id: B64,
-        epoch: u64,
-        from: ParticipantId,
-        welcome: B64,
-    },
-    App {
-        seq: u64,
-        group_id: B64,
-        epoch: u64,
-        from: ParticipantId,
-        data: B64,
-    },
-    Direct {
-        from: ParticipantId,
-        data: B64,
-    },
-    Refusal {
-        seq: u64,
-        refusal: Jws<RefusalClaims>,
-    },
-    PublishAnswer {
-        sdp: String,
-    },
-    /// The relay's offer of everything there is to receive; a later generation replaces an earlier.
-    SubscribeOffer {
-        generation: u32,
-        sdp: String,
-        tracks: Vec<OfferedTrack>,
-    },
-    /// What the line carries: the relay's estimate for the direction towards this participant, bits per second.
-    LineQuality {
-        down_bps: u64,
-        loss_percent: u8,
-    },
-    /// The host ended the visit, or its time is over.
-    Ended {},
-    Error {
-        code: RelayErrorCode,
-        detail: String,
-    },
-    Pong {},
+tagged_enum! {
+    /// From the relay to a participant.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+    #[serde(tag = "t", rename_all = "snake_case")]
+    #[non_exhaustive]
+    pub enum RelayMessage("RelayMessage", tag = "t") {
+        /// First message on a connection: 32 random bytes.
+        Challenge {
+            v: u32,
+            nonce: B64,
+        },
+        /// The hello was accepted. Log entries after `after_seq` follow at once.
+        Ready {
+            participant: ParticipantId,
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            group: Option<GroupInfo>,
+            /// Participants with a live connection.
+            present: Vec<ParticipantId>,
+            /// Everybody who asked to be let in and is still connected.
+            waiting: Vec<Waiting>,
+            /// The last entry of the log.
+            seq: u64,
+        },
+        Presence {
+            participant: ParticipantId,
+            present: bool,
+        },
+        Waiting {
+            waiting: Waiting,
+        },
+        GroupCreated {
+            seq: u64,
+            group: GroupInfo,
+            by: ParticipantId,
+        },
+        Commit {
+            seq: u64,
+            group_id: B64,
+            epoch: u64,
+            from: ParticipantId,
+            commit: B64,
+        },
+        /// Another commit took the epoch: process it, and build yours again.
+        CommitRejected {
+            group_id: B64,
+            epoch: u64,
+            current_epoch: u64,
+        },
+        Welcome {
+            group_id: B64,
+            epoch: u64,
+            from: ParticipantId,
+            welcome: B64,
+        },
+        App {
+            seq: u64,
+            group_id: B64,
+            epoch: u64,
+            from: ParticipantId,
+            data: B64,
+        },
+        Direct {
+            from: ParticipantId,
+            data: B64,
+        },
+        Refusal {
+            seq: u64,
+            refusal: Jws<RefusalClaims>,
+        },
+        PublishAnswer {
+            sdp: String,
+        },
+        /// The relay's offer of everything there is to receive; a later generation replaces an earlier.
+        SubscribeOffer {
+            generation: u32,
+            sdp: String,
+            tracks: Vec<OfferedTrack>,
+        },
+        /// What the line carries: the relay's estimate for the direction towards this participant, bits per second.
+        LineQuality {
+            down_bps: u64,
+            loss_percent: u8,
+        },
+        /// The host ended the visit, or its time is over.
+        Ended {},
+        Error {
+            code: RelayErrorCode,
+            detail: String,
+        },
+        Pong {},
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 //!
 //! What it builds is valid MLS throughout, so that nothing but our rules stands between it and the group.
 
-use super::super::client::{SUITE, crypto_provider, signature_key};
+use super::super::client::{SUITE, signature_key};
 use super::super::context::{CHANGE_PROPOSAL, CONTEXT_EXTENSION, VisitContext};
 use super::super::rules::signing_identity;
 use super::*;
@@ -84,7 +84,7 @@ pub fn evil_client(
         .with_commit_options(CommitOptions::new().with_path_required(true))
         .with_encryption_options(EncryptionOptions::new(private, Default::default()));
     Client::builder()
-        .crypto_provider(crypto_provider())
+        .crypto_provider(RustCryptoProvider::with_enabled_cipher_suites(vec![SUITE]))
         .identity_provider(Gullible)
         .mls_rules(rules)
         .extension_type(CONTEXT_EXTENSION)

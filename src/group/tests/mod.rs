@@ -1,5 +1,6 @@
 //! Real groups, honest and attacked.
 
+mod crypto;
 mod doors;
 mod evil;
 mod life;

@@ -8,15 +8,18 @@ use super::statement::{Statement, StatementClaims, StatementError, StatementKind
 use crate::clinic::ClinicDocument;
 use crate::id::{ParticipantId, RoundId, VisitId};
 use crate::jws::Jws;
+use crate::sorted::{SortedMap, SortedSet};
+use crate::tagged_enum;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
 
-/// A signed document that changes the state; carried by value in a custom proposal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", content = "jws", rename_all = "snake_case")]
-pub enum Change {
-    Request(Jws<RequestClaims>),
-    Statement(Jws<StatementClaims>),
+tagged_enum! {
+    /// A signed document that changes the state; carried by value in a custom proposal.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+    #[serde(tag = "kind", content = "jws", rename_all = "snake_case")]
+    pub enum Change("Change", tag = "kind", content = "jws") {
+        Request(Jws<RequestClaims>),
+        Statement(Jws<StatementClaims>),
+    }
 }
 
 /// Why a change was refused.
@@ -44,17 +47,16 @@ pub enum StateError {
 /// What the group's context says about consent. Serialised as JSON with sorted maps, so that equal states have
 /// equal bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ConsentState {
     pub v: u32,
     /// The open round's request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     request: Option<Jws<RequestClaims>>,
     /// Each participant's highest statement of the open round.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    statements: BTreeMap<ParticipantId, Jws<StatementClaims>>,
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    dead_rounds: BTreeSet<RoundId>,
+    #[serde(default, skip_serializing_if = "SortedMap::is_empty")]
+    statements: SortedMap<ParticipantId, Jws<StatementClaims>>,
+    #[serde(default, skip_serializing_if = "SortedSet::is_empty")]
+    dead_rounds: SortedSet<RoundId>,
 }
 
 impl ConsentState {
@@ -70,7 +72,7 @@ impl ConsentState {
     }
 
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, StateError> {
-        let state: Self = serde_json::from_slice(bytes).map_err(|_| StateError::Unreadable)?;
+        let state: Self = crate::json::from_slice(bytes).map_err(|_| StateError::Unreadable)?;
         if state.v != crate::VERSION || state.to_bytes() != bytes {
             return Err(StateError::Unreadable);
         }
@@ -128,7 +130,7 @@ impl ConsentState {
     }
 
     /// The signed statements of the open round, by participant.
-    pub fn statements(&self) -> &BTreeMap<ParticipantId, Jws<StatementClaims>> {
+    pub fn statements(&self) -> &SortedMap<ParticipantId, Jws<StatementClaims>> {
         &self.statements
     }
 

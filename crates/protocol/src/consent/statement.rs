@@ -6,6 +6,7 @@ use crate::clinic::ClinicDocument;
 use crate::id::{ParticipantId, RoundId, VisitId};
 use crate::jws::{Claims, Jws, JwsError};
 use crate::pass::{Pass, PassClaims, PassError, Role};
+use crate::tagged_enum;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -36,18 +37,20 @@ pub struct Answer {
     pub recording: bool,
 }
 
-/// For whom an answer is given.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum OnBehalfOf {
-    Myself,
-    /// A represented person: whom (a participant, if present), in what capacity, on what basis; codes, no text.
-    Represented {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        whom: Option<ParticipantId>,
-        capacity: String,
-        basis: String,
-    },
+tagged_enum! {
+    /// For whom an answer is given.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+    #[serde(tag = "kind", rename_all = "snake_case")]
+    pub enum OnBehalfOf("OnBehalfOf", tag = "kind") {
+        Myself,
+        /// A represented person: whom (a participant, if present), in what capacity, on what basis; codes, no text.
+        Represented {
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            whom: Option<ParticipantId>,
+            capacity: String,
+            basis: String,
+        },
+    }
 }
 
 /// Claims of a statement.

@@ -4,18 +4,21 @@ use crate::bytes::Hash32;
 use crate::hash::sha256;
 use crate::id::{ParticipantId, RecordingId, TrackId, VisitId};
 use crate::jws::{Claims, PublicKey};
+use crate::tagged_enum;
 use serde::{Deserialize, Serialize};
 
-/// What a track holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum TrackKind {
-    /// What a person would have watched: everybody's picture and sound in one file.
-    Mixed,
-    /// One participant's media.
-    Participant { participant: ParticipantId },
-    /// Marks, pauses, roster changes: JSON lines.
-    Events,
+tagged_enum! {
+    /// What a track holds.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+    #[serde(tag = "kind", rename_all = "snake_case")]
+    pub enum TrackKind("TrackKind", tag = "kind") {
+        /// What a person would have watched: everybody's picture and sound in one file.
+        Mixed,
+        /// One participant's media.
+        Participant { participant: ParticipantId },
+        /// Marks, pauses, roster changes: JSON lines.
+        Events,
+    }
 }
 
 /// The header. It holds no key material.
@@ -81,12 +84,12 @@ impl Header {
                 size_bytes: bytes.len(),
             });
         }
-        let version: Version = serde_json::from_slice(bytes).map_err(|_| HeaderError::Malformed)?;
+        let version: Version = crate::json::from_slice(bytes).map_err(|_| HeaderError::Malformed)?;
         if version.v != u64::from(crate::VERSION) {
             return Err(HeaderError::UnknownVersion(version.v));
         }
         let claims: HeaderClaims =
-            serde_json::from_slice(bytes).map_err(|_| HeaderError::Malformed)?;
+            crate::json::from_slice(bytes).map_err(|_| HeaderError::Malformed)?;
         if claims.suite != HeaderClaims::SUITE {
             return Err(HeaderError::UnknownSuite);
         }

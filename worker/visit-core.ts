@@ -1,0 +1,72 @@
+/**
+ * The visit core behind its bindings: inputs and outputs cross as JSON, secrets apart as bytes, so
+ * that no secret ever stands in a text, which cannot be wiped.
+ */
+import { fromBase64url, toBase64url } from "./base64url.js";
+import type { CoreConfig, GeneratedIdentity, Input, Output, PublicJwk, VisitCore } from "./core-types.js";
+
+/** The class as wasm-bindgen shows it (src/wasm/visit.rs). */
+export interface VisitCoreBinding {
+  new (config: string, seed: Uint8Array, entropy: Uint8Array, now_ms: number): RawVisitCore;
+  generateSeed(): Uint8Array;
+  publicJwk(seed: Uint8Array): string;
+  nameCommitment(name: string, salt: string): string;
+}
+
+interface RawVisitCore {
+  handle(input: string, now_ms: number): string;
+  takeBaseKey(epoch: number): Uint8Array;
+  free(): void;
+}
+
+/** The same class as core-types.ts describes it. */
+export function bindVisitCore(Binding: VisitCoreBinding) {
+  return class implements VisitCore {
+    readonly #core: RawVisitCore;
+
+    constructor({ seed, entropy, ...config }: CoreConfig, now_ms: number) {
+      this.#core = new Binding(JSON.stringify(config), seed, entropy, now_ms);
+    }
+
+    static generateIdentity(): GeneratedIdentity {
+      const seed = Binding.generateSeed();
+      return { seed, jwk: JSON.parse(Binding.publicJwk(seed)) as PublicJwk };
+    }
+
+    static nameCommitment(name: string, salt: string): string {
+      return Binding.nameCommitment(name, salt);
+    }
+
+    handle(input: Input, now_ms: number): Output[] {
+      const outputs = JSON.parse(this.#core.handle(encode(input), now_ms)) as JsonOutput[];
+      return outputs.map((output) => decode(this.#core, output));
+    }
+
+    free(): void {
+      this.#core.free();
+    }
+  };
+}
+
+/** Bytes stand in JSON as base64url. */
+type JsonOutput =
+  | Exclude<Output, { readonly t: "install_epoch" | "message" }>
+  | Omit<Extract<Output, { readonly t: "install_epoch" }>, "base_key">
+  | (Omit<Extract<Output, { readonly t: "message" }>, "data"> & { readonly data: string });
+
+function encode(input: Input): string {
+  if (input.t !== "command" || input.command.c !== "send") return JSON.stringify(input);
+  const { data } = input.command;
+  return JSON.stringify({ ...input, command: { c: "send", data: toBase64url(data) } });
+}
+
+function decode(core: RawVisitCore, output: JsonOutput): Output {
+  switch (output.t) {
+    case "install_epoch":
+      return { ...output, base_key: core.takeBaseKey(output.epoch) };
+    case "message":
+      return { ...output, data: fromBase64url(output.data) };
+    default:
+      return output;
+  }
+}
