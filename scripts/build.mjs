@@ -72,7 +72,7 @@ async function buildWasm() {
 }
 
 /** Cargo, wasm-bindgen, wasm-opt; the finished files move into `destination` in one step. */
-async function compileModule({ name, features, profile, simd, optimize }, { cargo, env, bindgen }, destination) {
+async function compileModule({ name, features, profile, rustflags, optimize }, { cargo, env, bindgen }, destination) {
   const wasmTarget = "wasm32-unknown-unknown";
   await run(
     cargo,
@@ -94,7 +94,7 @@ async function compileModule({ name, features, profile, simd, optimize }, { carg
       env: {
         ...env,
         CARGO_TARGET_DIR: targetDir,
-        CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: simd ? "-Ctarget-feature=+simd128" : "",
+        CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: rustflags.join(" "),
       },
     },
   );
@@ -110,7 +110,12 @@ async function compileModule({ name, features, profile, simd, optimize }, { carg
   const wasm = path.join(scratch, `${name}_bg.wasm`);
   await run(process.execPath, [
     inRoot("node_modules", "binaryen", "bin", "wasm-opt"),
-    ...[optimize, ...wasmOptFeatures, ...(simd ? ["--enable-simd"] : []), wasm, "-o", wasm],
+    ...[
+      optimize,
+      ...wasmOptFeatures,
+      ...(rustflags.some((flag) => flag.endsWith("+simd128")) ? ["--enable-simd"] : []),
+    ],
+    ...[wasm, "-o", wasm],
   ]);
   renameSync(scratch, destination);
 }
