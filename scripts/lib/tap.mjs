@@ -65,6 +65,8 @@ export function readTap(file) {
     const publisher = bytes.subarray(at + 4, at + 20).toString("base64url");
     const nameEnd = at + 21 + bytes[at + 20];
     packets.push({
+      /** Where the record begins in the file. */
+      offset: at,
       publisher,
       track: bytes.subarray(at + 21, nameEnd).toString("utf8"),
       isVideo: bytes[nameEnd] === 1,

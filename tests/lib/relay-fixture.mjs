@@ -5,6 +5,7 @@
  *     clinic.rootKey; clinic.documentFile;
  *     const visit = randomId();
  *     clinic.pass({ visit, role: "patient" });        // { pass, jwk, kid, visit, participant }
+ *     clinic.pass({ visit, role, holder: publicJwk, nameCommitment });   // for who has a key already
  */
 import { createHash, generateKeyPairSync, randomBytes, sign } from "node:crypto";
 import { writeFileSync } from "node:fs";
@@ -34,8 +35,8 @@ export class TestClinic {
     writeFileSync(this.documentFile, jws(root, "sv-clinic+jwt", claims));
   }
 
-  pass({ visit, role, participant = randomId(), expiresInS = 7200 }) {
-    const holder = newKey();
+  pass({ visit, role, participant = randomId(), expiresInS = 7200, holder: given, nameCommitment }) {
+    const holder = given ? { publicJwk: given } : newKey();
     const nowS = Math.floor(Date.now() / 1000);
     const claims = {
       v: 1,
@@ -43,7 +44,7 @@ export class TestClinic {
       sub: participant,
       role,
       cnf: { jwk: holder.publicJwk },
-      name: randomBytes(32).toString("base64url"),
+      name: nameCommitment ?? randomBytes(32).toString("base64url"),
       iat: nowS,
       exp: nowS + expiresInS,
     };

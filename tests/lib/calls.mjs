@@ -1,0 +1,180 @@
+/**
+ * Calls between test pages through a real relay, encrypted by the package or (the control) not.
+ *
+ *     const calls = await startCalls({ tap: true });
+ *     const visit = calls.newVisit();
+ *     const host = await calls.member(visit, { role: "clinician", source: 0 });
+ *     const guest = await calls.member(visit, { role: "patient", source: 1, admittedBy: host });
+ *     await host.run("publish");                        // what the pages offer: tests/browser/calls/
+ *     const plain = await calls.plain(visit, { .. });   // without encryption
+ *     readTap(calls.tapFile);
+ *     await calls.stop();
+ *
+ * `log: true` has a page keep what its encoders put out, and a member its keys.
+ */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { openBrowser } from "../../scripts/lib/browser.mjs";
+import { distDir, inRoot, program } from "../../scripts/lib/paths.mjs";
+import { ProcessGroup } from "../../scripts/lib/processes.mjs";
+import { serve } from "../../scripts/lib/static-server.mjs";
+import { sequenceMatch } from "./audio.mjs";
+import { readCodes } from "./code-reader.mjs";
+import { randomId, TestClinic } from "./relay-fixture.mjs";
+import { installSyntheticMedia } from "./synthetic-media.mjs";
+
+const PICTURE = { width: 480, height: 270, fps: 15 };
+const pageFiles = [
+  ...["sealed.html", "sealed.js", "plain.html", "plain.js", "received.js", "encoder-log-client.js"],
+  ...["encoder-log.js", "key-log.js", "plain-worker.js", "logging-worker.js"],
+];
+
+export async function startCalls({ tap = false } = {}) {
+  const directory = mkdtempSync(path.join(tmpdir(), "sealed-visit-calls-"));
+  const clinic = new TestClinic(directory);
+  const tapFile = path.join(directory, "tap.bin");
+  const servers = new ProcessGroup();
+  const started = await servers.start({
+    name: "relay",
+    command: program(tap ? "sealed-visit-relay-tap" : "sealed-visit-relay"),
+    args: [
+      ...["--root-key", clinic.rootKey, "--clinic-document", clinic.documentFile],
+      ...(tap ? ["--tap", tapFile] : []),
+    ],
+    listening: /^listening (http:\S+)/,
+  });
+  const relay = started.match[1].replace("http", "ws");
+  const site = await serve({
+    directory: distDir,
+    files: {
+      ...Object.fromEntries(pageFiles.map((name) => [`/calls/${name}`, inRoot("tests", "browser", "calls", name)])),
+      "/calls/relay-media-page.js": inRoot("tests", "browser", "relay-media-page.js"),
+    },
+    connect: [relay],
+  });
+  const browser = await openBrowser({ name: "calls" });
+  return new Calls({ directory, clinic, tapFile, servers, relay, site, browser });
+}
+
+class Calls {
+  constructor(parts) {
+    Object.assign(this, parts);
+    this.clinicDocument = readFileSync(this.clinic.documentFile, "utf8").trim();
+  }
+
+  newVisit() {
+    return randomId();
+  }
+
+  /** Somebody who joins with the package; waits outside unless `admittedBy` is given or it is the host. */
+  async member(visit, { role, source, admittedBy, log = false, query = {} }) {
+    const participant = randomId();
+    const page = await this.browser.context.newPage();
+    await installSyntheticMedia(page, { participant: source, ...PICTURE });
+    await page.exposeFunction("issuePass", (holder) => this.clinic.pass({ visit, role, participant, ...holder }).pass);
+    const person = { page, participant, source, run: runner(page, "call") };
+    await page.goto(this.#pageUrl("sealed", { ...query, ...(log ? { log: participant } : {}) }));
+    await page.waitForFunction(() => window.call);
+    await person.run("join", {
+      relayUrl: `${this.relay}/v1/visit`,
+      rootKey: this.clinic.rootKey,
+      clinicDocument: this.clinicDocument,
+      ...(log ? { workerUrl: `./logging-worker.js?log=${participant}` } : {}),
+    });
+    if (admittedBy) {
+      await until("the host sees who waits", async () =>
+        (await admittedBy.run("state")).waiting.some((waiting) => waiting.participant === participant),
+      );
+      await admittedBy.run("admit", participant);
+    }
+    if (admittedBy || role === "clinician")
+      await until(`the ${role} is in`, async () => (await person.run("state")).phase === "live");
+    return person;
+  }
+
+  /** Somebody in a call without encryption. */
+  async plain(visit, { role, source, admittedBy, log = false, query = {} }) {
+    const page = await this.browser.context.newPage();
+    await installSyntheticMedia(page, { participant: source, ...PICTURE });
+    const given = this.clinic.pass({ visit, role });
+    const { participant } = given;
+    const person = { page, participant, source, run: runner(page, "relayTest"), epoch: 0 };
+    await page.goto(this.#pageUrl("plain", { ...query, ...(log ? { log: participant } : {}) }));
+    await page.waitForFunction(() => window.isReady);
+    await person.run("connect", { url: this.relay, ...given });
+    await enterPlainGroup(person, admittedBy);
+    return person;
+  }
+
+  #pageUrl(name, query) {
+    return this.site.url(`/calls/${name}.html?${new URLSearchParams(query)}`);
+  }
+
+  get problems() {
+    return this.browser.problems;
+  }
+
+  async stop() {
+    await this.browser.close();
+    await this.site.close();
+    await this.servers.stop();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** The relay takes for a member whoever made the group or was sent a welcome; it reads neither. */
+export async function enterPlainGroup(person, admittedBy) {
+  const group_id = "Z3JvdXA";
+  if (!admittedBy) {
+    await person.run("send", { t: "create_group", group_id });
+    await person.run("next", "group_created");
+    return;
+  }
+  const epoch = admittedBy.epoch++;
+  const welcomes = [{ to: person.participant, welcome: "d2VsY29tZQ" }];
+  await admittedBy.run("send", { t: "commit", group_id, epoch, commit: "Y29tbWl0", welcomes });
+  await person.run("next", "welcome");
+}
+
+function runner(page, object) {
+  return (name, ...given) =>
+    page.evaluate(([target, method, args]) => window[target][method](...args), [object, name, given]);
+}
+
+/** A connection of their own between two members' pages, beside the relay; `sealed` names its tracks. */
+export async function connectPages(from, to, { name, sealed, expected = from.participant }) {
+  const offer = await from.run("offer", { name, sealed });
+  const answer = await to.run("accept", { name, offer, from: expected, sealed });
+  await from.run("complete", { name, answer });
+}
+
+/** The codes in what a page shows of a received video track, now. */
+export async function codesShown(person, index) {
+  const picture = await person.run("grab", index);
+  if (!picture) return [];
+  return readCodes({ ...picture, luma: new Uint8Array(Buffer.from(picture.base64, "base64")) });
+}
+
+/** How well a received audio track follows each source's tone sequence (chance: 0.25): `{ source: share }`. */
+export async function tonesHeard(person, index, sources, seconds = 3) {
+  const { beganMs, rateHz, base64 } = await person.run("listen", index, seconds);
+  const bytes = Buffer.from(base64, "base64");
+  const samples = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+  const best = (source) => {
+    let share = 0;
+    // Sound is heard up to a second after it was made.
+    for (let delayMs = -100; delayMs <= 1_000; delayMs += 50)
+      share = Math.max(share, sequenceMatch(samples, rateHz, source, beganMs - delayMs));
+    return share;
+  };
+  return Object.fromEntries(sources.map((source) => [source, best(source)]));
+}
+
+export async function until(what, isTrue, timeoutMs = 30_000) {
+  const deadline = Date.now() + timeoutMs;
+  while (!(await isTrue())) {
+    if (Date.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
