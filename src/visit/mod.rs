@@ -44,11 +44,11 @@ use recording::RecordingMemory;
 use sealed_visit_protocol::clinic::{ClinicClaims, ClinicError};
 use sealed_visit_protocol::hash::sha256;
 use sealed_visit_protocol::pass::{PassClaims, PassError, name_commitment};
+use sealed_visit_protocol::sorted::{SortedMap, SortedSet};
 use sealed_visit_protocol::wire::Waiting;
 use sealed_visit_protocol::{
     ClinicDocument, Jws, ParticipantId, Pass, PublicKey, Role, RootKey, SigningKey,
 };
-use sealed_visit_protocol::sorted::{SortedMap, SortedSet};
 use zeroize::Zeroizing;
 
 /// How many problems are kept for showing.

@@ -286,6 +286,10 @@ impl Visit {
                 let said = self.recording.stop.take();
                 let withdrawn = old_round.is_some() && round.is_none();
                 let (by, why) = match said {
+                    // The host ends a round by withdrawing its own grant, and says that it stops.
+                    Some((by, RecorderLeft::Stopped)) if by == commit.from => {
+                        (by, RecorderLeft::Stopped)
+                    }
                     _ if withdrawn => (
                         said.map_or(commit.from, |(by, _)| by),
                         RecorderLeft::Withdrawn,
@@ -728,12 +732,21 @@ impl Visit {
             self.out.push(super::Output::Done { id, result: None });
             return Ok(());
         };
+        let consent = match (why, self.open_request()) {
+            // For good: the round dies with it, so that nothing goes on without asking again.
+            (RecorderLeft::Stopped, Some(request)) => {
+                let ended = self.make_statement(&request, StatementKind::Withdrawal, |_| {})?;
+                vec![Change::Statement(ended.jws().clone())]
+            }
+            _ => Vec::new(),
+        };
         self.say(AppMessage::RecorderStop { why });
         self.tell_recorder_to_stop(me, why);
         let member = self.require_member()?;
         member.wants.push(Want {
             remove: vec![recorder],
             command: Some(id),
+            consent,
             ..Want::default()
         });
         Ok(())

@@ -312,6 +312,35 @@ fn a_pause_takes_the_recorder_out_and_resuming_is_announced() {
 }
 
 #[test]
+fn stopping_is_for_good_and_is_no_withdrawal() {
+    let mut sim = recording();
+    sim.must(0, Command::StopRecording);
+    sim.pass_ms(1_500);
+    for page in 0..3 {
+        let state = sim.state(page);
+        assert_eq!(state.indicator, Indicator::Stopped);
+        assert!(state.consent.is_none() && state.sending.open);
+    }
+    let told = VisitEvent::RecorderLeft {
+        why: RecorderLeft::Stopped,
+    };
+    assert!(sim.pages[RECORDER].events.contains(&told));
+    let again = sim.command(0, Command::StartRecorder);
+    assert_eq!(sim.pages[0].failed[&again], ErrorCode::NoRound);
+    let request = asked(&sim);
+    sim.must(0, Command::RequestConsent(Box::new(request)));
+    for page in 0..3 {
+        sim.must(page, grant());
+    }
+    sim.must(0, Command::StartRecorder);
+    sim.pass_ms(1_500);
+    assert!(matches!(
+        sim.state(1).indicator,
+        Indicator::RecorderPresent { .. }
+    ));
+}
+
+#[test]
 fn whoever_paused_must_agree_to_go_on() {
     let mut sim = recording();
     sim.must(1, Command::Pause);
