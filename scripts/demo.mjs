@@ -2,8 +2,9 @@
  * The main job, whole and on real parts: `npm run demo [-- --seconds N] [-- --recorder separate]`.
  *
  * Makes a clinic, starts authority, relay and vault, opens clinician, patient and a relative in
- * browser profiles of their own, holds a visit, asks for consent in the real prompt, records, ends,
- * fetches the recording, opens it with the clinic's key and share, and checks every step.
+ * browser profiles of their own, holds a visit, asks for consent in the real prompt, is refused, asks
+ * again, records, stops; records once more, and the patient withdraws. Then it fetches the recordings,
+ * opens them with the clinic's key and share, and checks every step.
  *
  * Writes `demo-out/`: the sealed recording, the opened media, screenshots, logs, `report.json`.
  * Progress on stderr; the report is the last line on stdout; exit 0 only if every check held.
@@ -13,7 +14,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "./build.mjs";
 import { holdVisit } from "./lib/demo-visit.mjs";
-import { checkOpened, openRecording } from "./lib/demo-recording.mjs";
+import { checkNothingAfter, checkOpened, openRecording } from "./lib/demo-recording.mjs";
 import { result, say, timed } from "./lib/log.mjs";
 import { inRoot } from "./lib/paths.mjs";
 import { startStack } from "./lib/stack.mjs";
@@ -38,7 +39,10 @@ if (!(seconds >= 5 && seconds <= 3_600)) throw new Error("--seconds takes a numb
 if (!["in-page", "separate"].includes(values.recorder)) throw new Error("--recorder takes in-page or separate");
 
 const out = path.resolve(values.out);
-for (const name of ["clinic", "logs", "sealed", "opened", "pictures", "report.json", "tap.bin"])
+for (const name of [
+  ...["clinic", "logs", "pictures", "sealed", "sealed-withdrawn", "opened", "opened-withdrawn"],
+  ...["report.json", "tap.bin"],
+])
   rmSync(path.join(out, name), { recursive: true, force: true });
 mkdirSync(path.join(out, "pictures"), { recursive: true });
 
@@ -72,14 +76,27 @@ try {
   check("nothing readable in what the relay forwarded", !searched.plaintext_found, JSON.stringify(searched.found));
   say(`relay: ${JSON.stringify(stats)}`);
 
+  // Newest first: the withdrawn one, then the main one.
+  const [withdrawn, main, ...more] = await stack.recordings();
+  check("two recordings in the vault, none of the refused request", !!main && more.length === 0);
   const opened = await timed("fetching, verifying and opening the recording", () =>
-    openRecording(stack, { sealed: path.join(out, "sealed"), opened: path.join(out, "opened") }),
+    openRecording(stack, main.recording, { sealed: path.join(out, "sealed"), opened: path.join(out, "opened") }),
   );
+  const second = await timed("the same for the recording that was withdrawn from", () =>
+    openRecording(stack, withdrawn.recording, {
+      sealed: path.join(out, "sealed-withdrawn"),
+      opened: path.join(out, "opened-withdrawn"),
+    }),
+  );
+  check("the second recording ended by withdrawal", second.reasons.at(-1) === "withdrawn", second.reasons.join());
+  await checkNothingAfter(second.media, { untilMs: visit.withdrawn.clickedMs, source: visit.withdrawn.source, check });
   Object.assign(report, {
     recording: opened.recording,
     opened: await checkOpened(opened.media, { recordedS: opened.recorded_s, shown: visit.recorded, check }),
-    verified: opened.verified,
-    receipt: opened.receipt,
+    verified: opened.verified && second.verified,
+    receipt: opened.receipt && second.receipt,
+    refusal: visit.refusal,
+    withdrawal: visit.withdrawal,
   });
   check("the recording verifies", opened.verified);
   check("the vault gave a signed receipt", opened.receipt);

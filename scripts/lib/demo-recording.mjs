@@ -4,11 +4,9 @@ import path from "node:path";
 import { measureMedia } from "../../tests/lib/media-file.mjs";
 import { say } from "./log.mjs";
 
-/** Fetches the visit's recording and opens it as its responsible clinician. */
-export async function openRecording(stack, { sealed, opened }) {
-  const [newest] = await stack.recordings();
-  if (!newest) throw new Error("the vault has no recording");
-  const fetched = await stack.fetchRecording(newest.recording, sealed);
+/** Fetches one recording, verifies it, and opens it as the visit's responsible clinician. */
+export async function openRecording(stack, recording, { sealed, opened }) {
+  const fetched = await stack.fetchRecording(recording, sealed);
   const root = ["--root", stack.path("clinic", "root.pub")];
   const verified = await stack.tool(["verify", sealed, ...root]);
   mkdirSync(opened, { recursive: true });
@@ -17,16 +15,19 @@ export async function openRecording(stack, { sealed, opened }) {
     ...["--passphrase-file", stack.path("passphrase"), "--out", opened, "--force"],
   ]);
   say(`opened: ${readdirSync(opened).join(", ")}`);
-  const media = readdirSync(opened).find((name) => name.endsWith(".webm"));
-  if (!media) throw new Error("no media file was opened");
+  // A capture that went silent ends its part and the next begins: look at the longest.
+  const parts = fetched.parts.map(({ part, manifest }) => ({ part, seconds: lengthOf(manifest) }));
+  const longest = parts.reduce((best, next) => (next.seconds > best.seconds ? next : best));
   const tracks = readdirSync(sealed).filter((name) => name.endsWith(".track"));
   return {
-    media: path.join(opened, media),
+    media: path.join(opened, `part-${longest.part}-mixed.webm`),
+    // By the recorder's own signed word, which `verify` has checked.
+    recorded_s: longest.seconds,
     verified: verified.ok === true && result.ok === true,
     receipt: fetched.parts.every((part) => typeof part.receipt === "string"),
-    // By the recorder's own signed word, which `verify` has checked.
-    recorded_s: fetched.parts.reduce((sum, { manifest }) => sum + lengthOf(manifest), 0),
+    reasons: fetched.parts.map(({ manifest }) => claimsOf(manifest).reason),
     recording: {
+      parts: parts.length,
       tracks: tracks.length,
       sealed_bytes: tracks.reduce((sum, name) => sum + readFileSync(path.join(sealed, name)).length, 0),
       segments: segmentsOf(verified),
@@ -34,10 +35,14 @@ export async function openRecording(stack, { sealed, opened }) {
   };
 }
 
-/** Media time of the part's longest track. */
+/** Media time of the part's longest track, in seconds; 0 for a part without a manifest. */
 function lengthOf(manifest) {
-  const { tracks } = JSON.parse(Buffer.from(manifest.split(".")[1], "base64url").toString("utf8"));
-  return Math.max(...tracks.map(({ media_end_us }) => media_end_us)) / 1_000_000;
+  if (!manifest) return 0;
+  return Math.max(...claimsOf(manifest).tracks.map(({ media_end_us }) => media_end_us)) / 1_000_000;
+}
+
+function claimsOf(jws) {
+  return jws ? JSON.parse(Buffer.from(jws.split(".")[1], "base64url").toString("utf8")) : {};
 }
 
 function segmentsOf({ parts = [] }) {
@@ -79,4 +84,13 @@ export async function checkOpened(file, { recordedS, shown: { fromMs, untilMs, s
     audio_peak: Math.round(media.audio_peak * 1_000) / 1_000,
     av_offset_ms: media.av_offset_ms === null ? null : Math.round(media.av_offset_ms),
   };
+}
+
+/** Whoever withdrew is not in the recording after the click: by the clock that their own picture shows. */
+export async function checkNothingAfter(file, { untilMs, source, check }) {
+  const media = await measureMedia(file, { aroundMs: untilMs });
+  const seen = media.sources.get(source);
+  check("the recording until the withdrawal is there", (seen?.frames ?? 0) > 0, `${seen?.frames ?? 0} frames`);
+  const late = (seen?.lastMs ?? 0) - untilMs;
+  check("nothing later than the click is in it", late <= 0, `last picture ${Math.round(-late)} ms before the click`);
 }

@@ -48,7 +48,8 @@ export async function holdVisit(stack, { seconds, recorder, pictures, check }) {
       device = await open(3, { role: "recorder", page: "recorder", name: "Recorder" });
       await joinRecorder(device);
     }
-    await requestConsent(clinician);
+    const refusal = await refuseOnce({ clinician, others: [patient, guest], photograph, check });
+    await askAgain(clinician);
     for (const actor of everybody) await actor.page.getByTestId("consent-prompt").waitFor({ timeout: STEP_TIMEOUT_MS });
     await photograph("3-consent");
     let consents = 0;
@@ -76,6 +77,7 @@ export async function holdVisit(stack, { seconds, recorder, pictures, check }) {
     await keeper.page.locator('[data-testid="progress"][data-safety="safe"]').waitFor({ timeout: STEP_TIMEOUT_MS });
     say("the recorder's page says that the recording is safe");
     await photograph("6-safe", [keeper]);
+    const { withdrawal, withdrawn } = await withdrawOnce({ clinician, patient, everybody, keeper, photograph, check });
     await clinician.page.getByTestId("end-visit").click();
     await clinician.page.getByTestId("end-confirm").click();
     for (const actor of everybody) await actor.page.getByTestId("after").waitFor({ timeout: STEP_TIMEOUT_MS });
@@ -94,6 +96,9 @@ export async function holdVisit(stack, { seconds, recorder, pictures, check }) {
       members,
       consents,
       frames,
+      refusal,
+      withdrawal,
+      withdrawn,
       recorded: { fromMs: recordedFromMs, untilMs: recordedUntilMs, sources: people.map((_, index) => index) },
     };
   } catch (error) {
@@ -106,6 +111,84 @@ export async function holdVisit(stack, { seconds, recorder, pictures, check }) {
   } finally {
     await Promise.all(browsers.map((browser) => browser.close()));
   }
+}
+
+/** The first request is refused by one: the visit goes on, and nobody is recorded. */
+async function refuseOnce({ clinician, others: [patient, guest], photograph, check }) {
+  await requestConsent(clinician);
+  await agree(clinician);
+  await agree(patient);
+  await refuse(guest);
+  await clinician.page.getByTestId("ask-again").waitFor({ timeout: STEP_TIMEOUT_MS });
+  await photograph("3-refused");
+  const startButtons = await clinician.page.getByTestId("start-recording").count();
+  check("after a refusal nothing can be started", startButtons === 0);
+  for (const actor of [clinician, patient, guest]) await indicator(actor, "not_recorded");
+  return { recorded: false };
+}
+
+async function askAgain({ page }) {
+  await page.getByTestId("ask-again").click();
+  await page.getByTestId("request-again-reason").fill("It would spare you telling it twice.");
+  await fillRequest({ page }, "medical_record");
+}
+
+/** A second recording, which the patient leaves by one click. */
+async function withdrawOnce({ clinician, patient, everybody, keeper, photograph, check }) {
+  await requestConsent(clinician);
+  for (const actor of everybody) await agree(actor);
+  await clinician.page.getByTestId("start-recording").click({ timeout: STEP_TIMEOUT_MS });
+  for (const actor of everybody) await indicator(actor, "recording");
+  await clinician.page.waitForTimeout(5_000);
+  await patient.page.evaluate(watchWithdrawal);
+  await patient.page.getByTestId("withdraw").click();
+  await patient.page.getByTestId("withdraw-keep").click();
+  await indicator(patient, "stopped_by_you");
+  await indicator(clinician, "stopped");
+  await photograph("8-withdrawn");
+  const measured = await patient.page.evaluate(() => globalThis.sealedVisit.measured);
+  const { clickedMs, ...withdrawal } = measured;
+  check(
+    "no frame under a key of the recorder after the stop",
+    withdrawal.frames_after === 0,
+    JSON.stringify(withdrawal),
+  );
+  await keeper.page.locator('[data-testid="progress"][data-safety="safe"]').waitFor({ timeout: STEP_TIMEOUT_MS });
+  return {
+    withdrawal,
+    withdrawn: { clickedMs, source: people.indexOf(people.find(({ role }) => role === patient.role)) },
+  };
+}
+
+/** Runs in the page: measures what the click on "Stop being recorded" does. */
+function watchWithdrawal() {
+  const { visit } = globalThis.sealedVisit;
+  const before = visit.state.epoch;
+  let clickedMs = 0;
+  addEventListener(
+    "click",
+    (event) => {
+      const pressed = event.composedPath().find((node) => node.dataset?.testid === "withdraw");
+      if (pressed) clickedMs ||= performance.timeOrigin + event.timeStamp;
+    },
+    { capture: true },
+  );
+  globalThis.sealedVisit.measured = new Promise((resolve) => {
+    visit.on("withdrawal_measured", async ({ gate_ms, last_frame_ms }) => {
+      const underOldKeys = async () =>
+        Object.entries((await visit.stats()).encrypted_per_epoch)
+          .filter(([epoch]) => Number(epoch) <= before)
+          .reduce((sum, [, frames]) => sum + frames, 0);
+      const atStop = await underOldKeys();
+      while (!(visit.state.sending.open && visit.state.epoch > before))
+        await new Promise((next) => setTimeout(next, 5));
+      const resumed_ms = Math.round(performance.timeOrigin + performance.now() - clickedMs);
+      await new Promise((next) => setTimeout(next, 1_000));
+      const frames_after =
+        (await underOldKeys()) - atStop + (last_frame_ms !== null && last_frame_ms > gate_ms ? 1 : 0);
+      resolve({ clickedMs, frames_after, click_to_stop_ms: Math.round(gate_ms), resumed_ms });
+    });
+  });
 }
 
 export async function openPerson(stack, visit, link, { role, page: pageName, name }, source) {
@@ -147,16 +230,27 @@ export async function remoteVideos({ page }, count) {
 }
 
 export async function requestConsent({ page }, purpose = "medical_record") {
-  await page.getByTestId("record-button").click();
+  await page.getByTestId("record-button").click({ timeout: STEP_TIMEOUT_MS });
+  await fillRequest({ page }, purpose);
+}
+
+async function fillRequest({ page }, purpose) {
   await page.getByTestId(`purpose-${purpose}`).check();
   for (const tick of await page.locator('[data-testid^="tick-"]').all()) await tick.check();
   await page.getByTestId("request-consent").click();
 }
 
 export async function agree({ page }) {
-  await page.getByTestId("consent-information-agree").check();
+  await page.getByTestId("consent-information-agree").check({ timeout: STEP_TIMEOUT_MS });
   await page.getByTestId("consent-recording-agree").check();
   await answerRest(page);
+  await page.getByTestId("consent-submit").click();
+  await page.getByTestId("consent-prompt").waitFor({ state: "hidden", timeout: STEP_TIMEOUT_MS });
+}
+
+/** One no to either layer is enough. */
+export async function refuse({ page }) {
+  await page.getByTestId("consent-recording-refuse").check({ timeout: STEP_TIMEOUT_MS });
   await page.getByTestId("consent-submit").click();
   await page.getByTestId("consent-prompt").waitFor({ state: "hidden", timeout: STEP_TIMEOUT_MS });
 }
