@@ -68,43 +68,59 @@ class Calls {
   }
 
   /** Somebody who joins with the package; waits outside unless `admittedBy` is given or it is the host. */
-  async member(visit, { role, source, admittedBy, log = false, query = {} }) {
-    const participant = randomId();
-    const page = await this.browser.context.newPage();
-    await installSyntheticMedia(page, { participant: source, ...PICTURE });
-    await page.exposeFunction("issuePass", (holder) => this.clinic.pass({ visit, role, participant, ...holder }).pass);
-    const person = { page, participant, source, run: runner(page, "call") };
-    await page.goto(this.#pageUrl("sealed", { ...query, ...(log ? { log: participant } : {}) }));
-    await page.waitForFunction(() => window.call);
-    await person.run("join", {
-      relayUrl: `${this.relay}/v1/visit`,
-      rootKey: this.clinic.rootKey,
-      clinicDocument: this.clinicDocument,
-      ...(log ? { workerUrl: `./logging-worker.js?log=${participant}` } : {}),
-    });
+  async member(visit, { admittedBy, ...who }) {
+    const person = await this.memberPage(visit, who);
+    const { participant } = person;
+    await person.run("join", person.given);
     if (admittedBy) {
       await until("the host sees who waits", async () =>
         (await admittedBy.run("state")).waiting.some((waiting) => waiting.participant === participant),
       );
       await admittedBy.run("admit", participant);
     }
-    if (admittedBy || role === "clinician")
-      await until(`the ${role} is in`, async () => (await person.run("state")).phase === "live");
+    if (admittedBy || who.role === "clinician")
+      await until(`the ${who.role} is in`, async () => (await person.run("state")).phase === "live");
     return person;
   }
 
+  /** The page of somebody who has not joined yet; `given` is what joining takes. */
+  async memberPage(visit, { role, source, log = false, query = {} }) {
+    const participant = randomId();
+    const page = await this.#open("sealed", source, { ...query, ...(log ? { log: participant } : {}) });
+    await page.exposeFunction("issuePass", (holder) => this.clinic.pass({ visit, role, participant, ...holder }).pass);
+    await page.waitForFunction(() => window.call);
+    const given = {
+      relayUrl: `${this.relay}/v1/visit`,
+      rootKey: this.clinic.rootKey,
+      clinicDocument: this.clinicDocument,
+      ...(log ? { workerUrl: `./logging-worker.js?log=${participant}` } : {}),
+    };
+    return { page, participant, source, given, run: runner(page, "call") };
+  }
+
   /** Somebody in a call without encryption. */
-  async plain(visit, { role, source, admittedBy, log = false, query = {} }) {
-    const page = await this.browser.context.newPage();
-    await installSyntheticMedia(page, { participant: source, ...PICTURE });
-    const given = this.clinic.pass({ visit, role });
-    const { participant } = given;
-    const person = { page, participant, source, run: runner(page, "relayTest"), epoch: 0 };
-    await page.goto(this.#pageUrl("plain", { ...query, ...(log ? { log: participant } : {}) }));
-    await page.waitForFunction(() => window.isReady);
-    await person.run("connect", { url: this.relay, ...given });
+  async plain(visit, { admittedBy, ...who }) {
+    const person = await this.plainPage(visit, who);
+    await person.run("connect", { url: this.relay, ...(await person.issuePass()) });
     await enterPlainGroup(person, admittedBy);
     return person;
+  }
+
+  /** The page of somebody who is not in that call yet. */
+  async plainPage(visit, { role, source, log = false }) {
+    const participant = randomId();
+    const page = await this.#open("plain", source, log ? { log: participant } : {});
+    const issuePass = () => this.clinic.pass({ visit, role, participant });
+    await page.exposeFunction("issuePass", issuePass);
+    await page.waitForFunction(() => window.isReady);
+    return { page, participant, source, issuePass, run: runner(page, "relayTest"), epoch: 0 };
+  }
+
+  async #open(name, source, query) {
+    const page = await this.browser.context.newPage();
+    await installSyntheticMedia(page, { participant: source, ...PICTURE });
+    await page.goto(this.#pageUrl(name, query));
+    return page;
   }
 
   #pageUrl(name, query) {
@@ -124,7 +140,7 @@ class Calls {
 }
 
 /** The relay takes for a member whoever made the group or was sent a welcome; it reads neither. */
-export async function enterPlainGroup(person, admittedBy) {
+async function enterPlainGroup(person, admittedBy) {
   const group_id = "Z3JvdXA";
   if (!admittedBy) {
     await person.run("send", { t: "create_group", group_id });

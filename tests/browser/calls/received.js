@@ -16,6 +16,18 @@ export function show(track, about) {
   received.push(entry);
 }
 
+/** Resolves with the time, on `performance.now()`'s clock, at which a first video has a picture to show. */
+export function firstPicture() {
+  return new Promise((resolve) => {
+    const look = ({ target }) => {
+      if (target.tagName !== "VIDEO") return;
+      document.removeEventListener("loadeddata", look, { capture: true });
+      resolve(performance.now());
+    };
+    document.addEventListener("loadeddata", look, { capture: true });
+  });
+}
+
 /** One row for each received track, in the order of arrival. */
 export async function measure() {
   return await Promise.all(

@@ -4,13 +4,14 @@
  *
  *     window.call.join({ .. })   .admit(participant)   .publish({ .. })   .stats()   .leave()
  *     .offer({ .. })   .accept({ .. })   .complete({ .. })    // a connection of one's own between two pages
+ *     .joinAndWatch({ .. })   .admitAll()              // for benches/join.mjs
  *     .measure()   .grab(index)   .listen(index, seconds)     // from received.js
  *
  * The address may ask for `late=MS`: transforms are attached so much later than the package does.
  */
 import { joinVisit } from "/index.js";
 import { loggedFrames, loggedKeys } from "./encoder-log-client.js";
-import { grab, listen, measure, show } from "./received.js";
+import { firstPicture, grab, listen, measure, show } from "./received.js";
 
 const asked = new URLSearchParams(location.search);
 const state = { visit: null, media: null, own: new Map(), problems: [] };
@@ -43,12 +44,36 @@ window.call = {
 
   async publish({ audio = true, video = true, ...options } = {}) {
     const stream = audio || video ? await navigator.mediaDevices.getUserMedia({ audio, video }) : undefined;
-    const media = state.visit.connectMedia({ ...(stream ? { stream } : {}), ...options });
-    media.on("remote_added", ({ mediaTrack, receiver, participant, id }) =>
-      show(mediaTrack, { receiver, participant, track: id }),
-    );
-    media.on("problem", (error) => state.problems.push(`${error.code}: ${error.message} ${error.cause ?? ""}`));
-    state.media = media;
+    connectMedia({ ...(stream ? { stream } : {}), ...options });
+  },
+
+  /** Milliseconds from the wish to join until somebody's picture is there; the camera is open already. */
+  async joinAndWatch(options) {
+    const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
+    const picture = firstPicture();
+    const beganMs = performance.now();
+    await this.join(options);
+    const acceptedMs = performance.now();
+    connectMedia({ stream });
+    const live = new Promise((resolve) => {
+      const look = ({ phase }) => phase === "live" && resolve(performance.now());
+      state.visit.on("state", look);
+      look(state.visit.state);
+    });
+    const [pictureMs, liveMs] = [await picture, await live];
+    return { accepted_ms: acceptedMs - beganMs, live_ms: liveMs - beganMs, picture_ms: pictureMs - beganMs };
+  },
+
+  /** The host lets in whoever asks, from now on. */
+  admitAll() {
+    const asked = new Set();
+    state.visit.on("state", ({ waiting }) => {
+      for (const { participant } of waiting) {
+        if (asked.has(participant)) continue;
+        asked.add(participant);
+        state.visit.admit(participant).catch((error) => state.problems.push(String(error)));
+      }
+    });
   },
 
   /** What leaves on the visit's own sending connection. */
@@ -105,6 +130,15 @@ window.call = {
   grab,
   listen,
 };
+
+function connectMedia(options) {
+  const media = state.visit.connectMedia(options);
+  media.on("remote_added", ({ mediaTrack, receiver, participant, id }) =>
+    show(mediaTrack, { receiver, participant, track: id }),
+  );
+  media.on("problem", (error) => state.problems.push(`${error.code}: ${error.message} ${error.cause ?? ""}`));
+  state.media = media;
+}
 
 function protect(sender, track) {
   state.visit.protectSender(sender, { track, source: sender.track.kind === "audio" ? "microphone" : "camera" });
