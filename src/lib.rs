@@ -17,14 +17,14 @@
 pub mod codec;
 #[cfg(feature = "frames")]
 pub mod frames;
-#[cfg(feature = "frames")]
-pub mod sframe;
 #[cfg(feature = "visit")]
 pub mod group;
 #[cfg(feature = "recording")]
 pub mod recording;
 #[cfg(feature = "recording")]
 pub mod seal;
+#[cfg(feature = "frames")]
+pub mod sframe;
 #[cfg(feature = "visit")]
 pub mod visit;
 #[cfg(feature = "wasm")]

@@ -106,7 +106,9 @@ pub enum BookError {
     NotTheHost,
     #[error("the visit has ended")]
     Ended,
-    #[error("a visit has from 1 to 32 participants, ends after it starts, and has a clinician and at most one recorder")]
+    #[error(
+        "a visit has from 1 to 32 participants, ends after it starts, and has a clinician and at most one recorder"
+    )]
     BadVisit,
     #[error("a passcode needs at least 4 characters")]
     BadPasscode,
@@ -176,7 +178,11 @@ impl Book {
             .iter()
             .filter(|participant| participant.role == Role::Recorder)
             .count();
-        if !has_host || recorders > 1 || people > MAX_PARTICIPANTS || asked.ends_ms <= asked.starts_ms {
+        if !has_host
+            || recorders > 1
+            || people > MAX_PARTICIPANTS
+            || asked.ends_ms <= asked.starts_ms
+        {
             return Err(BookError::BadVisit);
         }
         let short = |passcode: &String| passcode.chars().count() < 4;

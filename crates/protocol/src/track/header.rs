@@ -84,7 +84,8 @@ impl Header {
                 size_bytes: bytes.len(),
             });
         }
-        let version: Version = crate::json::from_slice(bytes).map_err(|_| HeaderError::Malformed)?;
+        let version: Version =
+            crate::json::from_slice(bytes).map_err(|_| HeaderError::Malformed)?;
         if version.v != u64::from(crate::VERSION) {
             return Err(HeaderError::UnknownVersion(version.v));
         }
