@@ -19,7 +19,7 @@ import { openBrowser } from "../../scripts/lib/browser.mjs";
 import { distDir, inRoot, program } from "../../scripts/lib/paths.mjs";
 import { ProcessGroup } from "../../scripts/lib/processes.mjs";
 import { serve } from "../../scripts/lib/static-server.mjs";
-import { sequenceMatch } from "./audio.mjs";
+import { sequenceMatch, toneShare } from "./audio.mjs";
 import { readCodes } from "./code-reader.mjs";
 import { randomId, TestClinic } from "./relay-fixture.mjs";
 import { installSyntheticMedia } from "./synthetic-media.mjs";
@@ -172,7 +172,10 @@ export async function codesShown(person, index) {
   return readCodes({ ...picture, luma: new Uint8Array(Buffer.from(picture.base64, "base64")) });
 }
 
-/** How well a received audio track follows each source's tone sequence (chance: 0.25): `{ source: share }`. */
+/**
+ * What is heard of each source in a received audio track: `{ source: { share, follows } }`, the part of
+ * the time in which its tones are loud enough, and how well they follow its sequence.
+ */
 export async function tonesHeard(person, index, sources, seconds = 3) {
   const { beganMs, rateHz, base64 } = await person.run("listen", index, seconds);
   const bytes = Buffer.from(base64, "base64");
@@ -184,7 +187,8 @@ export async function tonesHeard(person, index, sources, seconds = 3) {
       share = Math.max(share, sequenceMatch(samples, rateHz, source, beganMs - delayMs));
     return share;
   };
-  return Object.fromEntries(sources.map((source) => [source, best(source)]));
+  const heard = (source) => ({ share: toneShare(samples, rateHz, source), follows: best(source) });
+  return Object.fromEntries(sources.map((source) => [source, heard(source)]));
 }
 
 export async function until(what, isTrue, timeoutMs = 30_000) {
