@@ -23,7 +23,7 @@ export {
   type MediaSessionOptions,
   type RemoteTrack,
 } from "./media-session.js";
-export type { GetPass, MemberOptions, PassRequest } from "./member.js";
+export { type GetPass, type MemberOptions, type PassRequest, preload } from "./member.js";
 export {
   type LoadOptions,
   type OpenedPart,

@@ -40,6 +40,38 @@ export interface MemberOptions extends AssetOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Workers that {@link preload} started and that nobody has taken yet, by what they were loaded from. */
+const preloaded = new Map<string, WorkerClient>();
+
+/**
+ * Starts a worker and has it load WebAssembly, for the next `joinVisit` of this page with the same asset
+ * URLs: call it where somebody is about to join, who then need not wait for it. It contacts nobody but
+ * the page's own origin. That it failed shows when joining, which tries again.
+ */
+export function preload(options: AssetOptions = {}): void {
+  const key = assetKey(options);
+  if (preloaded.has(key)) return;
+  const client = new WorkerClient(newVisitWorker(options));
+  preloaded.set(key, client);
+  client.request<"load">({ r: "load", wasm_url: wasmUrlOf(options) }).catch(() => {
+    // A member that has taken it meets the same failure, and ends it.
+    if (preloaded.get(key) !== client) return;
+    preloaded.delete(key);
+    client.terminate();
+  });
+}
+
+function takeWorker(options: AssetOptions): WorkerClient {
+  const key = assetKey(options);
+  const client = preloaded.get(key);
+  preloaded.delete(key);
+  return client ?? new WorkerClient(newVisitWorker(options));
+}
+
+function assetKey(options: AssetOptions): string {
+  return JSON.stringify([options.workerUrl?.toString() ?? null, wasmUrlOf(options)]);
+}
+
 /** @internal A connected member. */
 export interface Member {
   readonly client: WorkerClient;
@@ -50,7 +82,7 @@ export interface Member {
 export async function connectMember(role: WorkerRole, options: MemberOptions): Promise<Member> {
   const { signal } = options;
   throwIfAborted(signal);
-  const client = new WorkerClient(newVisitWorker(options));
+  const client = takeWorker(options);
   const request = signal ? { signal } : {};
   try {
     const prepared = await client.request<"prepare">(

@@ -155,6 +155,8 @@ export type Request =
       readonly part: number;
       readonly capability: string | null;
     }
+  /** Ahead of `prepare`, so that it need not wait for WebAssembly. */
+  | { readonly r: "load"; readonly wasm_url: string | null }
   /** Finishes uploads that an earlier page left behind. */
   | {
       readonly r: "recover";
@@ -167,6 +169,7 @@ export type Request =
 
 /** What a request resolves to. */
 export interface Results {
+  load: null;
   prepare: Prepared;
   join: null;
   command: unknown;

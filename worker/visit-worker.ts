@@ -7,7 +7,7 @@ import { toFailure, WorkerError } from "./failure.js";
 import { MemberSession } from "./member-session.js";
 import type { Envelope, Event, Request, Response } from "./protocol.js";
 import { recover } from "./recording/recovery.js";
-import { loadRecording } from "./wasm.js";
+import { loadFrames, loadRecording, loadVisit } from "./wasm.js";
 
 const worker = self as unknown as DedicatedWorkerGlobalScope;
 
@@ -50,6 +50,9 @@ function joined(): MemberSession {
 /** Synchronous up to the first await, so that requests take effect in their order. */
 async function handle(request: Request): Promise<unknown> {
   switch (request.r) {
+    case "load":
+      await Promise.all([loadVisit(request.wasm_url, panicked), loadFrames(request.wasm_url, panicked)]);
+      return null;
     case "prepare": {
       if (session) throw new WorkerError("bad-argument", "prepared already");
       const prepared = await MemberSession.prepare(request, emit);

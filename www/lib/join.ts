@@ -1,5 +1,5 @@
 /** Before the visit: the clinic's name, the privacy notice, the device check, the name; then connecting. */
-import { joinVisit, support, type Visit } from "sealed-visit";
+import { joinVisit, preload, support, type Visit } from "sealed-visit";
 import { icon } from "sealed-visit/components";
 import { language, words } from "../strings/index.js";
 import type { ClinicInfo, Config } from "./config.js";
@@ -21,6 +21,7 @@ export async function joinPage(
   { isHost, notice }: { isHost: boolean; notice: HTMLElement | null },
 ): Promise<Joined> {
   const able = await support();
+  if (able.visit.supported) preload();
   return new Promise((resolve) => {
     const check = h("device-check");
     check.support = able.visit.supported ? { ok: true, reasons: [] } : { ok: false, reasons: [able.visit.reason] };

@@ -9,7 +9,7 @@
  *
  * The address may ask for `late=MS`: transforms are attached so much later than the package does.
  */
-import { joinVisit } from "/index.js";
+import { joinVisit, preload } from "/index.js";
 import { loggedFrames, loggedKeys } from "./encoder-log-client.js";
 import { firstPicture, grab, listen, measure, show } from "./received.js";
 
@@ -46,6 +46,8 @@ window.call = {
     const stream = audio || video ? await navigator.mediaDevices.getUserMedia({ audio, video }) : undefined;
     connectMedia({ ...(stream ? { stream } : {}), ...options });
   },
+
+  preload: (options) => preload(options),
 
   /** Milliseconds from the wish to join until somebody's picture is there; the camera is open already. */
   async joinAndWatch(options) {
