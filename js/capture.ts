@@ -156,7 +156,6 @@ export class Capture {
 
   /** Slices are read one after the other, so that they reach the worker in their order. */
   #onSlice(data: Blob): void {
-    const media_end_us = this.mediaTimeUs();
     this.#lastSliceAt = performance.now();
     this.#mixer.sample();
     if (data.size === 0) return;
@@ -164,7 +163,8 @@ export class Capture {
       .then(async () => {
         const bytes = await data.arrayBuffer();
         this.#clock.feed(new Uint8Array(bytes));
-        this.#hooks.onSlice(bytes, media_end_us);
+        // What is in the file, not what the clock on the wall says: the encoder may be behind.
+        this.#hooks.onSlice(bytes, Math.round(Math.max(this.#clock.videoMs, this.#clock.audioMs) * 1_000));
       })
       .catch((cause: unknown) =>
         this.#hooks.onFailure(new SealedVisitError("capture-failed", "a slice could not be read", { cause })),
