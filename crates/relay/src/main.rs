@@ -27,7 +27,7 @@ struct Arguments {
     #[arg(long, env = "RELAY_ANNOUNCE", value_delimiter = ',')]
     announce: Vec<IpAddr>,
     /// The clinic's root public key: `x` of its JWK, 32 bytes in base64url.
-    #[arg(long, env = "RELAY_ROOT_KEY")]
+    #[arg(long, env = "RELAY_ROOT_KEY", allow_hyphen_values = true)]
     root_key: String,
     /// File with the clinic document; read again when it changes.
     #[arg(long, env = "RELAY_CLINIC_DOCUMENT")]

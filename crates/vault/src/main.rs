@@ -60,7 +60,7 @@ struct Serve {
     #[arg(long, env = "VAULT_STORE")]
     store: Option<Url>,
     /// The clinic's root public key: the `x` of its JWK, or a file that holds it.
-    #[arg(long, env = "VAULT_ROOT_KEY")]
+    #[arg(long, env = "VAULT_ROOT_KEY", allow_hyphen_values = true)]
     root_key: String,
     /// The clinic document (a file; read again when it changes).
     #[arg(long, env = "VAULT_CLINIC_DOCUMENT")]
