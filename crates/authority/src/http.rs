@@ -79,6 +79,15 @@ struct Renew {
     name_commitment: Hash32,
 }
 
+impl Renew {
+    fn holder(&self) -> Holder {
+        Holder {
+            key: self.jwk,
+            name: self.name_commitment,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct End {
     credential: String,
@@ -128,12 +137,8 @@ async fn renew(
     Path(visit): Path<VisitId>,
     Json(asked): Json<Renew>,
 ) -> Result<Json<Admission>, ApiError> {
-    let holder = Holder {
-        key: asked.jwk,
-        name: asked.name_commitment,
-    };
     Ok(Json(authority.change(|book| {
-        book.renew(visit, &asked.credential, holder, now_ms())
+        book.renew(visit, &asked.credential, asked.holder(), now_ms())
     })?))
 }
 
@@ -142,12 +147,8 @@ async fn recorder_pass(
     Path(visit): Path<VisitId>,
     Json(asked): Json<Renew>,
 ) -> Result<Json<Admission>, ApiError> {
-    let holder = Holder {
-        key: asked.jwk,
-        name: asked.name_commitment,
-    };
     Ok(Json(authority.change(|book| {
-        book.recorder_pass(visit, &asked.credential, holder, now_ms())
+        book.recorder_pass(visit, &asked.credential, asked.holder(), now_ms())
     })?))
 }
 

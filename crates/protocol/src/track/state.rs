@@ -185,7 +185,7 @@ impl TrackState {
     ) -> Result<(), TrackError> {
         let mut rest = bytes;
         while !rest.is_empty() {
-            match self.step(rest, &mut on_event) {
+            match self.step(rest) {
                 Ok(taken) => {
                     self.offset += taken as u64;
                     rest = &rest[taken..];
@@ -202,7 +202,7 @@ impl TrackState {
     }
 
     /// Takes as many bytes as the current stage wants.
-    fn step(&mut self, bytes: &[u8], _: &mut impl FnMut(TrackEvent)) -> Result<usize, TrackError> {
+    fn step(&mut self, bytes: &[u8]) -> Result<usize, TrackError> {
         match &mut self.stage {
             Stage::Poisoned => Err(TrackError::Poisoned),
             Stage::Magic { got } => Ok(take(got, bytes, MAGIC.len())),
