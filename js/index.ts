@@ -39,7 +39,16 @@ export type { ProtectedReceiver, ProtectedSender, ReceiverOptions, SenderOptions
 export { joinAsRecorder, Recorder, type RecorderEvents, type RecorderOptions, type RecorderState } from "./recorder.js";
 export { type RecoveryOptions, recoverSpools } from "./recovery.js";
 export { type Capability, type Support, support } from "./support.js";
-export { type FirstFrame, type FramesDropped, type JoinOptions, joinVisit, Visit, type VisitEvents } from "./visit.js";
+export {
+  type FirstFrame,
+  type FramesDropped,
+  type Hold,
+  type JoinOptions,
+  joinVisit,
+  Visit,
+  type VisitEvents,
+} from "./visit.js";
+export { postWithdrawal } from "./withdrawal.js";
 export type {
   AnswerInput,
   CompactJws,

@@ -7,6 +7,7 @@
 import type {
   AnswerInput,
   Command,
+  CompactJws,
   ConsentRequestInput,
   CoreEvent,
   LineQuality,
@@ -26,9 +27,16 @@ import {
   type SenderOptions,
 } from "./protect.js";
 import { connectRecorder, type Recorder, type RecorderOptions } from "./recorder.js";
+import { postWithdrawal } from "./withdrawal.js";
 import type { WorkerClient } from "./worker-client.js";
 
-export type JoinOptions = MemberOptions;
+export interface JoinOptions extends MemberOptions {
+  /**
+   * The vault's base URL, relative to the page. A withdrawal goes there straight from this page, beside its way through
+   * the group; without it take it from the `withdrawal` event and hand it over yourself.
+   */
+  readonly vaultUrl?: string | URL;
+}
 
 /** Frames that were dropped on one track; reported at most once a second. */
 export interface FramesDropped {
@@ -62,6 +70,10 @@ export interface VisitEvents {
   line_quality: LineQuality;
   first_frame: FirstFrame;
   frames_dropped: FramesDropped;
+  /** This person's signed withdrawal: whoever holds it can show it to the vault. */
+  withdrawal: { readonly statement: CompactJws };
+  /** The vault has recorded the withdrawal. */
+  withdrawal_recorded: { readonly statement: CompactJws };
   /** How fast a withdrawal stopped the frames: click to closed gate, and to the last frame if one still left. */
   withdrawal_measured: { readonly gate_ms: number; readonly last_frame_ms: number | null };
   /** Something failed that concerns one track or connection; the visit goes on. */
@@ -73,6 +85,12 @@ export interface VisitEvents {
 
 interface CallOptions {
   readonly signal?: AbortSignal;
+}
+
+/** See {@link Visit.hold}. */
+export interface Hold {
+  /** Sends again, unless a withdrawal is under way. */
+  release(): void;
 }
 
 /**
@@ -93,8 +111,8 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
   readonly #sessions = new Set<MediaSession>();
   #state: VisitState;
   #isClosed = false;
-  /** Withdrawals that the core has not answered yet: no state from before them may open the gate. */
-  #withdrawals = 0;
+  /** Withdrawals that the core has not answered yet, and holds: no state may open the gate. */
+  #stops = 0;
 
   /** @internal Use {@link joinVisit}. */
   constructor({ client, state }: Member, options: JoinOptions) {
@@ -177,6 +195,30 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
   }
 
   /**
+   * Stops sending, as {@link withdraw} does, while the person is still to be asked what shall follow: in this very task
+   * every track is taken off its sender, and the worker drops what is still under way. The recorder stays in the visit.
+   *
+   * Call it in the click's handler. `clickedAt` is that event's `timeStamp`, for the measurement.
+   */
+  hold({ clickedAt }: { clickedAt?: number } = {}): Hold {
+    this.#stop();
+    this.#client
+      .request<"hold">({ r: "hold", ...(clickedAt !== undefined && { clicked_at_ms: onSharedClock(clickedAt) }) })
+      .catch(() => undefined);
+    let isHeld = true;
+    return {
+      release: () => {
+        if (!isHeld) return;
+        isHeld = false;
+        this.#client
+          .request<"release_hold">({ r: "release_hold" })
+          .catch(() => undefined)
+          .finally(() => this.#letGo());
+      },
+    };
+  }
+
+  /**
    * Takes consent back. In this very task every track is taken off its sender; the worker drops
    * what is still under way. Sending resumes by itself in an epoch that the recorder cannot derive.
    *
@@ -187,17 +229,13 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
     clickedAt,
     signal,
   }: { wish?: "keep" | "delete"; clickedAt?: number } & CallOptions = {}): Promise<void> {
-    this.#protection.close();
-    this.#withdrawals += 1;
-    const clicked_at_ms = performance.timeOrigin + (clickedAt ?? performance.now());
+    this.#stop();
     const command: Command = wish === undefined ? { c: "withdraw" } : { c: "withdraw", wish };
+    const clicked = clickedAt === undefined ? {} : { clicked_at_ms: onSharedClock(clickedAt) };
     return this.#client
-      .request<"command">({ r: "command", command, clicked_at_ms }, signal ? { signal } : {})
+      .request<"command">({ r: "command", command, ...clicked }, signal ? { signal } : {})
       .then(() => undefined)
-      .finally(() => {
-        this.#withdrawals -= 1;
-        this.#applyGate(this.#state);
-      });
+      .finally(() => this.#letGo());
   }
 
   /**
@@ -279,6 +317,19 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
     this.#client.terminate();
   }
 
+  /** Beside the group, so that neither relay nor recorder can keep a withdrawal from the vault. */
+  async #handOver(statement: CompactJws): Promise<void> {
+    const { vaultUrl } = this.#options;
+    const posting = vaultUrl === undefined ? null : postWithdrawal(vaultUrl, statement);
+    this.emit("withdrawal", { statement });
+    try {
+      await posting;
+      if (posting) this.emit("withdrawal_recorded", { statement });
+    } catch (error) {
+      if (error instanceof SealedVisitError) this.emit("problem", error);
+    }
+  }
+
   #whenLive(): Promise<void> {
     if (this.#state.phase === "live") return Promise.resolve();
     return new Promise((resolve) => {
@@ -290,8 +341,18 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
     });
   }
 
+  #stop(): void {
+    this.#protection.close();
+    this.#stops += 1;
+  }
+
+  #letGo(): void {
+    this.#stops -= 1;
+    this.#applyGate(this.#state);
+  }
+
   #applyGate({ sending, phase }: VisitState): void {
-    if (this.#withdrawals > 0) return;
+    if (this.#stops > 0) return;
     // Before the first epoch the worker drops everything; taking tracks off would only delay the start.
     if (sending.open || (sending.reason === "not_live" && phase !== "ended")) this.#protection.open();
     else this.#protection.close();
@@ -318,6 +379,7 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
     client.on("frames_dropped", ({ direction, track, participant, reason, count }) =>
       this.emit("frames_dropped", { direction, track, participant, reason, count }),
     );
+    client.on("withdrawal", ({ statement }) => void this.#handOver(statement));
     client.on("withdrawal_measured", ({ gate_ms, last_frame_ms }) =>
       this.emit("withdrawal_measured", { gate_ms, last_frame_ms }),
     );
@@ -329,4 +391,9 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
       this.emit("failed", SealedVisitError.fromFailure(error));
     });
   }
+}
+
+/** An event's `timeStamp` on the clock that page and worker share. */
+function onSharedClock(timeStamp: number): number {
+  return performance.timeOrigin + timeStamp;
 }

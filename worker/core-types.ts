@@ -315,6 +315,8 @@ export type Output =
   | { readonly t: "timer"; readonly at_ms: number }
   | { readonly t: "done"; readonly id: number; readonly result?: string | null }
   | { readonly t: "failed"; readonly id: number; readonly error: CoreFailure }
+  /** A withdrawal from the open round, signed; `mine`: of this member. */
+  | { readonly t: "withdrawal"; readonly statement: CompactJws; readonly mine: boolean }
   | { readonly t: "message"; readonly from: ParticipantId; readonly data: Uint8Array };
 
 export interface CoreFailure {

@@ -90,6 +90,7 @@ export class MemberSession {
       this.#driver = new VisitDriver(this.#visit, config, relay_url, this.frames, {
         emit: this.#emit,
         onFatal: (error) => this.#fail(error),
+        onWithdrawal: (statement) => this.#recorder?.noteWithdrawal(statement),
         onEnded: (state) => void this.#onEnded(state),
         onRefused: () => void this.#forget(),
       });
@@ -109,12 +110,15 @@ export class MemberSession {
   }
 
   async command(command: Command, clickedAtMs: number | undefined): Promise<string | null> {
-    if (command.c !== "withdraw") return await this.driver.command(command);
     const answer = this.driver.command(command);
     // The driver has shut the gate in this very task.
-    const gateAtMs = performance.timeOrigin + performance.now();
-    if (clickedAtMs !== undefined) this.#measureWithdrawal(clickedAtMs, gateAtMs);
+    if (command.c === "withdraw") this.#measureStop(clickedAtMs);
     return await answer;
+  }
+
+  hold(clickedAtMs: number | undefined): void {
+    this.driver.hold();
+    this.#measureStop(clickedAtMs);
   }
 
   attachTransformer(transformer: RTCRtpScriptTransformer): void {
@@ -161,7 +165,9 @@ export class MemberSession {
     if (storage_key !== null) await deleteIdentity(storage_key).catch(() => undefined);
   }
 
-  #measureWithdrawal(clickedAtMs: number, gateAtMs: number): void {
+  #measureStop(clickedAtMs: number | undefined): void {
+    if (clickedAtMs === undefined) return;
+    const gateAtMs = performance.timeOrigin + performance.now();
     setTimeout(() => {
       const lastFrameMs = performance.timeOrigin + this.frames.lastForwardedAt - clickedAtMs;
       this.#emit({

@@ -123,6 +123,9 @@ export type Request =
       /** When the person clicked, on the shared clock (`performance.timeOrigin` + event time), for withdrawals. */
       readonly clicked_at_ms?: number;
     }
+  /** Not one more frame leaves, until `release_hold`. */
+  | { readonly r: "hold"; readonly clicked_at_ms?: number }
+  | { readonly r: "release_hold" }
   | { readonly r: "publish"; readonly sdp: string; readonly tracks: readonly PublishedTrack[] }
   | { readonly r: "subscribe" }
   | { readonly r: "subscribe_answer"; readonly generation: number; readonly sdp: string }
@@ -173,6 +176,8 @@ export interface Results {
   prepare: Prepared;
   join: null;
   command: unknown;
+  hold: null;
+  release_hold: null;
   publish: null;
   subscribe: null;
   subscribe_answer: null;
@@ -283,6 +288,8 @@ export type Event =
   | { readonly e: "relay_refused"; readonly error: Failure }
   /** Sending is stopped or goes on; `closed_at_ms` is on the shared clock. */
   | { readonly e: "gate"; readonly open: boolean; readonly reason?: string; readonly closed_at_ms?: number }
+  /** This member's own withdrawal, signed: the page hands it to the vault. */
+  | { readonly e: "withdrawal"; readonly statement: CompactJws }
   /** How long a withdrawal's click took to stop the frames. `last_frame_ms` is null when none left after the click. */
   | { readonly e: "withdrawal_measured"; readonly gate_ms: number; readonly last_frame_ms: number | null }
   | { readonly e: "publish_answer"; readonly sdp: string }

@@ -2,7 +2,16 @@
  * Drives the visit core: relay messages, commands and the clock go in; what comes out is carried
  * out in order. Whatever is the relay's media signalling does not concern the core.
  */
-import type { Command, CoreConfig, Input, Output, VisitCore, VisitState, WireMessage } from "./core-types.js";
+import type {
+  Command,
+  CompactJws,
+  CoreConfig,
+  Input,
+  Output,
+  VisitCore,
+  VisitState,
+  WireMessage,
+} from "./core-types.js";
 import { WorkerError } from "./failure.js";
 import type { FrameCrypto } from "./frames/frame-crypto.js";
 import type { Event } from "./protocol.js";
@@ -12,6 +21,8 @@ import type { VisitModule } from "./wasm.js";
 export interface DriverHooks {
   readonly emit: (event: Event) => void;
   readonly onFatal: (error: unknown) => void;
+  /** Somebody's signed withdrawal from the open round. */
+  readonly onWithdrawal: (statement: CompactJws) => void;
   /** The visit is over for this member: its identity need not be kept. */
   readonly onEnded: (state: VisitState) => void;
   /** The relay does not take this pass. */
@@ -36,8 +47,8 @@ export class VisitDriver {
   #isDead = false;
   #state: VisitState | null = null;
   #coreGateOpen = false;
-  /** Withdrawals whose command the core has not answered: the gate stays shut, whatever came before. */
-  #withdrawals = 0;
+  /** Withdrawals that the core has not answered, and holds: the gate stays shut, whatever came before. */
+  #stops = 0;
 
   constructor(module: VisitModule, config: CoreConfig, relayUrl: string, frames: FrameCrypto, hooks: DriverHooks) {
     this.#core = new module.VisitCore(config, Date.now());
@@ -82,18 +93,25 @@ export class VisitDriver {
     const isWithdrawal = command.c === "withdraw";
     if (isWithdrawal) {
       // Before anything else: not one more frame.
-      this.#withdrawals += 1;
-      this.#applyGate();
+      this.hold();
     }
     const answer = new Promise<string | null>((resolve, reject) => {
       this.#commands.set(id, { resolve, reject });
       this.#feed({ t: "command", id, command });
     });
     if (!isWithdrawal) return answer;
-    return answer.finally(() => {
-      this.#withdrawals -= 1;
-      this.#applyGate();
-    });
+    return answer.finally(() => this.releaseHold());
+  }
+
+  /** Shuts the gate, until `releaseHold` was called as often. */
+  hold(): void {
+    this.#stops += 1;
+    this.#applyGate();
+  }
+
+  releaseHold(): void {
+    this.#stops -= 1;
+    this.#applyGate();
   }
 
   /** The connection and the keys are gone afterwards. */
@@ -200,6 +218,10 @@ export class VisitDriver {
         this.#answer(output.id, ({ reject }) => reject(error));
         break;
       }
+      case "withdrawal":
+        this.#hooks.onWithdrawal(output.statement);
+        if (output.mine) this.#hooks.emit({ e: "withdrawal", statement: output.statement });
+        break;
       case "message":
         this.#hooks.emit({ e: "message", from: output.from, data: output.data });
         break;
@@ -220,7 +242,7 @@ export class VisitDriver {
   }
 
   #applyGate(): void {
-    const isOpen = this.#coreGateOpen && this.#withdrawals === 0;
+    const isOpen = this.#coreGateOpen && this.#stops === 0;
     this.#frames.setGate(isOpen);
     const reason = this.#state?.sending.reason;
     this.#hooks.emit({

@@ -66,6 +66,12 @@ async function handle(request: Request): Promise<unknown> {
       return null;
     case "command":
       return await joined().command(request.command, request.clicked_at_ms);
+    case "hold":
+      joined().hold(request.clicked_at_ms);
+      return null;
+    case "release_hold":
+      joined().driver.releaseHold();
+      return null;
     case "publish":
       joined().driver.signal({ t: "publish_offer", sdp: request.sdp, tracks: request.tracks });
       return null;

@@ -2,8 +2,9 @@
 
 use super::state::VisitState;
 use sealed_visit_protocol::bytes::base64url;
+use sealed_visit_protocol::consent::StatementClaims;
 use sealed_visit_protocol::wire::ClientMessage;
-use sealed_visit_protocol::{ParticipantId, Role, RoundId};
+use sealed_visit_protocol::{Jws, ParticipantId, Role, RoundId};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -46,6 +47,13 @@ pub enum Output {
     },
     /// A command failed; nothing changed.
     Failed { id: u32, error: CommandError },
+    /// A withdrawal from the open round, signed: for the vault, which takes it from anybody, and for the manifest of the
+    /// part that it ends.
+    Withdrawal {
+        statement: Jws<StatementClaims>,
+        /// This member's own.
+        mine: bool,
+    },
     /// Bytes from another member's `send`.
     Message {
         from: ParticipantId,

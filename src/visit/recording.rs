@@ -212,12 +212,20 @@ impl Visit {
         let (kind, seq) = (statement.claims().kind, statement.claims().seq);
         let open = self.open_request().map(|request| request.claims().round);
         let of_open_round = open == Some(statement.claims().round);
+        let jws = statement.jws().clone();
         let heard = Heard {
             statement,
             at_ms: self.now_ms,
         };
+        let known = self.recording.heard.contains_key(&(author, seq));
         self.recording.heard.get_or_insert((author, seq), heard);
         if kind == StatementKind::Withdrawal && of_open_round {
+            if !known {
+                self.out.push(super::Output::Withdrawal {
+                    statement: jws,
+                    mine: author == self.me,
+                });
+            }
             self.event(VisitEvent::Withdrawn {
                 participant: author,
             });

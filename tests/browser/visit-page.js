@@ -27,6 +27,7 @@ const page = {
       relayUrl: config.relay_url,
       rootKey: config.root_key,
       clinicDocument: config.clinic_document,
+      vaultUrl: config.vault_url,
       displayName: name,
       storageKey: visit,
       getPass: async ({ jwk, nameCommitment }) => {
@@ -37,7 +38,7 @@ const page = {
     });
     const note = (name) => (detail) =>
       this.log.push([name, detail instanceof Error ? { code: detail.code, message: detail.message } : detail]);
-    for (const name of ["event", "frames_dropped", "withdrawal_measured", "problem", "failed"]) {
+    for (const name of ["event", "frames_dropped", "withdrawal_measured", "withdrawal_recorded", "problem", "failed"]) {
       this.visit.on(name, note(name));
     }
     const admit = ({ waiting, me }) => {
@@ -106,6 +107,16 @@ const page = {
   grant() {
     const answer = { person: "self", on_behalf_of: { kind: "myself" }, information: true, recording: true };
     return this.visit.grant({ answers: [answer], language: "en", place: "" });
+  },
+
+  /** As the pages do: the click stops, the wish comes later, the statement with it. */
+  async withdrawAfterHold(wish) {
+    const hold = this.visit.hold({ clickedAt: performance.now() });
+    const { encrypted } = await this.visit.stats();
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    this.whileHeld = (await this.visit.stats()).encrypted - encrypted;
+    await this.visit.withdraw({ wish });
+    hold.release();
   },
 
   spools: () => page.recorder.spools.map(({ part, state, finished }) => ({ part, state, finished })),

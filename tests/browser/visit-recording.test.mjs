@@ -73,6 +73,8 @@ async function person(name, profileDirectory) {
   };
 }
 
+const claims = (jws) => JSON.parse(Buffer.from(jws.split(".")[1], "base64url"));
+
 test("both see each other, and nothing was dropped for a reason that matters", async () => {
   for (const one of [clinician, patient]) await one.until((page) => page.shown().some((frames) => frames > 20));
   for (const one of [clinician, patient]) {
@@ -168,7 +170,11 @@ test("a withdrawal stops every frame at the click, ends the part as withdrawn, a
   await patient.do((page) => page.visit.leave());
   const { visit, links } = await stack.makeVisit(["clinician", "patient"]);
   for (const [index, one] of [clinician, patient].entries()) {
-    await one.do((page, details) => page.join(details), { visit, secret: links[index].secret, name: one.name });
+    one.participant = await one.do((page, details) => page.join(details), {
+      visit,
+      secret: links[index].secret,
+      name: one.name,
+    });
   }
   for (const one of [clinician, patient]) {
     await one.until((page) => page.visit.state.phase === "live");
@@ -185,10 +191,12 @@ test("a withdrawal stops every frame at the click, ends the part as withdrawn, a
   await clinician.until((page) => page.recorder.state.sealed_media_us > 2_000_000);
 
   const epoch = await patient.do((page) => page.visit.state.epoch);
-  await patient.do((page) => page.visit.withdraw({ clickedAt: performance.now() }));
+  await patient.do((page) => page.withdrawAfterHold("delete"));
   await patient.until((page) => page.log.some(([name]) => name === "withdrawal_measured"));
   const [, measured] = await patient.do((page) => page.log.find(([name]) => name === "withdrawal_measured"));
   assert.equal(measured.last_frame_ms, null);
+  assert.equal(await patient.do((page) => page.whileHeld), 0);
+  await patient.until((page) => page.log.some(([name]) => name === "withdrawal_recorded"));
 
   await patient.until((page) => page.visit.state.indicator.kind === "stopped_by_you" && page.visit.state.sending.open);
   assert.ok((await patient.do((page) => page.visit.state.epoch)) > epoch);
@@ -202,8 +210,13 @@ test("a withdrawal stops every frame at the click, ends the part as withdrawn, a
   await new Promise((resolve) => setTimeout(resolve, 2_000));
   assert.ok((await clinician.do(decrypted)) > before + 50);
 
+  // The statement came to the vault from the patient's page, and once more in the recorder's manifest.
   const [{ recording }] = await stack.recordings();
-  const { parts } = await stack.reads(`/v1/recordings/${recording}/open`, { method: "POST" });
-  const manifest = JSON.parse(Buffer.from(parts[0].manifest.split(".")[1], "base64url"));
-  assert.equal(manifest.reason, "withdrawn");
+  const described = await stack.reads(`/v1/recordings/${recording}`);
+  const statements = [...described.withdrawals, claims(described.parts[0].manifest).withdrawal].map(claims);
+  assert.deepEqual(
+    statements.map(({ kind, wish, pass }) => [kind, wish, claims(pass).sub]),
+    Array(2).fill(["withdrawal", "delete", patient.participant]),
+  );
+  assert.equal(claims(described.parts[0].manifest).reason, "withdrawn");
 });

@@ -144,10 +144,10 @@ export class LivePart {
   }
 
   /** Signs the manifest and wipes all keys. Nothing can be sealed afterwards. */
-  finish(reason: PartEndReason): void {
+  finish(reason: PartEndReason, withdrawal: CompactJws | null): void {
     const sealer = this.#needSealer();
     this.#sealer = null;
-    this.spool.setManifest(sealer.finish({ reason, ended_ms: Date.now() }));
+    this.spool.setManifest(sealer.finish({ reason, ended_ms: Date.now(), ...(withdrawal !== null && { withdrawal }) }));
     this.spool.publish();
   }
 

@@ -43,6 +43,8 @@ export class RecorderService {
   #storage: SpoolStorage | null = null;
   #live: LivePart | null = null;
   #previous: OpenInput["previous"] | null = null;
+  /** The statement that ends the running part, once there is one. */
+  #withdrawal: CompactJws | null = null;
   #heartbeat: ReturnType<typeof setInterval> | undefined;
   #storageCheck: ReturnType<typeof setInterval> | undefined;
 
@@ -55,8 +57,14 @@ export class RecorderService {
     await this.#loaded();
   }
 
+  /** Somebody withdrew: the manifest of the running part carries the statement. */
+  noteWithdrawal(statement: CompactJws): void {
+    this.#withdrawal = statement;
+  }
+
   async begin(request: BeginPartRequest): Promise<PartBegun> {
     if (this.#live) throw new WorkerError("recorder-busy", "a part is being recorded already");
+    this.#withdrawal = null;
     const { driver, rootKey, clinicDocument, emit } = this.#context;
     const { state } = driver;
     if (state?.phase !== "live" || !state.consent) {
@@ -107,7 +115,7 @@ export class RecorderService {
     this.#live = null;
     this.#stopTimers();
     this.#remember(live);
-    live.finish(reason);
+    live.finish(reason, reason === "withdrawn" ? this.#withdrawal : null);
   }
 
   /** Resolves when nothing more can be done for this part in this page. */

@@ -225,6 +225,12 @@ export class StandingVisit extends TypedEventTarget<{ state: VisitState }> {
         },
       });
     }
+    Object.defineProperty(this, "hold", {
+      value: () => {
+        this.commands.push({ name: "hold", args: [] });
+        return { release: () => this.commands.push({ name: "release", args: [] }) };
+      },
+    });
     return this as unknown as CallVisit & Visit;
   }
 }

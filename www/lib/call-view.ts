@@ -15,7 +15,7 @@ import type { VisitState } from "sealed-visit";
 import { language, words } from "../strings/index.js";
 import type { CallMedia, CallRecorder, CallVisit } from "./call.js";
 import { ControlBar } from "./control-bar.js";
-import { askWish, confirmLeave, showSafetyCode } from "./dialogs.js";
+import { askWish, confirmLeave, showSafetyCode, type Wish } from "./dialogs.js";
 import { fill, h } from "./dom.js";
 import { languageSwitch, reasonOf } from "./frame.js";
 import type { LocalMedia } from "./local-media.js";
@@ -250,24 +250,22 @@ export class CallView {
     return recorder;
   }
 
-  /** The click's own task takes the tracks off; what shall happen to the recording is asked after that. */
+  /** The click's own task stops sending, before anything else; what shall happen to the recording is asked after that. */
   async #withdraw(event: Event): Promise<void> {
-    const { visit, local, logger } = this.#options;
-    const policy = visit.state.consent?.terms.on_withdrawal ?? "ask";
-    if (policy !== "ask") {
-      const withdrawal = visit.withdraw({ clickedAt: event.timeStamp });
-      logger.withdrew(undefined);
-      return this.#attempt(withdrawal);
+    const { visit, logger } = this.#options;
+    const hold = visit.hold({ clickedAt: event.timeStamp });
+    try {
+      const policy = visit.state.consent?.terms.on_withdrawal ?? "ask";
+      const answer: Wish = policy === "ask" ? await askWish() : { kind: "withdraw" };
+      if (answer.kind === "back") return;
+      const { wish } = answer;
+      const withdrawal = visit.withdraw(wish === undefined ? {} : { wish });
+      logger.withdrew(wish);
+      await this.#attempt(withdrawal);
+    } finally {
+      // After a withdrawal the gate stays shut until there is an epoch that the recorder cannot derive.
+      hold.release();
     }
-    local.hold();
-    const wish = await askWish();
-    if (wish.kind === "back") return this.#attempt(local.release());
-    const { kind: _kind, ...options } = wish;
-    const withdrawal = visit.withdraw(options);
-    logger.withdrew(wish.wish);
-    await this.#attempt(withdrawal);
-    // The gate stays shut until there is an epoch that the recorder cannot derive.
-    await this.#attempt(local.release());
   }
 
   // --- The rest ---------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ export type CallVisit = Pick<
   | "requestConsent"
   | "grant"
   | "refuse"
+  | "hold"
   | "withdraw"
   | "startRecorder"
   | "pause"

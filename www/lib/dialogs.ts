@@ -87,7 +87,7 @@ export function confirmLeave({ forAll, recordsHere }: { forAll: boolean; records
   );
 }
 
-export type Wish = { kind: "withdraw"; wish?: "keep" | "delete"; clickedAt?: number } | { kind: "back" };
+export type Wish = { kind: "withdraw"; wish?: "keep" | "delete" } | { kind: "back" };
 
 /** After this time without an answer, nothing is undone: the recording stops. */
 const WISH_LIMIT_S = 15;
@@ -113,8 +113,7 @@ export function askWish(): Promise<Wish> {
         if (left_s <= 0) close({ kind: "withdraw" });
         else tell();
       }, 1_000);
-      const choose = (wish: "keep" | "delete") => (event: Event) =>
-        close({ kind: "withdraw", wish, clickedAt: event.timeStamp });
+      const choose = (wish: "keep" | "delete") => () => close({ kind: "withdraw", wish });
       return h(
         "div",
         { class: "stack" },

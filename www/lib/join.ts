@@ -56,6 +56,7 @@ export async function joinPage(
           relayUrl: config.relay_url,
           rootKey: config.root_key,
           clinicDocument: config.clinic_document,
+          vaultUrl: config.vault_url,
           displayName: name.value.trim(),
           storageKey: link.visit,
           getPass: (request) => passFor(config, link, request, passcode.value.trim()),

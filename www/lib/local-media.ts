@@ -11,7 +11,6 @@ export class LocalMedia extends EventTarget {
   #camera: MediaStreamTrack | null;
   #screenId: string | null = null;
   #isMuted = false;
-  #held: { id: string; track: MediaStreamTrack }[] = [];
 
   constructor(media: CallMedia, stream: MediaStream | null) {
     super();
@@ -95,28 +94,9 @@ export class LocalMedia extends EventTarget {
     this.#changed();
   }
 
-  /**
-   * Takes every track off its sender, in this very task: after `replaceTrack(null)` no frame follows.
-   * `release` puts them back.
-   */
-  hold(): void {
-    for (const { id, mediaTrack } of this.#media.local) {
-      if (!mediaTrack) continue;
-      this.#held.push({ id, track: mediaTrack });
-      void this.#media.replaceTrack(id, null);
-    }
-  }
-
-  async release(): Promise<void> {
-    const held = this.#held;
-    this.#held = [];
-    await Promise.all(held.map(({ id, track }) => this.#media.replaceTrack(id, track)));
-  }
-
   /** Lights out. */
   stop(): void {
     for (const { mediaTrack } of this.#media.local) mediaTrack?.stop();
-    for (const { track } of this.#held) track.stop();
     this.#camera?.stop();
     this.#microphone?.stop();
   }

@@ -7,7 +7,8 @@ use crate::visit::{
 };
 use sealed_visit_protocol::Role;
 use sealed_visit_protocol::consent::{
-    Answer, Layer, OnBehalfOf, Purpose, StatementKind, Terms, WithdrawalPolicy,
+    Answer, Layer, OnBehalfOf, Purpose, Statement, StatementKind, Terms, WithdrawalPolicy,
+    WithdrawalWish,
 };
 use sealed_visit_protocol::wire::ClientMessage;
 
@@ -245,6 +246,47 @@ fn after_a_withdrawal_everybody_goes_on_in_an_epoch_that_the_recorder_cannot_der
     };
     assert!(sim.pages[RECORDER].events.contains(&told));
     sim.assert_agreed_without_recorder();
+}
+
+#[test]
+fn a_withdrawal_comes_out_signed_with_its_wish_for_the_vault_and_the_manifest() {
+    let mut sim = recording();
+    sim.must(
+        1,
+        Command::Withdraw {
+            wish: Some(WithdrawalWish::Delete),
+        },
+    );
+    sim.pass_ms(3_000);
+    for (page, this) in sim.pages.iter().enumerate() {
+        let [(jws, mine)] = this.withdrawals.as_slice() else {
+            panic!("page {page} hands out {:?}", this.withdrawals);
+        };
+        assert_eq!(*mine, page == 1);
+        let group_id = jws.unverified_claims().unwrap().group_id;
+        let clinic = sim.world.policy.clinic();
+        let statement = Statement::verify(jws, clinic, sim.world.visit, &group_id.0).unwrap();
+        assert_eq!(statement.participant(), sim.id(1));
+        assert_eq!(statement.claims().kind, StatementKind::Withdrawal);
+        assert_eq!(statement.claims().wish, Some(WithdrawalWish::Delete));
+    }
+}
+
+#[test]
+fn a_withdrawal_leaves_the_page_even_if_the_relay_takes_nothing() {
+    let mut sim = recording();
+    sim.hold = Some(|_| true);
+    sim.command(1, Command::Withdraw { wish: None });
+    assert_eq!(sim.pages[1].withdrawals.len(), 1, "in the same call");
+    assert!(sim.pages[0].withdrawals.is_empty());
+}
+
+#[test]
+fn the_end_of_a_recording_is_nobodys_withdrawal() {
+    let mut sim = recording();
+    sim.must(0, Command::StopRecording);
+    sim.pass_ms(1_500);
+    assert!(sim.pages.iter().all(|page| page.withdrawals.is_empty()));
 }
 
 #[test]

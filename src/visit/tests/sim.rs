@@ -2,8 +2,9 @@
 
 use crate::group::testing::{NOW_MS, World};
 use crate::visit::{Command, Config, ErrorCode, Input, Output, Visit, VisitEvent, VisitState};
+use sealed_visit_protocol::consent::StatementClaims;
 use sealed_visit_protocol::wire::{ClientMessage, RelayMessage};
-use sealed_visit_protocol::{B64, ParticipantId, Pass, Role};
+use sealed_visit_protocol::{B64, Jws, ParticipantId, Pass, Role};
 use sealed_visit_relay::admission::Admitted;
 use sealed_visit_relay::visit::{Delivery, To, Visit as RelayVisit};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -20,6 +21,8 @@ pub struct Page {
     pub failed: BTreeMap<u32, ErrorCode>,
     pub results: BTreeMap<u32, String>,
     pub messages: Vec<Vec<u8>>,
+    /// What this page would hand to the vault, or put into a manifest.
+    pub withdrawals: Vec<(Jws<StatementClaims>, bool)>,
     /// Base keys by epoch, as installed and not yet retired.
     pub keys: BTreeMap<u64, [u8; 16]>,
     pub sending_with: Option<u64>,
@@ -104,6 +107,7 @@ impl Sim {
             failed: BTreeMap::new(),
             results: BTreeMap::new(),
             messages: Vec::new(),
+            withdrawals: Vec::new(),
             keys: BTreeMap::new(),
             sending_with: None,
             gate_open: false,
@@ -231,6 +235,7 @@ impl Sim {
                 );
             }
             Output::Message { data, .. } => this.messages.push(data),
+            Output::Withdrawal { statement, mine } => this.withdrawals.push((statement, mine)),
             Output::State { .. } | Output::DropLeaf { .. } => {}
         }
     }
