@@ -4,6 +4,7 @@
 //! is dropped when it has become true. One commit is under way at a time.
 
 use super::output::{CommandError, ErrorCode, VisitEvent};
+use super::round::Round;
 use super::state::{EndReason, NotSending, ProblemCode};
 use super::{Role, Stage, Visit};
 use crate::group::{
@@ -14,6 +15,7 @@ use sealed_visit_protocol::hash::sha256;
 use sealed_visit_protocol::sorted::{SortedMap, SortedSet};
 use sealed_visit_protocol::wire::{ClientMessage, GroupInfo, RefusalClaims, Waiting, WelcomeFor};
 use sealed_visit_protocol::{B64, Hash32, ParticipantId, PublicKey};
+use std::sync::Arc;
 
 /// A refused epoch is left after this long.
 const LEAVE_REFUSED_AFTER_MS: u64 = 2_000;
@@ -34,6 +36,8 @@ const WITHHELD_AFTER_MS: u64 = 2_000;
 #[derive(Clone)]
 pub(super) struct Membership {
     pub(super) group: Group,
+    /// The round that is open in this epoch.
+    pub(super) round: Option<Arc<Round>>,
     /// Another member proved this epoch, or this member made the group: keys may be used.
     pub(super) confirmed: bool,
     /// Who let this member in, as long as the epoch is unconfirmed.
@@ -76,9 +80,18 @@ pub(super) struct RefusedCommit {
     acted: bool,
 }
 
+/// Somebody who waits, with the key that its verified pass names.
+#[derive(Clone)]
+pub(super) struct Waiter {
+    pub(super) role: Role,
+    key: PublicKey,
+    key_package: Vec<u8>,
+}
+
 impl Membership {
     pub(super) fn new(group: Group, confirmed: bool, invited_by: Option<ParticipantId>) -> Self {
         Self {
+            round: Round::open_in(&group).map(Arc::new),
             group,
             confirmed,
             invited_by,
@@ -254,6 +267,11 @@ impl Visit {
         // Who was let in while this member was still outside waits no more.
         self.waiting
             .retain(|participant, _| !membership.has(*participant));
+        self.recording.entered_group(
+            membership.recorder(),
+            membership.round.as_ref().map(|round| round.id()),
+            self.now_ms,
+        );
         self.stage = Stage::Member(Box::new(membership));
         if confirmed {
             self.go_live();
@@ -263,10 +281,6 @@ impl Visit {
     fn go_live(&mut self) {
         self.install_current_epoch(None);
         self.event(VisitEvent::Live);
-        self.recording.joined_group(
-            self.member().and_then(Membership::recorder).is_some(),
-            self.now_ms,
-        );
         self.say_hello();
     }
 
@@ -350,15 +364,22 @@ impl Visit {
         self.peers
             .get_or_insert(participant, super::Peer::default())
             .connected = true;
-        let genuine = inspect_key_package(&self.policy, &entry.key_package.0).is_ok_and(|info| {
-            info.participant == participant && info.pass.check_time(self.now_ms).is_ok()
-        });
-        if !genuine {
+        let pass = inspect_key_package(&self.policy, &entry.key_package.0)
+            .map(|info| info.pass)
+            .ok()
+            .filter(|pass| pass.participant() == participant)
+            .filter(|pass| pass.check_time(self.now_ms).is_ok());
+        let Some(pass) = pass else {
             self.problem(ProblemCode::GhostRefused, Some(participant));
             return;
-        }
-        let role = entry.role;
-        let news = self.waiting.insert(participant, entry).is_none();
+        };
+        let role = pass.role();
+        let waiter = Waiter {
+            role,
+            key: *pass.key(),
+            key_package: entry.key_package.0,
+        };
+        let news = self.waiting.insert(participant, waiter).is_none();
         if news && self.is_host() && role != Role::Recorder && !self.may_return(participant) {
             self.event(VisitEvent::AdmissionRequested { participant, role });
         }
@@ -366,7 +387,7 @@ impl Visit {
 
     /// Whether somebody who waits comes back to a place it had, with the key it had.
     fn may_return(&self, participant: ParticipantId) -> bool {
-        let Some(key) = self.waiting_key(participant) else {
+        let Some(waiter) = self.waiting.get(&participant) else {
             return false;
         };
         let in_roster = self
@@ -376,17 +397,7 @@ impl Visit {
             .map(|entry| entry.pass.key())
             .or_else(|| self.regroup.get(&participant))
             .or_else(|| self.admitted.get(&participant));
-        known == Some(&key) && !self.denied.contains(&participant)
-    }
-
-    pub(super) fn waiting_key(&self, participant: ParticipantId) -> Option<PublicKey> {
-        let entry = self.waiting.get(&participant)?;
-        Some(
-            *inspect_key_package(&self.policy, &entry.key_package.0)
-                .ok()?
-                .pass
-                .key(),
-        )
+        known == Some(&waiter.key) && !self.denied.contains(&participant)
     }
 
     /// Who commits: the host, or the lowest live leaf while there is none. Somebody who waits has no leaf to act with.
@@ -414,15 +425,15 @@ impl Visit {
         }
         let returning: Vec<ParticipantId> = self
             .waiting
-            .values()
-            .filter(|entry| match self.member() {
-                Some(member) if entry.role == Role::Recorder => {
+            .iter()
+            .filter(|(participant, waiter)| match self.member() {
+                Some(member) if waiter.role == Role::Recorder => {
                     // Only a recorder whose leaf is still there: it crashed, and was not paused.
-                    member.has(entry.participant)
+                    member.has(**participant)
                 }
                 _ => true,
             })
-            .map(|entry| entry.participant)
+            .map(|(participant, _)| *participant)
             .filter(|participant| self.may_return(*participant))
             .collect();
         let Some(member) = self.member_mut() else {
@@ -457,17 +468,14 @@ impl Visit {
         participant: ParticipantId,
     ) -> Result<(), CommandError> {
         self.require_host()?;
-        let key = self.waiting_key(participant).ok_or_else(|| {
+        let waiter = self.waiting.get(&participant).ok_or_else(|| {
             CommandError::new(
                 ErrorCode::UnknownParticipant,
                 "nobody of that id waits to be let in",
             )
         })?;
-        let recorder = self
-            .waiting
-            .get(&participant)
-            .is_some_and(|entry| entry.role == Role::Recorder);
-        if recorder {
+        let key = waiter.key;
+        if waiter.role == Role::Recorder {
             return Err(CommandError::new(
                 ErrorCode::NotAgreed,
                 "a recorder is added by start_recorder only",
@@ -524,7 +532,7 @@ impl Visit {
         let waiting: SortedMap<ParticipantId, Vec<u8>> = self
             .waiting
             .iter()
-            .map(|(id, entry)| (*id, entry.key_package.0.clone()))
+            .map(|(id, waiter)| (*id, waiter.key_package.clone()))
             .collect();
         let Stage::Member(member) = &mut self.stage else {
             return;
@@ -634,6 +642,7 @@ impl Visit {
         };
         match outcome {
             Ok(summary) => {
+                member.round = Round::open_in(&member.group).map(Arc::new);
                 let removed_leaves: Vec<u8> = before
                     .iter()
                     .filter(|old| {

@@ -16,6 +16,7 @@
 //! | `link` | the relay: hello, order, catching up, what was sent and not yet heard back |
 //! | `membership` | waiting, joining, admitting, commits, refused commits |
 //! | `recording` | consent rounds, the recorder's coming and going, withdrawal |
+//! | `round` | the open round, verified |
 //! | `keys` | when an epoch's key is installed, used, retired |
 //! | `view` | the snapshot |
 
@@ -27,6 +28,7 @@ mod link;
 mod membership;
 mod output;
 mod recording;
+mod round;
 mod state;
 mod view;
 
@@ -39,13 +41,12 @@ pub use state::{
 
 use crate::group::{Group, Identity, Joiner, Policy};
 use link::Link;
-use membership::Membership;
+use membership::{Membership, Waiter};
 use recording::RecordingMemory;
 use sealed_visit_protocol::clinic::{ClinicClaims, ClinicError};
 use sealed_visit_protocol::hash::sha256;
 use sealed_visit_protocol::pass::{PassClaims, PassError, name_commitment};
 use sealed_visit_protocol::sorted::{SortedMap, SortedSet};
-use sealed_visit_protocol::wire::Waiting;
 use sealed_visit_protocol::{
     ClinicDocument, Jws, ParticipantId, Pass, PublicKey, Role, RootKey, SigningKey,
 };
@@ -94,7 +95,7 @@ pub struct Visit {
     link: Link,
     stage: Stage,
     peers: SortedMap<ParticipantId, Peer>,
-    waiting: SortedMap<ParticipantId, Waiting>,
+    waiting: SortedMap<ParticipantId, Waiter>,
     /// Who belonged to a group that was left: let back in without a click.
     regroup: SortedMap<ParticipantId, PublicKey>,
     /// Who the host let in: may come back with the same key.

@@ -7,6 +7,7 @@ use super::app_message::AppMessage;
 use super::input::{ConsentRequest, OpenPart, TextBody};
 use super::membership::{Membership, Want};
 use super::output::{CommandError, ErrorCode, RecorderLeft, VisitEvent};
+use super::round::Round;
 use super::state::ProblemCode;
 use super::{Role, Visit};
 use crate::group::CommitSummary;
@@ -17,6 +18,7 @@ use sealed_visit_protocol::consent::{
 use sealed_visit_protocol::recording::OpenClaims;
 use sealed_visit_protocol::sorted::SortedMap;
 use sealed_visit_protocol::{B64, Jws, ParticipantId, RoundId, VERSION};
+use std::sync::Arc;
 
 /// A recorder without a heartbeat for this long is shown as present, not as recording.
 pub(super) const HEARTBEAT_FRESH_MS: u64 = 3_000;
@@ -61,27 +63,41 @@ struct Heard {
 }
 
 impl RecordingMemory {
-    pub(super) fn joined_group(&mut self, recorder_present: bool, now_ms: u64) {
+    /// What the group is like that this member is in now, by making or joining it.
+    pub(super) fn entered_group(
+        &mut self,
+        recorder: Option<ParticipantId>,
+        round: Option<RoundId>,
+        now_ms: u64,
+    ) {
         self.told = false;
         self.stop = None;
-        if recorder_present {
+        self.recorder = recorder;
+        self.keep_round(round);
+        if recorder.is_some() {
             self.since_ms = now_ms;
             self.left = None;
         }
     }
 
+    /// What was heard is kept: whoever comes back into the same round has withdrawn from it still.
     pub(super) fn group_left(&mut self) {
-        let texts = self.texts.take();
         let recorder = self.recorder;
-        let left = self.left;
         *self = Self {
-            texts,
-            left,
+            texts: self.texts.take(),
+            heard: std::mem::take(&mut self.heard),
+            left: self.left,
             ..Self::default()
         };
         if let Some(recorder) = recorder {
             self.left = Some((RecorderLeft::Removed, recorder));
         }
+    }
+
+    fn keep_round(&mut self, round: Option<RoundId>) {
+        self.round = round;
+        self.heard
+            .retain(|_, heard| Some(heard.statement.claims().round) == round);
     }
 
     pub(super) fn why_removed(&self) -> RecorderLeft {
@@ -178,7 +194,7 @@ impl Visit {
         if !self.is_host() {
             return;
         }
-        let open = self.open_request().map(|request| request.claims().round);
+        let open = self.open_round().map(|round| round.id());
         if let Some(texts) = self
             .recording
             .texts
@@ -210,7 +226,7 @@ impl Visit {
     fn hear(&mut self, statement: Statement) {
         let author = statement.participant();
         let (kind, seq) = (statement.claims().kind, statement.claims().seq);
-        let open = self.open_request().map(|request| request.claims().round);
+        let open = self.open_round().map(|round| round.id());
         let of_open_round = open == Some(statement.claims().round);
         let jws = statement.jws().clone();
         let heard = Heard {
@@ -263,12 +279,10 @@ impl Visit {
     pub(super) fn recording_epoch(&mut self, commit: &CommitSummary) {
         let Some(member) = self.member() else { return };
         let recorder = member.recorder();
-        let round = self.open_request().map(|request| request.claims().round);
+        let round = self.open_round().map(|round| round.id());
         let before = std::mem::replace(&mut self.recording.recorder, recorder);
-        let old_round = std::mem::replace(&mut self.recording.round, round);
-        self.recording
-            .heard
-            .retain(|_, heard| Some(heard.statement.claims().round) == round);
+        let old_round = self.recording.round;
+        self.recording.keep_round(round);
         if let (Some(round), true) = (round, round != old_round) {
             self.recording.left = None;
             self.event(VisitEvent::ConsentRequested { round });
@@ -316,48 +330,34 @@ impl Visit {
 
 // What follows by itself.
 impl Visit {
-    /// The open round's request.
-    pub(super) fn open_request(&self) -> Option<Request> {
-        let member = self.member()?;
-        let (clinic, visit) = (self.policy.clinic(), self.policy.visit());
-        member
-            .group
-            .consent()
-            .request(clinic, visit, member.group.group_id())
-            .ok()
-            .flatten()
+    /// The open round.
+    pub(super) fn open_round(&self) -> Option<&Arc<Round>> {
+        self.member()?.round.as_ref()
     }
 
-    /// Somebody's current answer, as the group's context holds it or as it was heard since.
-    pub(super) fn answer_of(
-        &self,
-        participant: ParticipantId,
-        round: RoundId,
-    ) -> Option<StatementKind> {
-        let heard = self.recording.heard_from(participant, round);
-        let member = self.member()?;
-        let (clinic, visit) = (self.policy.clinic(), self.policy.visit());
-        let held = member
-            .group
-            .consent()
-            .statement_of(participant, clinic, visit, member.group.group_id())
-            .ok()?;
-        let held = held.as_ref().map(Statement::claims);
+    /// Somebody's highest statement of the open round, in the group's context or heard since.
+    fn last_statement_of(&self, participant: ParticipantId) -> Option<&StatementClaims> {
+        let round = self.open_round()?;
+        let heard = self.recording.heard_from(participant, round.id());
+        let held = round.statement_of(participant).map(Statement::claims);
         heard
             .into_iter()
             .chain(held)
             .max_by_key(|claims| claims.seq)
+    }
+
+    /// Somebody's current answer to the open round.
+    pub(super) fn answer_of(&self, participant: ParticipantId) -> Option<StatementKind> {
+        self.last_statement_of(participant)
             .map(|claims| claims.kind)
     }
 
     pub(super) fn has_granted(&self, participant: ParticipantId) -> bool {
-        self.open_request().is_some_and(|request| {
-            self.answer_of(participant, request.claims().round) == Some(StatementKind::Grant)
-        })
+        self.answer_of(participant) == Some(StatementKind::Grant)
     }
 
     fn open_withdrawal(&self) -> Option<&Heard> {
-        let round = self.recording.round?;
+        let round = self.open_round()?.id();
         self.recording.heard.values().find(|heard| {
             let claims = heard.statement.claims();
             claims.round == round && claims.kind == StatementKind::Withdrawal
@@ -377,26 +377,43 @@ impl Visit {
             return;
         }
         let recorder_present = self.member().and_then(Membership::recorder).is_some();
+        let Some(round) = self.open_round() else {
+            return;
+        };
+        let is_news = |claims: &StatementClaims, author| {
+            let held = round.statement_of(author);
+            claims.round == round.id() && held.is_none_or(|held| held.claims().seq < claims.seq)
+        };
         let changes: Vec<Change> = self
             .recording
             .heard
             .values()
-            .filter(|heard| {
-                !recorder_present || heard.statement.claims().kind == StatementKind::Grant
+            .map(|heard| &heard.statement)
+            .filter(|statement| is_news(statement.claims(), statement.participant()))
+            .filter(|statement| {
+                !recorder_present || statement.claims().kind == StatementKind::Grant
             })
-            .map(|heard| Change::Statement(heard.statement.jws().clone()))
+            .map(|statement| Change::Statement(statement.jws().clone()))
             .collect();
-        let (clinic, visit) = (self.policy.clinic().clone(), self.policy.visit());
+        let policy = self.policy.clone();
         let Some(member) = self.member_mut() else {
             return;
         };
         for change in changes {
-            let news = member
+            if member.wants_change(&change) {
+                continue;
+            }
+            let applies = member
                 .group
                 .consent()
-                .apply(&change, &clinic, visit, member.group.group_id())
+                .apply(
+                    &change,
+                    policy.clinic(),
+                    policy.visit(),
+                    member.group.group_id(),
+                )
                 .is_ok();
-            if news && !member.wants_change(&change) {
+            if applies {
                 member.wants.push(Want {
                     consent: vec![change],
                     ..Want::default()
@@ -570,13 +587,14 @@ impl Visit {
             StatementKind::Refusal if recorder_present => return self.withdraw(id, None),
             StatementKind::Grant | StatementKind::Refusal => {}
         }
-        let request = self.require_round()?;
+        let round = self.require_round()?;
+        let request = &round.request;
         let texts = [Layer::Information, Layer::Recording]
             .iter()
             .filter_map(|layer| request.claims().text(*layer, &language))
             .map(|text| text.hash)
             .collect();
-        let statement = self.make_statement(&request, kind, |claims| {
+        let statement = self.make_statement(request, kind, |claims| {
             claims.answers = answers;
             claims.texts = texts;
             claims.language = language;
@@ -597,8 +615,8 @@ impl Visit {
         wish: Option<WithdrawalWish>,
     ) -> Result<(), CommandError> {
         self.require_member()?;
-        let request = self.require_round()?;
-        let statement = self.make_statement(&request, StatementKind::Withdrawal, |claims| {
+        let round = self.require_round()?;
+        let statement = self.make_statement(&round.request, StatementKind::Withdrawal, |claims| {
             claims.wish = wish
         })?;
         let jws = statement.jws().clone();
@@ -635,7 +653,7 @@ impl Visit {
             group_id: claims.group_id.clone(),
             round: claims.round,
             request: request.hash(),
-            seq: self.next_statement_seq(claims.round),
+            seq: self.next_statement_seq(),
             kind,
             answers: Vec::new(),
             texts: Vec::new(),
@@ -654,31 +672,16 @@ impl Visit {
         Ok(statement)
     }
 
-    fn next_statement_seq(&self, round: RoundId) -> u64 {
-        let heard = self
-            .recording
-            .heard_from(self.me, round)
-            .map(|claims| claims.seq);
-        let held = self.member().and_then(|member| {
-            let (clinic, visit) = (self.policy.clinic(), self.policy.visit());
-            let state = member.group.consent();
-            state
-                .statement_of(self.me, clinic, visit, member.group.group_id())
-                .ok()
-                .flatten()
-        });
-        heard
-            .into_iter()
-            .chain(held.map(|statement| statement.claims().seq))
-            .max()
-            .map_or(0, |seq| seq + 1)
+    fn next_statement_seq(&self) -> u64 {
+        self.last_statement_of(self.me)
+            .map_or(0, |claims| claims.seq + 1)
     }
 
     pub(super) fn start_recorder(&mut self, id: u32) -> Result<(), CommandError> {
         self.require_host()?;
-        let request = self.require_round()?;
-        self.require_agreement(&request)?;
-        if !self.waiting.contains_key(&request.claims().recorder) {
+        let recorder = self.require_round()?.request.claims().recorder;
+        self.require_agreement()?;
+        if !self.waiting.contains_key(&recorder) {
             return Err(CommandError::new(
                 ErrorCode::RecorderNotReady,
                 "the recorder has not asked to join yet",
@@ -706,9 +709,8 @@ impl Visit {
     }
 
     fn want_recorder(&mut self, command: Option<u32>) -> Result<(), CommandError> {
-        let request = self.require_round()?;
-        self.require_agreement(&request)?;
-        let recorder = request.claims().recorder;
+        let recorder = self.require_round()?.request.claims().recorder;
+        self.require_agreement()?;
         let member = self.require_member()?;
         member.wants.push(Want {
             add: vec![recorder],
@@ -740,10 +742,10 @@ impl Visit {
             self.out.push(super::Output::Done { id, result: None });
             return Ok(());
         };
-        let consent = match (why, self.open_request()) {
+        let consent = match (why, self.open_round()) {
             // For good: the round dies with it, so that nothing goes on without asking again.
-            (RecorderLeft::Stopped, Some(request)) => {
-                let ended = self.make_statement(&request, StatementKind::Withdrawal, |_| {})?;
+            (RecorderLeft::Stopped, Some(round)) => {
+                let ended = self.make_statement(&round.request, StatementKind::Withdrawal, |_| {})?;
                 vec![Change::Statement(ended.jws().clone())]
             }
             _ => Vec::new(),
@@ -767,7 +769,7 @@ impl Visit {
         let (epoch, group_id) = (member.group.epoch(), B64(member.group.group_id().to_vec()));
         let roster = member.group.roster().to_vec();
         let grants = member.group.consent().statements().clone();
-        let request = self.require_round()?;
+        let request = &self.require_round()?.request;
         let in_roster = |participant: &ParticipantId| {
             roster.iter().any(|entry| entry.participant == *participant)
         };
@@ -833,18 +835,17 @@ impl Visit {
         }
     }
 
-    fn require_round(&self) -> Result<Request, CommandError> {
-        self.open_request().ok_or_else(|| {
+    fn require_round(&self) -> Result<Arc<Round>, CommandError> {
+        self.open_round().cloned().ok_or_else(|| {
             CommandError::new(ErrorCode::NoRound, "nobody has been asked for consent")
         })
     }
 
-    fn require_agreement(&self, request: &Request) -> Result<(), CommandError> {
-        let round = request.claims().round;
+    fn require_agreement(&self) -> Result<(), CommandError> {
         let missing = self.member().is_none_or(|member| {
             member.group.roster().iter().any(|entry| {
                 entry.role != Role::Recorder
-                    && self.answer_of(entry.participant, round) != Some(StatementKind::Grant)
+                    && !self.has_granted(entry.participant)
             })
         });
         if missing {

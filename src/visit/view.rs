@@ -84,11 +84,11 @@ impl Visit {
     fn waiting_view(&self) -> Vec<WaitingView> {
         let in_group = |id: &ParticipantId| self.member().is_some_and(|member| member.has(*id));
         self.waiting
-            .values()
-            .filter(|entry| !in_group(&entry.participant))
-            .map(|entry| WaitingView {
-                participant: entry.participant,
-                role: entry.role,
+            .iter()
+            .filter(|(participant, _)| !in_group(participant))
+            .map(|(participant, waiter)| WaitingView {
+                participant: *participant,
+                role: waiter.role,
             })
             .collect()
     }
@@ -106,8 +106,8 @@ impl Visit {
     }
 
     fn indicator(&self) -> Indicator {
-        let round = self.open_request();
-        let purpose = round.as_ref().map(|request| request.claims().purpose);
+        let round = self.open_round();
+        let purpose = round.map(|round| round.request.claims().purpose);
         let memory = &self.recording;
         // A recorder that is not provably gone is shown, also while keys are being changed.
         let recorder = self.member().and_then(Membership::recorder);
@@ -132,7 +132,7 @@ impl Visit {
     }
 
     fn consent_view(&self) -> Option<ConsentView> {
-        let request = self.open_request()?;
+        let request = &self.open_round()?.request;
         let member = self.member()?;
         let claims = request.claims();
         let round = claims.round;
@@ -146,7 +146,7 @@ impl Visit {
         let answers: Vec<AnswerOf> = asked
             .iter()
             .filter_map(|id| {
-                self.answer_of(*id, round).map(|answer| AnswerOf {
+                self.answer_of(*id).map(|answer| AnswerOf {
                     participant: *id,
                     answer,
                 })
@@ -172,7 +172,7 @@ impl Visit {
                 })
                 .collect(),
             note: self.recording.note(round).to_owned(),
-            my_answer: self.answer_of(self.me, round),
+            my_answer: self.answer_of(self.me),
             all_agreed: granted == asked.len(),
             someone_refused: answers
                 .iter()

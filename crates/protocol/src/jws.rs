@@ -159,7 +159,7 @@ impl SigningKey {
 
 impl Clone for SigningKey {
     fn clone(&self) -> Self {
-        Self::from_seed(&self.0.to_bytes())
+        Self(self.0.clone())
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::sim::Sim;
 use crate::visit::{
-    Command, ConsentRequest, ErrorCode, Indicator, NotSending, Phase, ProblemCode, RecorderLeft,
+    Command, ConsentRequest, ErrorCode, Indicator, Input, NotSending, Phase, ProblemCode, RecorderLeft,
     TextBody, VisitEvent,
 };
-use sealed_visit_protocol::Role;
+use sealed_visit_protocol::{B64, Role};
 use sealed_visit_protocol::consent::{
     Answer, Layer, OnBehalfOf, Purpose, Statement, StatementKind, Terms, WithdrawalPolicy,
     WithdrawalWish,
@@ -518,4 +518,47 @@ fn the_recorder_signs_an_open_statement_that_verifies() {
     assert_eq!(verified.granted_by().len(), 3);
     let by_patient = sim.command(1, Command::SignOpen { open });
     assert_eq!(sim.pages[1].failed[&by_patient], ErrorCode::NotTheRecorder);
+}
+
+#[test]
+fn who_came_back_while_recording_stops_sending_when_withdrawing() {
+    let mut sim = recording();
+    sim.reload(1);
+    sim.pass_ms(3_000);
+    assert!(sim.pages[1].gate_open);
+    sim.hold = Some(|_| true);
+    sim.command(1, Command::Withdraw { wish: None });
+    assert!(!sim.pages[1].gate_open, "closed in the same call");
+}
+
+#[test]
+fn a_withdrawal_outlives_the_loss_of_ones_place_in_the_group() {
+    let mut sim = recording();
+    sim.hold = Some(|message| {
+        matches!(
+            message,
+            ClientMessage::App { .. } | ClientMessage::Commit { .. }
+        )
+    });
+    sim.command(1, Command::Withdraw { wish: None });
+    sim.held.clear();
+    // The relay forgets where this member was: it asks for a new leaf.
+    sim.hold = None;
+    let lost = sealed_visit_protocol::wire::RelayMessage::Commit {
+        seq: 1_000,
+        group_id: sim.group_id(1),
+        epoch: 1_000,
+        from: sim.id(0),
+        commit: B64(vec![0]),
+    };
+    sim.feed(1, Input::Relay { message: lost });
+    for _ in 0..50 {
+        sim.pass_ms(100);
+        let recorder_hears = sim.pages[1]
+            .sending_with
+            .is_some_and(|epoch| sim.pages[RECORDER].keys.contains_key(&epoch));
+        assert!(!(sim.pages[1].gate_open && recorder_hears));
+    }
+    assert!(sim.pages[1].gate_open, "and goes on without the recorder");
+    assert_eq!(sim.state(1).roster.len(), 3);
 }

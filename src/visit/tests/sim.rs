@@ -82,6 +82,12 @@ impl Sim {
         self.pages[page].admitted.participant
     }
 
+    /// The group that a page is in.
+    pub fn group_id(&self, page: usize) -> B64 {
+        let member = self.pages[page].visit.member().unwrap();
+        B64(member.group.group_id().to_vec())
+    }
+
     pub fn state(&self, page: usize) -> VisitState {
         self.pages[page].visit.state()
     }
