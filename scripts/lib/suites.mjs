@@ -118,6 +118,20 @@ export const suites = [
     commands: () => [nodeTests("js")],
   },
   {
+    name: "durability",
+    about: "a recording, its upload and its vault, with faults in every place",
+    needs: ["node"],
+    builds: ["wasm", "servers"],
+    commands: () => [
+      {
+        title: "npm run torture -- --faults 500",
+        command: process.execPath,
+        args: ["scripts/torture.mjs", "--faults", "500"],
+        counts: "json",
+      },
+    ],
+  },
+  {
     name: "browser",
     about: "parts of the package in real browsers",
     needs: ["node", "browser", "media"],

@@ -2,7 +2,15 @@
  * A recorder for tests of the vault's tus server, from the published formats alone (no code of ours): a clinic with its
  * keys, an open statement with every grant, track files of any size. To the vault a segment is any bytes.
  */
-import { createHash, createPrivateKey, createPublicKey, randomBytes, sign, verify } from "node:crypto";
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  randomBytes,
+  sign,
+  verify,
+} from "node:crypto";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 
@@ -43,11 +51,14 @@ export class Clinic {
     this.root = new SigningKey();
     this.authority = new SigningKey();
     this.vault = new SigningKey();
-    const publicKey = randomBytes(32);
+    const { x, d } = generateKeyPairSync("x25519").privateKey.export({ format: "jwk" });
+    const publicKey = Buffer.from(x, "base64url");
+    /** What a key file holds once its passphrase has opened it. */
+    this.openingKey = Buffer.from(JSON.stringify({ v: 1, suite: "x25519", private_key: d }));
     const fingerprint = labelled("sealed-visit recipient v1", Buffer.from("x25519\0"), publicKey);
     this.recipient = { fingerprint: base64url(fingerprint), role: "archive" };
     const now = Date.now();
-    const document = this.root.jws("sv-clinic+jwt", {
+    this.document = this.root.jws("sv-clinic+jwt", {
       number: 1,
       not_before_ms: now - 3_600_000,
       not_after_ms: now + 3_600_000,
@@ -63,7 +74,7 @@ export class Clinic {
       return path.join(directory, name);
     };
     this.vaultArguments = [
-      ...["--root-key", this.root.x, "--clinic-document", write("clinic.jws", document)],
+      ...["--root-key", this.root.x, "--clinic-document", write("clinic.jws", this.document)],
       ...["--key", write("vault.key", base64url(this.vault.seed)), "--data", path.join(directory, "data")],
     ];
   }
@@ -84,13 +95,9 @@ export class Clinic {
   }
 }
 
-/** One recorder run with one track, granted by a clinician and a patient. */
-export class RecorderRun {
+/** What a clinician and a patient have granted to a recorder: it may open parts. */
+export class Consent {
   constructor(clinic) {
-    this.clinic = clinic;
-    this.recording = newId();
-    this.track = newId();
-    this.recordingKey = new SigningKey();
     const visit = newId();
     const [host, patient, recorder] = ["clinician", "patient", "recorder"].map((role) => clinic.person(role, visit));
     const at = Date.now();
@@ -130,6 +137,38 @@ export class RecorderRun {
         at_ms: at,
         pass: person.pass,
       });
+    this.visit = visit;
+    this.recipients = [clinic.recipient];
+    this.claims = {
+      visit,
+      group_id,
+      epoch: 3,
+      recipients: [clinic.recipient],
+      request,
+      grants: [grant(host), grant(patient)],
+      roster: [host.pass, patient.pass, recorder.pass],
+      clinic: base64url(sha256(clinic.document)),
+      at_ms: at,
+      pass: recorder.pass,
+    };
+    this.recorder = recorder;
+  }
+
+  /** The open statement of a part; `open` is `{recording, part, recording_key, tracks, previous?}`. */
+  sign(open) {
+    return this.recorder.key.jws("sv-open+jwt", { ...this.claims, ...open });
+  }
+}
+
+/** One recorder run with one track, granted by a clinician and a patient. */
+export class RecorderRun {
+  constructor(clinic) {
+    this.clinic = clinic;
+    this.recording = newId();
+    this.track = newId();
+    this.recordingKey = new SigningKey();
+    const consent = new Consent(clinic);
+    const { visit } = consent;
     this.header = Buffer.from(
       JSON.stringify({
         v: 1,
@@ -145,21 +184,11 @@ export class RecorderRun {
         recording_key: this.recordingKey.jwk,
       }),
     );
-    this.open = recorder.key.jws("sv-open+jwt", {
-      visit,
+    this.open = consent.sign({
       recording: this.recording,
       part: 0,
-      group_id,
-      epoch: 3,
       recording_key: this.recordingKey.jwk,
       tracks: [{ track: this.track, header: base64url(this.header) }],
-      recipients: [clinic.recipient],
-      request,
-      grants: [grant(host), grant(patient)],
-      roster: [host.pass, patient.pass, recorder.pass],
-      clinic: base64url(randomBytes(32)),
-      at_ms: at,
-      pass: recorder.pass,
     });
   }
 

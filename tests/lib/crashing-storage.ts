@@ -29,6 +29,11 @@ export class CrashingStorage implements SpoolStorage {
     return this.#written;
   }
 
+  /** Nothing happens in a process that is gone, whatever its code catches. */
+  assertAlive(): void {
+    if (this.#isDead) throw new Crash();
+  }
+
   survivor(): SpoolStorage {
     return this.#inner;
   }
@@ -40,6 +45,10 @@ export class CrashingStorage implements SpoolStorage {
   async folder(name: string): Promise<SpoolFolder> {
     const folder = await this.#inner.folder(name);
     return { ...folder, open: async (file) => this.#watch(await folder.open(file)) };
+  }
+
+  async freeBytes(): Promise<null> {
+    return null;
   }
 
   #watch(file: SpoolFile): SpoolFile {

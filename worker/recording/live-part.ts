@@ -22,6 +22,7 @@ export interface PartContext {
   /** The visit core's `sign_open`. */
   readonly signOpen: (open: OpenInput) => Promise<CompactJws>;
   readonly onStatus: (status: SpoolStatus) => void;
+  readonly fetch: typeof fetch | undefined;
 }
 
 const EVENTS_MEDIA_TYPE = "application/x-ndjson";
@@ -70,7 +71,7 @@ export class LivePart {
       tracks,
       ...(context.previous ? { previous: context.previous } : {}),
     });
-    const vault = new VaultClient(request.vault_url);
+    const vault = new VaultClient(request.vault_url, context.fetch);
     const answer = await vault.open(open).catch((error: unknown) => {
       throw error instanceof VaultError ? error.toWorkerError() : error;
     });

@@ -75,16 +75,28 @@ export class PartSpool {
     const name = folderName(about.recording, about.part);
     const releaseLock = await holdLock(name);
     if (!releaseLock) throw new Error("this part is being recorded, or recovered, in another page");
-    const folder = await storage.folder(name);
-    const { journal } = openJournal(await folder.open(JOURNAL));
-    journal.append(about);
-    const tracks: SpooledTrack[] = [];
-    for (const { about: track, start, envelope } of newTracks) {
-      journal.append({ k: "envelope", track: track.track, envelope });
-      const spool = TrackSpool.create(await folder.open(fileName(track.track)), start);
-      tracks.push(spooled(track, spool, envelope));
+    const opened: { close(): void }[] = [];
+    let folder: SpoolFolder | null = null;
+    try {
+      folder = await storage.folder(name);
+      const { journal } = openJournal(await folder.open(JOURNAL));
+      opened.push(journal);
+      journal.append(about);
+      const tracks: SpooledTrack[] = [];
+      for (const { about: track, start, envelope } of newTracks) {
+        journal.append({ k: "envelope", track: track.track, envelope });
+        const file = await folder.open(fileName(track.track));
+        opened.push(file);
+        tracks.push(spooled(track, TrackSpool.create(file, start), envelope));
+      }
+      return new PartSpool(about, tracks, folder, journal, storage.isOnDisk, releaseLock, onStatus);
+    } catch (error) {
+      // Nothing was sealed: what is half made must not stay, and hold the room that was missing.
+      for (const file of opened) file.close();
+      await folder?.remove().catch(() => undefined);
+      releaseLock();
+      throw error;
     }
-    return new PartSpool(about, tracks, folder, journal, storage.isOnDisk, releaseLock, onStatus);
   }
 
   /** Null: nothing worth keeping was found, or somebody else has it. */
@@ -95,23 +107,34 @@ export class PartSpool {
   ): Promise<PartSpool | null> {
     const releaseLock = await holdLock(name);
     if (!releaseLock) return null;
-    const folder = await storage.folder(name);
-    const { entries, journal } = openJournal(await folder.open(JOURNAL));
-    const about = entries[0];
-    if (about?.k !== "part") {
-      // It died before the journal's first line: not one segment can have been sealed.
-      journal.close();
-      await folder.remove();
+    const opened: { close(): void }[] = [];
+    try {
+      const folder = await storage.folder(name);
+      const { entries, journal } = openJournal(await folder.open(JOURNAL));
+      opened.push(journal);
+      const about = entries[0];
+      if (about?.k !== "part") {
+        // It died before the journal's first line: not one segment can have been sealed.
+        journal.close();
+        await folder.remove();
+        releaseLock();
+        return null;
+      }
+      const tracks: SpooledTrack[] = [];
+      for (const track of about.tracks) {
+        const file = await folder.open(fileName(track.track));
+        opened.push(file);
+        tracks.push(spooled(track, TrackSpool.recover(file), null));
+      }
+      const spool = new PartSpool(about, tracks, folder, journal, storage.isOnDisk, releaseLock, onStatus);
+      for (const entry of entries) spool.#replay(entry);
+      return spool;
+    } catch (error) {
+      // The next attempt, in this page or another, finds it as it was.
+      for (const file of opened) file.close();
       releaseLock();
-      return null;
+      throw error;
     }
-    const tracks: SpooledTrack[] = [];
-    for (const track of about.tracks) {
-      tracks.push(spooled(track, TrackSpool.recover(await folder.open(fileName(track.track))), null));
-    }
-    const spool = new PartSpool(about, tracks, folder, journal, storage.isOnDisk, releaseLock, onStatus);
-    for (const entry of entries) spool.#replay(entry);
-    return spool;
   }
 
   get recording(): RecordingId {
@@ -149,7 +172,10 @@ export class PartSpool {
     return track;
   }
 
-  // --- Changes, each durable before it counts -------------------------------------------------------
+  // --- Changes -------------------------------------------------------------------------------------
+  //
+  // None of them is worth a sealed byte. Where the disk takes no more lines, this page goes on with what it knows; a
+  // page after it asks the vault again, or the vault closes the part without its manifest.
 
   setCapability(capability: string): void {
     this.#note({ k: "capability", capability });
@@ -249,7 +275,11 @@ export class PartSpool {
   }
 
   #note(entry: JournalEntry): void {
-    this.#journal.append(entry);
+    try {
+      this.#journal.append(entry);
+    } catch {
+      // What was half written was cut off; a line after it stands on its own.
+    }
     this.#replay(entry);
   }
 

@@ -26,6 +26,8 @@ export interface PartUploadPlatform extends UploadPlatform {
 
 /** A vault that refuses a receipt or manifest is asked again this often, at most. */
 const FINISH_CAP_MS = 60_000;
+/** So many answers that there is no such route are believed. */
+const BELIEVED_ABSENT = 5;
 
 export class PartUpload {
   readonly #part: PartSpool;
@@ -34,6 +36,7 @@ export class PartUpload {
   readonly #platform: PartUploadPlatform;
   readonly #uploads = new Map<string, TrackUpload>();
   #capabilityWaiters: (() => void)[] = [];
+  #renewal: Promise<void> | null = null;
   #wake: () => void = () => undefined;
 
   constructor(part: PartSpool, hooks: PartUploadHooks, platform: PartUploadPlatform = {}) {
@@ -48,7 +51,6 @@ export class PartUpload {
       await this.#part.letGo();
       return;
     }
-    if (this.#part.isUnconfirmed) return;
     await Promise.all(this.#part.tracks.map((track) => this.#uploadTrack(track, signal)));
     this.#part.noteAllUploaded();
     await this.#finish(signal);
@@ -77,6 +79,8 @@ export class PartUpload {
       await this.#insist(signal, () => this.#vault.storeEnvelope(this.#ref, this.#part.capability, id, envelope));
       this.#part.noteEnvelopeStored(id);
     }
+    // Not even the header survived: there is nothing to send, and the vault names it with length 0.
+    if (track.spool.isComplete && track.spool.size === 0) return;
     const createUrl = new URL(track.about.create_url, this.#vault.baseUrl).href;
     const upload = new TrackUpload(
       track.spool,
@@ -118,9 +122,10 @@ export class PartUpload {
     await this.#part.letGo();
   }
 
-  /** Tries until it works or `signal` is aborted. A tus server without these routes answers 404 or 405: null. */
+  /** Tries until it works or `signal` is aborted. A tus server without these routes keeps answering 404 or 405: null. */
   async #insist<T>(signal: AbortSignal, act: () => Promise<T>): Promise<T | null> {
     const backoff = new Backoff({ firstMs: 500, capMs: FINISH_CAP_MS }, this.#platform.random);
+    let absent = 0;
     for (;;) {
       signal.throwIfAborted();
       const { capability } = this.#part;
@@ -130,12 +135,14 @@ export class PartUpload {
         return result;
       } catch (error) {
         if (!(error instanceof VaultError)) throw error;
-        if (error.status === 405 || (error.status === 404 && error.code.startsWith("http_"))) return null;
+        // Not the vault's own words. Once, it may come from something in between.
+        const isAbsent = error.code.startsWith("http_") && (error.status === 404 || error.status === 405);
+        absent = isAbsent ? absent + 1 : 0;
+        if (absent >= BELIEVED_ABSENT) return null;
         const retryInMs = error.retryAfterMs ?? backoff.nextMs();
         this.#part.noteWait(waitFor(error, retryInMs));
         if (error.status === 401 || error.status === 403) {
-          const either = AbortSignal.any([signal, AbortSignal.timeout(retryInMs + 5_000)]);
-          await this.#capabilityOtherThan(capability, either);
+          await this.#renewedWithin(retryInMs + 5_000, capability, signal);
         } else {
           await this.#pause(retryInMs, signal);
         }
@@ -143,21 +150,43 @@ export class PartUpload {
     }
   }
 
+  /** Resolves when there is a newer capability than `used`, or after `ms`, or when `signal` is aborted. */
+  async #renewedWithin(ms: number, used: string, signal: AbortSignal): Promise<void> {
+    const either = new AbortController();
+    const stop = () => either.abort();
+    const timer = setTimeout(stop, ms);
+    signal.addEventListener("abort", stop, { once: true });
+    await this.#capabilityOtherThan(used, either.signal);
+    clearTimeout(timer);
+    signal.removeEventListener("abort", stop);
+  }
+
   /** Resolves at once when it was renewed meanwhile, else when it is, or `until` is aborted. */
   #capabilityOtherThan(used: string, until: AbortSignal): Promise<void> {
     if (this.#part.capability !== used || until.aborted) return Promise.resolve();
-    if (this.#capabilityWaiters.length === 0) this.#hooks.onCapabilityNeeded();
+    this.#renewal ??= this.#renewCapability().finally(() => {
+      this.#renewal = null;
+    });
     return new Promise((resolve) => {
       this.#capabilityWaiters.push(resolve);
-      until.addEventListener(
-        "abort",
-        () => {
-          this.#capabilityWaiters = this.#capabilityWaiters.filter((waiter) => waiter !== resolve);
-          resolve();
-        },
-        { once: true },
-      );
+      const giveUp = () => {
+        this.#capabilityWaiters = this.#capabilityWaiters.filter((waiter) => waiter !== resolve);
+        resolve();
+      };
+      until.addEventListener("abort", giveUp, { once: true });
     });
+  }
+
+  /** The vault gives a new one for the statement by which the part was opened; a sign-in before it may want more. */
+  async #renewCapability(): Promise<void> {
+    try {
+      const { capability } = await this.#vault.open(this.#part.about.open);
+      this.setCapability(capability);
+    } catch (error) {
+      const { status } = error instanceof VaultError ? error : { status: 400 };
+      // No answer, or a vault in trouble: whoever waits tries the old one again, and then comes back here.
+      if (status >= 400 && status < 500 && status !== 429) this.#hooks.onCapabilityNeeded();
+    }
   }
 
   #pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -5,11 +5,11 @@ import type { BeginPartRequest, Event, EventLine, PartBegun, PartEndReason, Spoo
 import type { VisitDriver } from "../visit-driver.js";
 import type { RecordingModule } from "../wasm.js";
 import { LivePart } from "./live-part.js";
-import { PartUpload } from "./part-upload.js";
+import { PartUpload, type PartUploadPlatform } from "./part-upload.js";
 import type { PartSpool } from "./part-spool.js";
 import { verifyReceipt } from "./receipts.js";
 import { MemorySpoolStorage } from "./spool-memory.js";
-import { openOpfsStorage } from "./spool-opfs.js";
+import { type OriginStorage, openOpfsStorage } from "./spool-opfs.js";
 import type { SpoolStorage } from "./spool-storage.js";
 
 const HEARTBEAT_MS = 1_000;
@@ -22,10 +22,17 @@ const STORAGE_LOW_BYTES = 100 << 20;
 export interface RecorderContext {
   readonly rootKey: string;
   readonly clinicDocument: CompactJws;
-  readonly driver: VisitDriver;
+  readonly driver: Pick<VisitDriver, "state" | "command">;
   readonly loadRecording: () => Promise<RecordingModule>;
   readonly emit: (event: Event) => void;
   readonly onFatal: (error: unknown) => void;
+  readonly platform?: RecordingPlatform;
+}
+
+/** What tests bring along instead of the browser's. */
+export interface RecordingPlatform {
+  readonly origin?: OriginStorage;
+  readonly upload?: PartUploadPlatform;
 }
 
 interface SettlingPart {
@@ -84,6 +91,7 @@ export class RecorderService {
         return statement;
       },
       onStatus: (status) => emit({ e: "spool", status }),
+      fetch: this.#context.platform?.upload?.fetch,
     });
     this.#live = live;
     this.#upload(live.spool, module);
@@ -91,7 +99,7 @@ export class RecorderService {
     if (!storage.isOnDisk) {
       emit({ e: "spool_warning", warning: { kind: "in_memory", limit_bytes: MEMORY_LIMIT_BYTES } });
     } else {
-      this.#watchStorage();
+      this.#watchStorage(storage);
     }
     const { recording, part } = live.spool;
     return { recording, part, mixed: live.mixed, events: live.events, spool_on_disk: storage.isOnDisk };
@@ -184,13 +192,14 @@ export class RecorderService {
   #upload(spool: PartSpool, module: RecordingModule): void {
     const { rootKey, clinicDocument, emit } = this.#context;
     const { recording, part } = spool;
-    const upload = new PartUpload(spool, {
-      verifyReceipt: (receipt) =>
+    const hooks = {
+      verifyReceipt: (receipt: CompactJws) =>
         verifyReceipt({ module, rootKey, clinicDocument, heads: this.#heads }, receipt, spool),
       onCapabilityNeeded: () => emit({ e: "capability_needed", recording, part }),
-      onReceipt: (receipt) => emit({ e: "receipt", recording, part, receipt }),
-      onBadReceipt: (error) => emit({ e: "track_failed", key: -1, error: toFailure(error) }),
-    });
+      onReceipt: (receipt: CompactJws) => emit({ e: "receipt", recording, part, receipt }),
+      onBadReceipt: (error: unknown) => emit({ e: "track_failed", key: -1, error: toFailure(error) }),
+    };
+    const upload = new PartUpload(spool, hooks, this.#context.platform?.upload);
     const settled = upload.run(this.#abort.signal).catch((error: unknown) => {
       if (!this.#abort.signal.aborted) emit({ e: "track_failed", key: -1, error: toFailure(error) });
     });
@@ -210,13 +219,11 @@ export class RecorderService {
   }
 
   /** Running out is told while there is time. */
-  #watchStorage(): void {
+  #watchStorage(storage: SpoolStorage): void {
     let isTold = false;
     this.#storageCheck = setInterval(async () => {
-      const { quota, usage } = await navigator.storage.estimate().catch(() => ({}) as StorageEstimate);
-      if (quota === undefined || usage === undefined || isTold) return;
-      const free_bytes = quota - usage;
-      if (free_bytes > STORAGE_LOW_BYTES) return;
+      const free_bytes = await storage.freeBytes();
+      if (isTold || free_bytes === null || free_bytes > STORAGE_LOW_BYTES) return;
       isTold = true;
       this.#context.emit({ e: "spool_warning", warning: { kind: "storage_low", free_bytes } });
     }, STORAGE_CHECK_MS);
@@ -239,7 +246,8 @@ export class RecorderService {
   }
 
   async #opened(): Promise<SpoolStorage> {
-    this.#storage ??= (await openOpfsStorage()) ?? new MemorySpoolStorage(MEMORY_LIMIT_BYTES);
+    this.#storage ??=
+      (await openOpfsStorage(this.#context.platform?.origin)) ?? new MemorySpoolStorage(MEMORY_LIMIT_BYTES);
     return this.#storage;
   }
 }

@@ -6,8 +6,8 @@ import type { RecordingModule } from "../wasm.js";
 import { PartSpool } from "./part-spool.js";
 import { PartUpload } from "./part-upload.js";
 import { verifyReceipt } from "./receipts.js";
+import type { RecordingPlatform } from "./recorder-service.js";
 import { openOpfsStorage } from "./spool-opfs.js";
-import type { SpoolStorage } from "./spool-storage.js";
 
 /** A spool of this age is told to a person. */
 const OLD_AFTER_DAYS = 14;
@@ -18,14 +18,11 @@ export interface RecoveryContext {
   readonly trust: { readonly rootKey: string; readonly clinicDocument: CompactJws } | null;
   readonly loadRecording: () => Promise<RecordingModule>;
   readonly emit: (event: Event) => void;
+  readonly platform?: RecordingPlatform;
 }
 
-export async function recover(
-  context: RecoveryContext,
-  signal: AbortSignal,
-  storage?: SpoolStorage,
-): Promise<readonly SpoolStatus[]> {
-  const disk = storage ?? (await openOpfsStorage());
+export async function recover(context: RecoveryContext, signal: AbortSignal): Promise<readonly SpoolStatus[]> {
+  const disk = await openOpfsStorage(context.platform?.origin);
   if (!disk) return [];
   const found: PartSpool[] = [];
   for (const name of await disk.folders()) {
@@ -43,20 +40,23 @@ export async function recover(
 async function recoverPart(
   spool: PartSpool,
   module: RecordingModule | null,
-  { trust, emit }: RecoveryContext,
+  { trust, emit, platform }: RecoveryContext,
   signal: AbortSignal,
 ): Promise<void> {
   const { recording, part } = spool;
   const ageDays = Math.floor((Date.now() - spool.about.created_ms) / DAY_MS);
   if (ageDays >= OLD_AFTER_DAYS) emit({ e: "spool_warning", warning: { kind: "old_spool", age_days: ageDays } });
   spool.publish();
-  const upload = new PartUpload(spool, {
+  const hooks = {
     verifyReceipt:
-      trust && module ? (receipt) => verifyReceipt({ module, ...trust, heads: new Map() }, receipt, spool) : null,
+      trust && module
+        ? (receipt: CompactJws) => verifyReceipt({ module, ...trust, heads: new Map() }, receipt, spool)
+        : null,
     onCapabilityNeeded: () => emit({ e: "capability_needed", recording, part }),
-    onReceipt: (receipt) => emit({ e: "receipt", recording, part, receipt }),
-    onBadReceipt: (error) => emit({ e: "track_failed", key: -1, error: toFailure(error) }),
-  });
+    onReceipt: (receipt: CompactJws) => emit({ e: "receipt", recording, part, receipt }),
+    onBadReceipt: (error: unknown) => emit({ e: "track_failed", key: -1, error: toFailure(error) }),
+  };
+  const upload = new PartUpload(spool, hooks, platform?.upload);
   try {
     await upload.run(signal);
   } catch (error) {

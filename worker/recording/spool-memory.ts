@@ -22,7 +22,7 @@ export class MemorySpoolStorage implements SpoolStorage {
       open: async (fileName) => {
         const pieces = files.get(fileName) ?? [];
         files.set(fileName, pieces);
-        return new MemorySpoolFile(pieces, (bytes) => this.#hasRoomFor(bytes));
+        return new MemorySpoolFile(pieces, (bytes) => this.#used() + bytes <= this.#limitBytes);
       },
       files: async () => [...files.keys()],
       remove: async () => {
@@ -31,12 +31,16 @@ export class MemorySpoolStorage implements SpoolStorage {
     };
   }
 
-  #hasRoomFor(bytes: number): boolean {
-    let used = bytes;
+  async freeBytes(): Promise<number> {
+    return this.#limitBytes - this.#used();
+  }
+
+  #used(): number {
+    let used = 0;
     for (const files of this.#folders.values()) {
       for (const pieces of files.values()) used += sizeOf(pieces);
     }
-    return used <= this.#limitBytes;
+    return used;
   }
 }
 

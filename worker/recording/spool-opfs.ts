@@ -6,13 +6,17 @@ const ROOT = "sealed-visit-spool";
 const LOCK_WAIT_MS = 2_000;
 const LOCK_RETRY_MS = 50;
 
+/** What of `navigator.storage` is needed; tests bring their own. */
+export type OriginStorage = Pick<StorageManager, "getDirectory" | "estimate">;
+
 /** Null where the browser refuses it. */
-export async function openOpfsStorage(): Promise<SpoolStorage | null> {
+export async function openOpfsStorage(origin?: OriginStorage): Promise<SpoolStorage | null> {
   try {
-    const root = await navigator.storage.getDirectory();
+    const storage = origin ?? navigator.storage;
+    const root = await storage.getDirectory();
     const spools = await root.getDirectoryHandle(ROOT, { create: true });
     await probe(spools);
-    return new OpfsSpoolStorage(spools);
+    return new OpfsSpoolStorage(spools, storage);
   } catch {
     return null;
   }
@@ -29,9 +33,16 @@ async function probe(directory: FileSystemDirectoryHandle): Promise<void> {
 class OpfsSpoolStorage implements SpoolStorage {
   readonly isOnDisk = true;
   readonly #root: FileSystemDirectoryHandle;
+  readonly #origin: OriginStorage;
 
-  constructor(root: FileSystemDirectoryHandle) {
+  constructor(root: FileSystemDirectoryHandle, origin: OriginStorage) {
     this.#root = root;
+    this.#origin = origin;
+  }
+
+  async freeBytes(): Promise<number | null> {
+    const { quota, usage } = await this.#origin.estimate().catch(() => ({}) as StorageEstimate);
+    return quota === undefined || usage === undefined ? null : quota - usage;
   }
 
   async folders(): Promise<readonly string[]> {

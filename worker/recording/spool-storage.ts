@@ -30,6 +30,8 @@ export interface SpoolStorage {
   folders(): Promise<readonly string[]>;
   /** Opens or creates. */
   folder(name: string): Promise<SpoolFolder>;
+  /** What may still be written here; null where nobody says. */
+  freeBytes(): Promise<number | null>;
 }
 
 export class StorageFullError extends Error {

@@ -63,8 +63,13 @@ export class TrackSpool {
   async grown(offset: number, signal: AbortSignal): Promise<void> {
     while (this.size <= offset && !this.#isComplete && !signal.aborted) {
       await new Promise<void>((resolve) => {
-        this.#waiters.push(resolve);
-        signal.addEventListener("abort", () => resolve(), { once: true });
+        // Four times a second for hours: nothing may stay behind.
+        const wake = () => {
+          signal.removeEventListener("abort", wake);
+          resolve();
+        };
+        this.#waiters.push(wake);
+        signal.addEventListener("abort", wake, { once: true });
       });
     }
   }

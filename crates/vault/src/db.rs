@@ -7,7 +7,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
 };
-use sqlx::{Row as _, Sqlite, Transaction};
+use sqlx::{Connection as _, Row as _, Sqlite, Transaction};
 use std::path::Path;
 use std::time::Duration;
 
@@ -124,6 +124,11 @@ impl Db {
             .busy_timeout(Duration::from_secs(10));
         let pool = SqlitePoolOptions::new()
             .max_connections(4)
+            // SQLite rolls back by itself when the disk is full; sqlx then counts a transaction that is none, and the
+            // connection could never begin another.
+            .before_acquire(|connection, _| {
+                Box::pin(async move { Ok(!connection.is_in_transaction()) })
+            })
             .connect_with(options)
             .await?;
         sqlx::migrate!("./migrations").run(&pool).await?;
@@ -366,4 +371,29 @@ fn optional_number(row: &SqliteRow, column: &'static str) -> Result<Option<u64>,
 
 fn unreadable(what: &'static str) -> sqlx::Error {
     sqlx::Error::Decode(format!("the database holds an unreadable {what}").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_leaves_connections_that_work_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::open(&folder.path().join("vault.sqlite")).await.unwrap();
+        for _ in 0..8 {
+            let mut tx = db.write().await.unwrap();
+            // Of this connection: not one page more than there are.
+            sqlx::query("PRAGMA max_page_count = 1")
+                .execute(&mut *tx)
+                .await
+                .unwrap();
+            sqlx::query("INSERT INTO meta (key, value) VALUES ('big', zeroblob(1000000))")
+                .execute(&mut *tx)
+                .await
+                .unwrap_err();
+            drop(tx);
+            db.write().await.unwrap().commit().await.unwrap();
+        }
+    }
 }

@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { PartEntry } from "../../../worker/recording/journal.js";
 import { folderName, PartSpool } from "../../../worker/recording/part-spool.js";
+import { MemorySpoolStorage } from "../../../worker/recording/spool-memory.js";
+import { StorageFullError } from "../../../worker/recording/spool-storage.js";
 import { Crash, CrashingStorage } from "../../lib/crashing-storage.js";
 import { segment, trackStart } from "../../lib/track-bytes.js";
 
@@ -38,15 +40,18 @@ async function makePart(storage: CrashingStorage, reached: Reached): Promise<voi
   const part = await PartSpool.create(storage, about, newTracks, ignore);
   const mixed = part.track(MIXED).spool;
   part.noteEnvelopeStored(MIXED);
+  storage.assertAlive();
   for (let index = 0; index < 3; index++) {
     mixed.appendSegment(segment(7 * index, index), mixed.size);
     reached.acknowledged.push(mixed.size);
     if (index === 0) {
       part.noteUploadUrl(MIXED, "https://vault.example/u/1");
+      storage.assertAlive();
       reached.url = "https://vault.example/u/1";
     }
   }
   part.setManifest("m.m.m");
+  storage.assertAlive();
   reached.isManifestNoted = true;
 }
 
@@ -75,6 +80,28 @@ test("a part that died at any byte is found again with everything that was ackno
     assert.equal(found.capability, "token");
     assert.equal(spool.isComplete, true);
   }
+});
+
+test("a journal that takes no more lines costs nothing that is sealed, and does not keep the part from its end", async () => {
+  const storage = new MemorySpoolStorage(10_000);
+  const part = await PartSpool.create(storage, about, newTracks, ignore);
+  const { spool } = part.track(MIXED);
+  assert.throws(() => {
+    for (;;) spool.appendSegment(segment(300, 1), spool.size);
+  }, StorageFullError);
+  const sealed = spool.size;
+  part.noteUploadUrl(MIXED, `https://vault.example/${"u".repeat(400)}`);
+  part.setManifest("m".repeat(400));
+  assert.deepEqual([spool.size, spool.isComplete, part.manifest?.length], [sealed, true, 400]);
+  part.noteReceipt("r".repeat(400));
+  await part.letGo();
+  assert.deepEqual(await storage.folders(), []);
+});
+
+test("what could not be made leaves no half of it behind", async () => {
+  const storage = new MemorySpoolStorage(450);
+  await assert.rejects(PartSpool.create(storage, about, newTracks, ignore), StorageFullError);
+  assert.deepEqual(await storage.folders(), []);
 });
 
 test("a part that is let go leaves nothing behind", async () => {

@@ -110,16 +110,21 @@ async fn refuses_another_statement_for_the_same_part() {
 }
 
 #[tokio::test]
-async fn refuses_the_statement_of_a_part_that_is_finished() {
+async fn gives_a_capability_for_a_finished_part_that_fetches_its_receipt_and_no_share() {
     let vault = TestVault::new().await;
     let upload = vault.begin(vault.world.part(0, 1)).await;
     let track = TrackFile::with_segments(&upload.part, 0, &[10]);
     upload.upload(0, &track).await;
     upload.finish(&[&track]).await.expect(200);
+    let again = answer(&vault.post_open(&upload.part).await.expect(200));
+    assert!(again.tracks[0].share.0.is_empty());
+    let authorization = format!("Bearer {}", again.capability);
+    let headers = [("Authorization", authorization.as_str())];
+    let path = format!("{}/receipt", upload.part.path());
     vault
-        .post_open(&upload.part)
+        .send(Method::GET, &path, &headers, Body::empty())
         .await
-        .expect_refusal(409, "part_finished");
+        .expect(200);
 }
 
 #[tokio::test]

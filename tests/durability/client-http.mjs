@@ -1,0 +1,110 @@
+/** The browser's fetch and XMLHttpRequest, over Node's sockets: what the recorder's code is given in place of them. */
+import http from "node:http";
+
+/** Sends one request; rejects, as a browser does, when the line breaks before the whole answer is there. */
+function send(io, { method, url, headers, body, onProgress = () => {} }) {
+  let request = null;
+  const end = io.begin();
+  const done = new Promise((resolve, reject) => {
+    request = http.request(url, { method, agent: false, headers });
+    request.on("error", reject);
+    request.on("close", () => reject(new Error("the line broke")));
+    request.on("response", async (answer) => {
+      try {
+        const chunks = [];
+        for await (const chunk of answer) chunks.push(chunk);
+        resolve({ status: answer.statusCode, headers: answer.headers, body: Buffer.concat(chunks) });
+      } catch (error) {
+        reject(error);
+      }
+    });
+    request.end(body ?? undefined, () => onProgress(body?.length ?? 0));
+  });
+  done.then(end, end);
+  return {
+    done,
+    abort() {
+      request.destroy();
+      end();
+    },
+  };
+}
+
+/** What one page has for a network; after `kill()` nothing of it is sent or heard any more. */
+export class PageNetwork {
+  #io;
+  #open = new Set();
+  #isDead = false;
+
+  constructor(io) {
+    this.#io = io;
+  }
+
+  kill() {
+    this.#isDead = true;
+    for (const sent of this.#open) sent.abort();
+  }
+
+  fetch = async (url, { method = "GET", headers = {}, body, signal } = {}) => {
+    signal?.throwIfAborted();
+    const sent = this.#send({ method, url, headers, body: body === undefined ? null : Buffer.from(body) });
+    const stop = () => sent.abort();
+    signal?.addEventListener("abort", stop, { once: true });
+    try {
+      const answer = await sent.done;
+      const hasBody = answer.status !== 204 && method !== "HEAD";
+      return new Response(hasBody ? answer.body : null, { status: answer.status, headers: plain(answer.headers) });
+    } finally {
+      signal?.removeEventListener("abort", stop);
+    }
+  };
+
+  /** tus-js-client's HttpStack. */
+  httpStack = {
+    getName: () => "test",
+    createRequest: (method, url) => {
+      const headers = {};
+      let sent = null;
+      let onProgress = () => {};
+      return {
+        getMethod: () => method,
+        getURL: () => url,
+        setHeader: (name, value) => {
+          headers[name] = value;
+        },
+        getHeader: (name) => headers[name],
+        setProgressHandler: (handler) => {
+          onProgress = handler;
+        },
+        send: async (body = null) => {
+          sent = this.#send({ method, url, headers, body, onProgress });
+          const answer = await sent.done;
+          return {
+            getStatus: () => answer.status,
+            getHeader: (name) => answer.headers[name.toLowerCase()],
+            getBody: () => answer.body.toString(),
+            getUnderlyingObject: () => answer,
+          };
+        },
+        abort: async () => sent?.abort(),
+        getUnderlyingObject: () => sent,
+      };
+    },
+  };
+
+  #send(request) {
+    if (this.#isDead) throw new Error("the page is gone");
+    const sent = send(this.#io, request);
+    this.#open.add(sent);
+    const over = () => this.#open.delete(sent);
+    sent.done.then(over, over);
+    return sent;
+  }
+}
+
+/** What the HttpStack takes for a body: tus-js-client reads `size` from it as from a Blob. */
+export const toBody = (bytes) => Object.assign(Buffer.from(bytes), { size: bytes.byteLength });
+
+function plain(headers) {
+  return Object.entries(headers).map(([name, value]) => [name, String(value)]);
+}
