@@ -37,6 +37,7 @@ export {
 } from "./playback.js";
 export type { ProtectedReceiver, ProtectedSender, ReceiverOptions, SenderOptions } from "./protect.js";
 export { joinAsRecorder, Recorder, type RecorderEvents, type RecorderOptions, type RecorderState } from "./recorder.js";
+export type { LineDirection, LineState } from "./line-watch.js";
 export { type RecoveryOptions, recoverSpools } from "./recovery.js";
 export { type Capability, type Support, support } from "./support.js";
 export {

@@ -8,12 +8,14 @@
 import type { MediaKind, MediaSource, OfferedTrack, ParticipantId, PublishedTrack } from "../worker/protocol.js";
 import { SealedVisitError } from "./errors.js";
 import { TypedEventTarget } from "./events.js";
+import { LINE_CHECK_MS, type LineState, LineWatch, outgoingOf } from "./line-watch.js";
 import type { ProtectedReceiver, ProtectedSender, Protection } from "./protect.js";
 import { answerPreferences, hasOtherSession, preferHandledCodecs } from "./sdp.js";
 import type { WorkerClient } from "./worker-client.js";
 
 /** How long the relay may take to answer an offer. */
 const ANSWER_LIMIT_MS = 10_000;
+const DEFAULT_CAMERA_MAX_BPS = 1_200_000;
 /** How long a connection may be disconnected before it is made anew. */
 const DISCONNECTED_LIMIT_MS = 4_000;
 
@@ -56,6 +58,8 @@ export interface MediaSessionEvents {
   remote_removed: RemoteTrack;
   /** Of the sending and the receiving connection. */
   connection: { readonly publish: MediaConnectionState; readonly subscribe: MediaConnectionState };
+  /** The line became slow, or good again: what a page should tell its user. */
+  line: LineState;
   problem: SealedVisitError;
 }
 
@@ -91,6 +95,7 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
   #states = { publish: "new" as MediaConnectionState, subscribe: "new" as MediaConnectionState };
   #isClosed = false;
   readonly #stop: (() => void)[] = [];
+  readonly #line = new LineWatch((state) => this.emit("line", state));
 
   /** @internal */
   constructor(client: WorkerClient, protection: Protection, isMember: Promise<void> = Promise.resolve()) {
@@ -112,7 +117,10 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
       this.#client.on("relay", ({ status }) => {
         if (status === "connected") this.#onRelayBack();
       }),
+      this.#client.on("line_quality", (quality) => this.#line.told(quality)),
     );
+    const checking = setInterval(() => void this.#checkLine(), LINE_CHECK_MS);
+    this.#stop.push(() => clearInterval(checking));
     for (const track of options.stream?.getTracks() ?? []) {
       this.#addPublication(track, track.kind === "audio" ? "microphone" : "camera");
     }
@@ -180,6 +188,11 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
     }
   }
 
+  /** How the line is: see the `line` event. */
+  get line(): LineState {
+    return this.#line.state;
+  }
+
   /** WebRTC's own statistics of both connections. */
   async rtcStats(): Promise<{ publish: RTCStatsReport | null; subscribe: RTCStatsReport | null }> {
     return {
@@ -234,7 +247,7 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
   }
 
   #encoding(source: MediaSource): RTCRtpEncodingParameters {
-    const { cameraMaxBps = 1_200_000, screenMaxBps = 2_000_000 } = this.#options;
+    const { cameraMaxBps = DEFAULT_CAMERA_MAX_BPS, screenMaxBps = 2_000_000 } = this.#options;
     return { maxBitrate: source === "screen" ? screenMaxBps : cameraMaxBps };
   }
 
@@ -466,6 +479,13 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
     if (this.#isClosed) return;
     if (this.#options.receive !== false) this.#client.request<"subscribe">({ r: "subscribe" }).catch(() => undefined);
     if (this.#publications.size > 0) void this.#renegotiate();
+  }
+
+  async #checkLine(): Promise<void> {
+    const report = await this.#publisher?.getStats().catch(() => null);
+    if (this.#isClosed) return;
+    const { cameraMaxBps = DEFAULT_CAMERA_MAX_BPS } = this.#options;
+    this.#line.check(report ? outgoingOf(report, cameraMaxBps) : null, performance.now());
   }
 
   #setState(which: "publish" | "subscribe", state: MediaConnectionState): void {

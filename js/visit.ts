@@ -374,7 +374,7 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
         event.status === "connected" ? { status: "connected" } : { status: "lost", retry_in_ms: event.retry_in_ms },
       ),
     );
-    client.on("line_quality", ({ down_bps, loss_percent }) => this.emit("line_quality", { down_bps, loss_percent }));
+    client.on("line_quality", ({ e: _e, ...quality }) => this.emit("line_quality", quality));
     client.on("first_frame", ({ key, stage, at_ms }) => this.emit("first_frame", { key, stage, at_ms }));
     client.on("frames_dropped", ({ direction, track, participant, reason, count }) =>
       this.emit("frames_dropped", { direction, track, participant, reason, count }),

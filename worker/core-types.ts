@@ -371,6 +371,12 @@ export interface LineQuality {
   /** The relay's estimate towards this participant, bits per second. */
   readonly down_bps: number;
   readonly loss_percent: number;
+  /** What the line does to the others' pictures. */
+  readonly picture: "full" | "lowered" | "withheld";
+  /** Whose slow lines have this participant's picture sent smaller. */
+  readonly slow_for: readonly ParticipantId[];
+  /** What the relay asked this participant to send at most, bits per second; null when nobody watches it. */
+  readonly up_limit_bps: number | null;
 }
 
 /** Dealt with by the worker; all others go to the core. */

@@ -7,6 +7,7 @@ import type {
   CompactJws,
   CoreConfig,
   Input,
+  LineQuality,
   Output,
   VisitCore,
   VisitState,
@@ -138,9 +139,17 @@ export class VisitDriver {
 
   #onRelayMessage(message: WireMessage): void {
     switch (message.t) {
-      case "publish_answer":
-      case "subscribe_offer":
       case "line_quality": {
+        const { down_bps, loss_percent, picture, slow_for, up_limit_bps } = message as unknown as LineQuality;
+        // The last three are newer than the relay may be.
+        this.#hooks.emit({
+          ...{ e: "line_quality", down_bps, loss_percent },
+          ...{ picture: picture ?? "full", slow_for: slow_for ?? [], up_limit_bps: up_limit_bps ?? null },
+        });
+        break;
+      }
+      case "publish_answer":
+      case "subscribe_offer": {
         const { t, ...rest } = message;
         // The fields are the relay's; the page checks them by using them.
         this.#hooks.emit({ e: t, ...rest } as unknown as Event);

@@ -191,12 +191,30 @@ function watchWithdrawal() {
   });
 }
 
-export async function openPerson(stack, visit, link, { role, page: pageName, name }, source) {
+/** `picture`: what the camera gives. `via`: a port of this machine through which media goes instead of the relay's own. */
+export async function openPerson(
+  stack,
+  visit,
+  link,
+  { role, page: pageName, name },
+  source,
+  { picture = { fps: 15, width: 480, height: 270 }, via } = {},
+) {
   const browser = await openBrowser({ name: role });
-  await installSyntheticMedia(browser.context, { participant: source, label: role, fps: 15, width: 480, height: 270 });
+  await installSyntheticMedia(browser.context, { participant: source, label: role, ...picture });
+  if (via !== undefined) await browser.context.addInitScript(sendMediaVia, via);
   const page = await browser.newPage();
   await page.goto(stack.link(pageName, { visit, secret: link.secret }));
   return { browser, page, role, name, participant: link.participant };
+}
+
+/** Runs in the page: the relay's candidates get another port. */
+function sendMediaVia(port) {
+  const { setRemoteDescription } = RTCPeerConnection.prototype;
+  RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) {
+    const changed = sdp.replaceAll(/^(a=candidate:\S+ \d+ udp \d+ \S+) \d+/gim, `$1 ${port}`);
+    return setRemoteDescription.call(this, { type, sdp: changed });
+  };
 }
 
 export async function join({ page, name }) {

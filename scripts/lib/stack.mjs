@@ -6,6 +6,7 @@
  *     stack.link("clinician", links[0]);           // the page's address, secret in the fragment
  *     await stack.vault.recordings();               // as the clinic's reader
  *     await stack.fetchRecording(id, folder);       // what `sealed-visit open` and `verify` take
+ *     stack.mediaPort;                              // where the relay takes media, UDP
  *     await stack.stop();
  *
  * Options: `tap` (file for what the relay forwards; uses the relay of test builds), `host` and `tls`
@@ -45,19 +46,22 @@ export async function startStack({
   const at = (...parts) => path.join(directory, ...parts);
   const clinic = await makeClinic(directory, at);
   const servers = new ProcessGroup({ logDirectory });
-  const start = async (name, command, args) =>
-    (await servers.start({ name, command: program(command), args, listening: LISTENING })).match[1];
+  const launch = (name, command, args) =>
+    servers.start({ name, command: program(command), args, listening: LISTENING });
+  const start = async (...what) => (await launch(...what)).match[1];
 
   const authority = await start("authority", "sealed-visit-authority", [
     ...["serve", "--key", at("authority.key"), "--scheduler-token-file", at("scheduler.token")],
     ...["--data", at("visits.json")],
   ]);
   const mediaHost = announce ?? "127.0.0.1";
-  const relay = await start("relay", tap ? "sealed-visit-relay-tap" : "sealed-visit-relay", [
+  const startedRelay = await launch("relay", tap ? "sealed-visit-relay-tap" : "sealed-visit-relay", [
     ...[`--root-key=${clinic.rootKey}`, "--clinic-document", at("clinic", "clinic.jws")],
     ...["--media-address", `${mediaHost}:0`],
     ...(tap ? ["--tap", tap] : []),
   ]);
+  const relay = startedRelay.match[1];
+  const mediaPort = Number(/^media udp:.*:(\d+)$/m.exec(startedRelay.log())[1]);
   const vaultArguments = [
     ...["--listen", "127.0.0.1:0", "--data", at("vault"), "--key", at("vault.key")],
     ...[`--root-key=${clinic.rootKey}`, "--clinic-document", at("clinic", "clinic.jws")],
@@ -90,7 +94,7 @@ export async function startStack({
       ...serveOptions.proxies,
     },
   });
-  return new Stack({ directory, clinic, servers, site, urls: { authority, relay, vault } });
+  return new Stack({ directory, clinic, servers, site, urls: { authority, relay, vault }, mediaPort });
 }
 
 async function makeClinic(directory, at) {
@@ -119,8 +123,8 @@ async function makeClinic(directory, at) {
 }
 
 class Stack {
-  constructor({ directory, clinic, servers, site, urls }) {
-    Object.assign(this, { directory, clinic, servers, site, urls });
+  constructor(parts) {
+    Object.assign(this, parts);
   }
 
   path(...parts) {

@@ -238,6 +238,7 @@ export class StandingVisit extends TypedEventTarget<{ state: VisitState }> {
 /** Pictures of the other people, painted. */
 export class StandingMedia extends TypedEventTarget<Record<string, never>> {
   readonly local = [];
+  readonly line = { down: "good", up: "good", slow_for: [] } as const;
   readonly remotes = [
     { participant: ana, hue: 190 },
     { participant: ben, hue: 30 },

@@ -26,11 +26,6 @@ import { ResumeTalk } from "./resume.js";
 import { VideoGrid } from "./video-grid.js";
 import type { VisitLogger } from "./visit-log.js";
 
-/** Below this a picture cannot be had in full; from so much loss on sound suffers. Said after so many reports in a row. */
-const SLOW_BPS = 200_000;
-const LOSSY_PERCENT = 5;
-const SLOW_REPORTS = 4;
-
 export interface CallViewOptions {
   visit: CallVisit;
   media: CallMedia;
@@ -66,7 +61,6 @@ export class CallView {
   #recorder: CallRecorder | undefined;
   #refusedRound: string | undefined;
   #askedTwice = false;
-  #slowReports = 0;
   #panelOpen = window.innerWidth > 760;
 
   constructor(options: CallViewOptions) {
@@ -140,11 +134,6 @@ export class CallView {
     const { visit, media, local } = this.#options;
     visit.on("state", () => this.#draw());
     visit.on("relay", ({ status }) => this.#notices.set("relay", status === "lost" ? words().call.reconnecting : null));
-    visit.on("line_quality", ({ down_bps, loss_percent }) => {
-      const isSlow = down_bps < SLOW_BPS || loss_percent >= LOSSY_PERCENT;
-      this.#slowReports = isSlow ? this.#slowReports + 1 : 0;
-      this.#notices.set("slow", this.#slowReports >= SLOW_REPORTS ? words().call.slow : null);
-    });
     visit.on("event", (event) => {
       const text = words().recording;
       const { me } = visit.state;
@@ -156,6 +145,7 @@ export class CallView {
     media.on("connection", ({ publish, subscribe }) =>
       this.#notices.set("media", [publish, subscribe].includes("reconnecting") ? words().call.reconnecting : null),
     );
+    media.on("line", () => this.#drawLine());
     local.addEventListener("change", () => {
       this.#videos.showSelf(local.picture);
       this.#drawControls();
@@ -337,6 +327,21 @@ export class CallView {
       text: (problem as Record<string, string>)[code] ?? problem.other.replace("{code}", code),
     }));
     this.#notices.keep(told, "serious");
+    this.#drawLine();
+  }
+
+  /** Whose line is slow, and what becomes of the picture. */
+  #drawLine(): void {
+    const { call } = words();
+    const { down, up, slow_for } = this.#options.media.line;
+    const mine = down === "no_pictures" ? call.slow_no_pictures : down === "slow" || up === "slow" ? call.slow : null;
+    this.#notices.set("slow", mine);
+    const { roster } = this.#options.visit.state;
+    const names = slow_for.map(
+      (participant) => roster.find((entry) => entry.participant === participant)?.name ?? call.somebody,
+    );
+    const others = call.slow_other.replace("{names}", new Intl.ListFormat(language()).format(names));
+    this.#notices.set("slow-other", names.length > 0 ? others : null);
   }
 
   #noteRefusal({ consent }: VisitState): void {

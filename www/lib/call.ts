@@ -26,7 +26,10 @@ export type CallVisit = Pick<
   | "end"
 >;
 
-export type CallMedia = Pick<MediaSession, "local" | "remotes" | "on" | "add" | "remove" | "replaceTrack" | "setMuted">;
+export type CallMedia = Pick<
+  MediaSession,
+  "local" | "remotes" | "line" | "on" | "add" | "remove" | "replaceTrack" | "setMuted"
+>;
 
 export type CallRecorder = Pick<Recorder, "participant" | "state" | "spools" | "on" | "hasUnsentBytes" | "close">;
 

@@ -160,6 +160,14 @@ tagged_enum! {
         LineQuality {
             down_bps: u64,
             loss_percent: u8,
+            #[serde(default)]
+            picture: PictureOnLine,
+            /// Whose lines are too slow for this participant's picture in full: it was asked to send less.
+            #[serde(default, skip_serializing_if = "Vec::is_empty")]
+            slow_for: Vec<ParticipantId>,
+            /// What it was asked to send at most, bits per second.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            up_limit_bps: Option<u64>,
         },
         /// The host ended the visit, or its time is over.
         Ended {},
@@ -207,6 +215,18 @@ pub enum MediaSource {
     Microphone,
     Camera,
     Screen,
+}
+
+/// What a slow line towards a participant does to the pictures of the others. Sound goes on in any case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PictureOnLine {
+    #[default]
+    Full,
+    /// Their senders were asked to send less.
+    Lowered,
+    /// The line cannot carry all of them.
+    Withheld,
 }
 
 /// A track as its sender announces it.

@@ -6,12 +6,14 @@
 use super::peer::{self, PeerFactory};
 use super::publish::Publication;
 use super::share::{FLOOR_VIDEO_BPS, Share};
-use super::subscribe::{Forwarded, Subscription, TrackRef};
+use super::subscribe::{Forwarded, HeldBack, Subscription, TrackRef};
 use super::{Effects, MediaReply, Side};
 use crate::limits;
-use sealed_visit_protocol::wire::{ClientMessage, MediaKind, RelayErrorCode, RelayMessage};
+use sealed_visit_protocol::wire::{
+    ClientMessage, MediaKind, PictureOnLine, RelayErrorCode, RelayMessage,
+};
 use sealed_visit_protocol::{ParticipantId, VisitId};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use str0m::{Event, IceConnectionState, Input, Output, Rtc};
@@ -252,6 +254,7 @@ impl Room {
             }
         }
         let mut limits: HashMap<(ParticipantId, String), u64> = HashMap::new();
+        let mut slow_for: HashMap<ParticipantId, BTreeSet<ParticipantId>> = HashMap::new();
         let mut wanted = Vec::new();
         for (who, party) in &mut self.parties {
             let Some(subscription) = &mut party.subscription else {
@@ -266,7 +269,10 @@ impl Room {
                     let key = (track.participant, track.name.clone());
                     bps.get(&key).copied().unwrap_or(0)
                 },
-                |track, share| {
+                |track, share, picture| {
+                    if picture != PictureOnLine::Full {
+                        slow_for.entry(track.participant).or_default().insert(*who);
+                    }
                     // Whoever gets nothing of it does not hold the sender back for the others, but keeps it low
                     // enough to get something again.
                     let bps = match share {
@@ -279,27 +285,35 @@ impl Room {
                         .or_insert(bps);
                 },
             );
-            if let Some(message) = subscription.inner.quality(now) {
-                effects.reply(self.visit, *who, message);
-            }
             wanted.extend(subscription.inner.awaited().cloned());
             subscription.due_at = now;
         }
         for (who, party) in &mut self.parties {
-            let Some(publication) = &mut party.publication else {
-                continue;
-            };
-            let total: Option<u64> = publication
-                .inner
-                .tracks()
-                .iter()
-                .filter(|track| track.kind == MediaKind::Video)
-                .filter_map(|track| limits.get(&(*who, track.name.clone())).copied())
-                .reduce(|sum, bps| sum + bps);
-            publication.inner.limit(total, now);
-            let sent = publication.inner.send_wanted_key_frames(now);
-            effects.stats.key_frames_requested.fetch_add(sent, Relaxed);
-            publication.due_at = now;
+            let mut held_back = HeldBack::default();
+            if let Some(publication) = &mut party.publication {
+                let total: Option<u64> = publication
+                    .inner
+                    .tracks()
+                    .iter()
+                    .filter(|track| track.kind == MediaKind::Video)
+                    .filter_map(|track| limits.get(&(*who, track.name.clone())).copied())
+                    .reduce(|sum, bps| sum + bps);
+                publication.inner.limit(total, now);
+                let sent = publication.inner.send_wanted_key_frames(now);
+                effects.stats.key_frames_requested.fetch_add(sent, Relaxed);
+                publication.due_at = now;
+                held_back.limit_bps = total;
+                held_back.slow_for = slow_for
+                    .remove(who)
+                    .map(|slow| slow.into_iter().collect())
+                    .unwrap_or_default();
+            }
+            if let Some(subscription) = &mut party.subscription
+                && subscription.inner.rtc.is_connected()
+                && let Some(message) = subscription.inner.quality(held_back, now)
+            {
+                effects.reply(self.visit, *who, message);
+            }
         }
         for track in wanted {
             self.request_key_frame(&track, effects, now);

@@ -7,7 +7,9 @@ use super::publish::{Received, Unserved};
 use super::rewrite::Rewriter;
 use super::share::{FLOOR_VIDEO_BPS, Share, VideoLine, share_out};
 use sealed_visit_protocol::ParticipantId;
-use sealed_visit_protocol::wire::{MediaKind, MediaSource, OfferedTrack, RelayMessage};
+use sealed_visit_protocol::wire::{
+    MediaKind, MediaSource, OfferedTrack, PictureOnLine, RelayMessage,
+};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use str0m::Rtc;
@@ -23,6 +25,8 @@ const VIDEO_WANTED_BPS: u64 = 2_500_000;
 const AUDIO_WANTED_BPS: u64 = 60_000;
 /// An estimate that leaves a video less than this needs other evidence to be believed.
 const LOW_VIDEO_BPS: u64 = 250_000;
+/// A picture held to less than this, half of what a camera sends, is visibly worse.
+const LOWERED_VIDEO_BPS: u64 = 600_000;
 /// Where estimation starts over, for each video.
 const RESTART_VIDEO_BPS: u64 = 500_000;
 /// Video that has waited this long to be sent will not be seen in time.
@@ -51,7 +55,25 @@ pub struct Subscription {
     is_stale: bool,
     estimate: Estimate,
     evidence: Evidence,
-    told: Option<(u64, u8, Instant)>,
+    picture: PictureOnLine,
+    told: Option<(Quality, Instant)>,
+}
+
+/// What a participant is told of its line, in both directions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Quality {
+    down_bps: u64,
+    loss_percent: u8,
+    picture: PictureOnLine,
+    held_back: HeldBack,
+}
+
+/// Why a sender's video is held back, and to what.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HeldBack {
+    /// Whose lines are slow.
+    pub slow_for: Vec<ParticipantId>,
+    pub limit_bps: Option<u64>,
 }
 
 struct Pending {
@@ -122,6 +144,7 @@ impl Subscription {
                 desired_bps: 0,
             },
             evidence: Evidence::default(),
+            picture: PictureOnLine::Full,
             told: None,
         }
     }
@@ -302,12 +325,13 @@ impl Subscription {
         }
     }
 
-    /// Shares the line out anew. `bps_of` says what a track's sender sends; `limit` hears what a sender may send.
+    /// Shares the line out anew. `bps_of` says what a track's sender sends; `limit` hears what a sender may send,
+    /// and whether that makes its picture worse.
     pub fn adapt(
         &mut self,
         now: Instant,
         bps_of: impl Fn(&TrackRef) -> u64,
-        mut limit: impl FnMut(&TrackRef, Share),
+        mut limit: impl FnMut(&TrackRef, Share, PictureOnLine),
     ) {
         self.doubt_estimate(now);
         let is_congested = self.evidence.is_congested(now);
@@ -331,6 +355,7 @@ impl Subscription {
             .lines
             .iter_mut()
             .filter(|line| line.is_open(MediaKind::Video));
+        self.picture = PictureOnLine::Full;
         for ((line, share), delay) in open_videos.zip(shares).zip(delays) {
             let share = match share {
                 _ if !is_congested => Share::Limit(share.limit_bps().max(FLOOR_VIDEO_BPS)),
@@ -338,25 +363,44 @@ impl Subscription {
                 share => share,
             };
             line.apply(share, now);
-            limit(&line.track, share);
+            let picture = match share {
+                Share::Withheld => PictureOnLine::Withheld,
+                // Only a limit that is felt: a muted camera sends next to nothing anyway.
+                Share::Limit(bps)
+                    if is_congested
+                        && bps < LOWERED_VIDEO_BPS
+                        && bps_of(&line.track) * 10 > bps * 6 =>
+                {
+                    PictureOnLine::Lowered
+                }
+                Share::Limit(_) => PictureOnLine::Full,
+            };
+            self.picture = self.picture.max(picture);
+            limit(&line.track, share, picture);
         }
     }
 
     /// What to tell the participant about its line, when there is news.
-    pub fn quality(&mut self, now: Instant) -> Option<RelayMessage> {
-        let (down_bps, loss_percent) = (self.estimate_bps(), self.estimate.loss_percent);
-        if let Some((told_bps, told_loss, at)) = self.told {
-            let since = now.duration_since(at);
-            let is_news = down_bps.abs_diff(told_bps) * 10 > told_bps
-                || loss_percent.abs_diff(told_loss) >= 2;
-            if since < QUALITY_INTERVAL || !is_news && since < QUALITY_REFRESH {
+    pub fn quality(&mut self, held_back: HeldBack, now: Instant) -> Option<RelayMessage> {
+        let quality = Quality {
+            down_bps: self.estimate_bps(),
+            loss_percent: self.estimate.loss_percent,
+            picture: self.picture,
+            held_back,
+        };
+        if let Some((told, at)) = &self.told {
+            let since = now.duration_since(*at);
+            if since < QUALITY_INTERVAL || !quality.is_news_after(told) && since < QUALITY_REFRESH {
                 return None;
             }
         }
-        self.told = Some((down_bps, loss_percent, now));
+        self.told = Some((quality.clone(), now));
         Some(RelayMessage::LineQuality {
-            down_bps,
-            loss_percent,
+            down_bps: quality.down_bps,
+            loss_percent: quality.loss_percent,
+            picture: quality.picture,
+            slow_for: quality.held_back.slow_for,
+            up_limit_bps: quality.held_back.limit_bps,
         })
     }
 
@@ -412,6 +456,21 @@ impl Subscription {
                 .bwe()
                 .set_desired_bitrate(Bitrate::bps(desired_bps));
         }
+    }
+}
+
+impl Quality {
+    fn is_news_after(&self, told: &Self) -> bool {
+        let differs = |now: u64, before: u64| now.abs_diff(before) * 10 > before;
+        let limits = (self.held_back.limit_bps, told.held_back.limit_bps);
+        self.picture != told.picture
+            || self.held_back.slow_for != told.held_back.slow_for
+            || differs(self.down_bps, told.down_bps)
+            || self.loss_percent.abs_diff(told.loss_percent) >= 2
+            || match limits {
+                (Some(now), Some(before)) => differs(now, before),
+                (now, before) => now != before,
+            }
     }
 }
 
