@@ -1,5 +1,6 @@
 /** Everybody's sound in one track, through WebAudio, with a meter for each. Works in hidden tabs. */
 import { SealedVisitError } from "./errors.js";
+import { makeLimiter } from "./limiter.js";
 
 /** Below this (full scale 1) a sample counts as digital silence; a microphone's own noise is above. */
 const SILENCE = 1e-4;
@@ -23,6 +24,7 @@ export interface Level {
 export class Mixer {
   readonly #context = new AudioContext({ sampleRate: 48_000, latencyHint: "interactive" });
   readonly #destination = this.#context.createMediaStreamDestination();
+  readonly #limiter = makeLimiter(this.#context);
   readonly #inputs = new Map<string, Input>();
 
   /** The mixed sound. */
@@ -39,6 +41,7 @@ export class Mixer {
     const nothing = this.#context.createGain();
     nothing.gain.value = 0;
     silence.connect(nothing).connect(this.#destination);
+    this.#limiter.output.connect(this.#destination);
     silence.start();
     const timeout = new Promise((resolve) => setTimeout(resolve, 2_000));
     await Promise.race([this.#context.resume(), timeout]);
@@ -60,7 +63,7 @@ export class Mixer {
     const source = this.#context.createMediaStreamSource(stream);
     const analyser = this.#context.createAnalyser();
     analyser.fftSize = WINDOW_SAMPLES;
-    source.connect(analyser).connect(this.#destination);
+    source.connect(analyser).connect(this.#limiter.input);
     const samples = new Float32Array(analyser.fftSize);
     this.#inputs.set(id, { element, source, analyser, samples, heardAt: performance.now() });
   }
