@@ -965,5 +965,6 @@ fn commit_message(group: &Group, staged: &Staged, wants: &[Want]) -> ClientMessa
         epoch: group.epoch(),
         commit: B64(staged.commit.clone()),
         welcomes,
+        removed: staged.summary().removed.clone(),
     }
 }

@@ -42,6 +42,9 @@ tagged_enum! {
             commit: B64,
             #[serde(default)]
             welcomes: Vec<WelcomeFor>,
+            /// Whom the commit removes, by the committer's word: the relay cannot read it. It stops serving them.
+            #[serde(default, skip_serializing_if = "Vec::is_empty")]
+            removed: Vec<ParticipantId>,
         },
         /// An MLS application message of `epoch`.
         App {

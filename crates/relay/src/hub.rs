@@ -239,8 +239,18 @@ impl Hub {
                     .send(MediaCommand::Drop(from.visit, from.participant));
             }
             message => {
+                let named = match &message {
+                    ClientMessage::Commit { removed, .. } => removed.clone(),
+                    _ => Vec::new(),
+                };
                 let deliveries = slot.visit.handle(from, message)?;
                 slot.deliver(deliveries);
+                for gone in named {
+                    if !slot.visit.may_use_media(gone) {
+                        let command = MediaCommand::Drop(from.visit, gone);
+                        self.inner.media.send(command);
+                    }
+                }
                 if slot.visit.is_over() {
                     self.after_end(from.visit, &mut slot);
                 }

@@ -9,8 +9,9 @@
 //!
 //! Membership. The relay cannot read who is in the group. It takes for members whoever made the current group or
 //! was sent a welcome into it, and lets only them commit, speak in the group, and use media. So nobody in the
-//! waiting room can take an epoch. (It does not see removals: a removed member that makes itself a nuisance is
-//! left behind by the others with a new group.)
+//! waiting room can take an epoch. Whom a commit removes it takes from the committer's word, which it cannot check: a
+//! committer that keeps quiet leaves a removed member with ciphertext that it cannot decrypt, one that names too many
+//! cuts those off until somebody admits them again, as its commit could. Neither gives anybody a key.
 
 use crate::admission::Admitted;
 use crate::limits;
@@ -40,6 +41,15 @@ pub struct Delivery {
 pub struct Denied {
     pub code: RelayErrorCode,
     pub detail: &'static str,
+}
+
+/// A commit as it came.
+struct Ordered {
+    group_id: B64,
+    epoch: u64,
+    commit: B64,
+    welcomes: Vec<WelcomeFor>,
+    removed: Vec<ParticipantId>,
 }
 
 /// What became of a message.
@@ -131,7 +141,17 @@ impl Visit {
                 epoch,
                 commit,
                 welcomes,
-            } => self.commit(who, group_id, epoch, commit, welcomes),
+                removed,
+            } => self.commit(
+                who,
+                Ordered {
+                    group_id,
+                    epoch,
+                    commit,
+                    welcomes,
+                    removed,
+                },
+            ),
             ClientMessage::App {
                 group_id,
                 epoch,
@@ -228,10 +248,13 @@ impl Visit {
     fn commit(
         &mut self,
         from: ParticipantId,
-        group_id: B64,
-        epoch: u64,
-        commit: B64,
-        welcomes: Vec<WelcomeFor>,
+        Ordered {
+            group_id,
+            epoch,
+            commit,
+            welcomes,
+            removed,
+        }: Ordered,
     ) -> Outcome {
         let present = &self.present;
         let waiting = &self.waiting;
@@ -246,8 +269,11 @@ impl Visit {
                 },
             }]);
         }
-        if welcomes.len() > limits::MAX_PARTICIPANTS {
-            return Err(denied(RelayErrorCode::TooMuch, "too many welcomes"));
+        if welcomes.len().max(removed.len()) > limits::MAX_PARTICIPANTS {
+            return Err(denied(
+                RelayErrorCode::TooMuch,
+                "too many welcomes or removals",
+            ));
         }
         let is_known = |who| waiting.contains_key(who) || present.contains(who);
         if !welcomes.iter().all(|welcome| is_known(&welcome.to)) {
@@ -256,6 +282,12 @@ impl Visit {
         }
         group.info.epoch += 1;
         let joined_epoch = group.info.epoch;
+        // Before the welcomes: who leaves with one leaf and comes back with another stays.
+        for gone in removed.iter().filter(|gone| **gone != from) {
+            group.members.remove(gone);
+            self.admitted_to_media.remove(gone);
+            self.undelivered.remove(gone);
+        }
         group
             .members
             .extend(welcomes.iter().map(|welcome| welcome.to));

@@ -5,7 +5,7 @@ mod common;
 use common::media::{OPUS, Peer, VP8, drive_for, drive_until, is_rtp};
 use common::{Client, Holder, TestRelay, new_visit};
 use sealed_visit_protocol::Role;
-use sealed_visit_protocol::wire::{ClientMessage, MediaKind, RelayMessage};
+use sealed_visit_protocol::wire::{ClientMessage, MediaKind, RelayErrorCode, RelayMessage};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -330,6 +330,40 @@ async fn goes_on_while_a_websocket_is_away_for_a_moment() {
     call.sender.client = call.relay.connect(&call.sender.holder).await;
     let tracks = call.receiver.peer.answer(&mut call.receiver.client).await;
     assert!(tracks.is_empty(), "{tracks:?}");
+}
+
+#[tokio::test]
+async fn whom_a_commit_removes_gets_nothing_more_and_is_forwarded_no_more() {
+    let mut call = Call::start().await;
+    call.send_pictures(0..20).await;
+    assert!(call.receive_pictures(20).await.len() >= 20);
+    let removed = call.receiver.holder.participant;
+    let host = &mut call.sender.client;
+    host.commit_removing(b"group", 1, &[], &[removed]).await;
+    host.drain().await;
+    call.drive_for(Duration::from_millis(50)).await;
+    call.receiver.peer.take_packets();
+    call.send_pictures(20..60).await;
+    call.drive_for(Duration::from_millis(300)).await;
+    let after = call.receiver.peer.take_packets();
+    assert!(
+        after.is_empty(),
+        "{} packets after the removal",
+        after.len()
+    );
+    // And it cannot come back to media by itself.
+    call.receiver.client.drain().await;
+    call.receiver
+        .client
+        .send(&ClientMessage::Subscribe {})
+        .await;
+    assert!(matches!(
+        call.receiver.client.next().await,
+        RelayMessage::Error {
+            code: RelayErrorCode::NotAllowed,
+            ..
+        }
+    ));
 }
 
 #[tokio::test]

@@ -165,6 +165,7 @@ fn run_at_random(seed: u64) -> u64 {
                 epoch,
                 commit: B64(step.to_be_bytes().to_vec()),
                 welcomes: everybody.clone(),
+                removed: vec![],
             },
             8..16 => ClientMessage::App {
                 group_id: group_id(generation),
@@ -305,6 +306,7 @@ fn a_new_group_does_not_cut_media() {
             to: people[1].participant,
             welcome: B64(vec![]),
         }],
+        removed: vec![],
     };
     visit.handle(&people[0], commit).unwrap();
     assert!(visit.may_use_media(people[1].participant));
@@ -314,6 +316,61 @@ fn a_new_group_does_not_cut_media() {
     assert!(visit.may_use_media(people[1].participant));
     visit.close();
     assert!(!visit.may_use_media(people[1].participant));
+}
+
+#[test]
+fn whom_a_commit_removes_is_a_member_no_more_until_let_in_again() {
+    let people = people(3);
+    let who = |index: usize| people[index].participant;
+    let mut visit = Visit::default();
+    for person in &people {
+        visit.connect(person.participant, None).unwrap();
+    }
+    let create = ClientMessage::CreateGroup {
+        group_id: group_id(0),
+        replaces: None,
+    };
+    visit.handle(&people[0], create).unwrap();
+    let commit = |epoch, added: &[usize], removed: &[usize]| ClientMessage::Commit {
+        group_id: group_id(0),
+        epoch,
+        commit: B64(vec![]),
+        welcomes: added
+            .iter()
+            .map(|index| WelcomeFor {
+                to: who(*index),
+                welcome: B64(vec![]),
+            })
+            .collect(),
+        removed: removed.iter().map(|index| who(*index)).collect(),
+    };
+    let app = |epoch| ClientMessage::App {
+        group_id: group_id(0),
+        epoch,
+        data: B64(vec![]),
+    };
+    visit.handle(&people[0], commit(0, &[1, 2], &[])).unwrap();
+    // Named in a commit that lost the race: nothing happens.
+    visit.handle(&people[2], commit(0, &[], &[1])).unwrap();
+    assert!(visit.may_use_media(who(1)));
+    // The commit itself still reaches whom it removes: that is how it learns.
+    let ordered = visit.handle(&people[0], commit(1, &[], &[1])).unwrap();
+    assert!(matches!(ordered[0].to, To::All));
+    assert!(!visit.may_use_media(who(1)));
+    assert!(visit.may_use_media(who(2)));
+    for message in [app(2), commit(2, &[], &[])] {
+        let denied = visit.handle(&people[1], message).unwrap_err();
+        assert_eq!(denied.code, RelayErrorCode::NotAllowed);
+    }
+    // Out with one leaf, in with another, in one commit: a rejoin is no removal.
+    visit.handle(&people[0], commit(2, &[2], &[2])).unwrap();
+    assert!(visit.may_use_media(who(2)));
+    visit.handle(&people[0], commit(3, &[1], &[])).unwrap();
+    assert!(visit.may_use_media(who(1)));
+    visit.handle(&people[1], app(4)).unwrap();
+    // Nobody removes themselves, in MLS neither.
+    visit.handle(&people[0], commit(4, &[], &[0])).unwrap();
+    assert!(visit.may_use_media(who(0)));
 }
 
 #[test]

@@ -255,6 +255,16 @@ impl Client {
     }
 
     pub async fn commit(&mut self, group_id: &[u8], epoch: u64, welcomes: &[ParticipantId]) {
+        self.commit_removing(group_id, epoch, welcomes, &[]).await;
+    }
+
+    pub async fn commit_removing(
+        &mut self,
+        group_id: &[u8],
+        epoch: u64,
+        welcomes: &[ParticipantId],
+        removed: &[ParticipantId],
+    ) {
         self.send(&ClientMessage::Commit {
             group_id: group_id.into(),
             epoch,
@@ -266,6 +276,7 @@ impl Client {
                     welcome: B64(b"welcome".to_vec()),
                 })
                 .collect(),
+            removed: removed.to_vec(),
         })
         .await;
     }
