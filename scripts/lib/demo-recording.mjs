@@ -72,7 +72,11 @@ export async function checkOpened(file, { recordedS, shown: { fromMs, untilMs, s
     );
     check(`participant ${source}'s sound is in the recording`, (seen?.toneShare ?? 0) > 0.5, `${seen?.toneShare ?? 0}`);
   }
-  check("sound in the recording, not overdriven", media.audio_peak > 0.05 && media.audio_peak <= 1, `peak ${media.audio_peak.toFixed(2)}`);
+  check(
+    "sound in the recording, not overdriven",
+    media.audio_peak > 0.05 && media.audio_peak <= 1,
+    `peak ${media.audio_peak.toFixed(2)}`,
+  );
   check(
     "picture and sound within 100 ms of each other",
     media.av_offset_ms !== null && Math.abs(media.av_offset_ms) <= 100,
