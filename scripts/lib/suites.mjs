@@ -123,6 +123,7 @@ export const suites = [
     needs: ["node"],
     builds: ["wasm", "servers"],
     commands: () => [
+      nodeTests("durability", { oneAtATime: true }),
       {
         title: "npm run torture -- --faults 500",
         command: process.execPath,

@@ -93,12 +93,18 @@ export class PageNetwork {
   };
 
   #send(request) {
-    if (this.#isDead) throw new Error("the page is gone");
+    const never = new Promise(() => {});
+    if (this.#isDead) return { done: never, abort() {} };
     const sent = send(this.#io, request);
     this.#open.add(sent);
-    const over = () => this.#open.delete(sent);
-    sent.done.then(over, over);
-    return sent;
+    const done = new Promise((resolve, reject) => {
+      const over = (act) => (outcome) => {
+        this.#open.delete(sent);
+        if (!this.#isDead) act(outcome);
+      };
+      sent.done.then(over(resolve), over(reject));
+    });
+    return { done, abort: sent.abort };
   }
 }
 

@@ -44,7 +44,7 @@ export async function judge(scenario, { vault, proxy, module }, salts) {
       [...lines.keys()].map(String),
     );
     const isLast = part === scenario.parts.at(-1);
-    if (isLast && !part.hasEnded && !part.failed && scenario.diedAt !== null) {
+    if (isLast && !part.hasEnded && !part.failed && typeof scenario.diedAt === "number") {
       const playable_ms = (mixed.slices.at(-1)?.media_end_us ?? 0) / 1_000;
       lossMs = scenario.diedAt - part.startedAt - playable_ms;
     }

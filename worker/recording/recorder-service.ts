@@ -18,6 +18,8 @@ const MEMORY_LIMIT_BYTES = 256 << 20;
 const STORAGE_CHECK_MS = 10_000;
 /** Some five minutes at 2.5 Mbit/s: time to tell a person. */
 const STORAGE_LOW_BYTES = 100 << 20;
+/** Some 25 seconds: time to end the part with its manifest, and to journal its upload. */
+const STORAGE_STOP_BYTES = 8 << 20;
 
 export interface RecorderContext {
   readonly rootKey: string;
@@ -98,9 +100,8 @@ export class RecorderService {
     this.#startHeartbeat(request.part);
     if (!storage.isOnDisk) {
       emit({ e: "spool_warning", warning: { kind: "in_memory", limit_bytes: MEMORY_LIMIT_BYTES } });
-    } else {
-      this.#watchStorage(storage);
     }
+    this.#watchStorage(storage);
     const { recording, part } = live.spool;
     return { recording, part, mixed: live.mixed, events: live.events, spool_on_disk: storage.isOnDisk };
   }
@@ -218,14 +219,21 @@ export class RecorderService {
     this.#heartbeat = setInterval(beat, HEARTBEAT_MS);
   }
 
-  /** Running out is told while there is time. */
+  /** Running out is told while there is time; then the page ends the part, while its last slices and manifest fit. */
   #watchStorage(storage: SpoolStorage): void {
-    let isTold = false;
+    const { emit } = this.#context;
+    let isLow = false;
+    let isEnding = false;
     this.#storageCheck = setInterval(async () => {
       const free_bytes = await storage.freeBytes();
-      if (isTold || free_bytes === null || free_bytes > STORAGE_LOW_BYTES) return;
-      isTold = true;
-      this.#context.emit({ e: "spool_warning", warning: { kind: "storage_low", free_bytes } });
+      if (free_bytes === null || free_bytes > STORAGE_LOW_BYTES || isEnding) return;
+      if (!isLow) emit({ e: "spool_warning", warning: { kind: "storage_low", free_bytes } });
+      isLow = true;
+      if (free_bytes > STORAGE_STOP_BYTES) return;
+      isEnding = true;
+      const error = new WorkerError("spool-full", "there is no more room on this device; the recording ends");
+      emit({ e: "spool_warning", warning: { kind: "storage_full" } });
+      emit({ e: "part_failed", error: toFailure(error) });
     }, STORAGE_CHECK_MS);
   }
 
