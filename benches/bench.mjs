@@ -1,26 +1,27 @@
 /**
- * What protecting a frame costs, against WebCrypto in the same worker of the same browser.
+ * What protecting a frame costs, and sealing a recording, against WebCrypto in the same worker of the same browser.
  *
  *     npm run bench              # measures, prints the table
  *     npm run bench -- --write   # and writes it into docs/BENCHMARKS.md
  *     npm run bench -- --no-build   # measures what was built before
  *
  * One run of Chromium on a cross-origin isolated page. The last line is
- * `{"ok":..,"frames":[{"size_bytes":..,"encrypt":{"ours_us":..,"webcrypto_us":..,"ratio":..,"ratio_range":[..]},"decrypt":{..}},..]}`;
+ * `{"ok":..,"frames":[{"size_bytes":..,"encrypt":{"ours_us":..,"webcrypto_us":..,"ratio":..,"ratio_range":[..]},"decrypt":{..}},..],"sealing":[{"size_bytes":..,"ours_ms_per_mb":..,"webcrypto_ms_per_mb":..,"ratio":..,"ratio_range":[..]},..]}`;
  * `ok` is false when a frame of at most 1,200 bytes, which most of a visit's are, costs more than
  * WebCrypto takes.
  */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { cpus } from "node:os";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
+import path from "node:path";
 import { build } from "../scripts/build.mjs";
 import { openBrowser } from "../scripts/lib/browser.mjs";
 import { result, say } from "../scripts/lib/log.mjs";
 import { inRoot } from "../scripts/lib/paths.mjs";
 import { serve } from "../scripts/lib/static-server.mjs";
+import { Clinic, Consent } from "../tests/interop/tus-recorder.mjs";
 
 const MUST_WIN_UP_TO_BYTES = 1_200;
 const DOCUMENT = inRoot("docs", "BENCHMARKS.md");
-const [BEGIN, END] = ["<!-- frames: begin -->", "<!-- frames: end -->"];
 
 async function main() {
   if (!process.argv.includes("--no-build")) await build("wasm");
@@ -32,6 +33,9 @@ async function main() {
       "/bench/frames-worker.js": inRoot("benches", "frames-worker.js"),
       "/wasm/frames.js": inRoot("dist", "wasm", "frames.js"),
       "/wasm/frames_bg.wasm": inRoot("dist", "wasm", "frames_bg.wasm"),
+      "/bench/sealing-worker.js": inRoot("benches", "sealing-worker.js"),
+      "/wasm/recording.js": inRoot("dist", "wasm", "recording.js"),
+      "/wasm/recording_bg.wasm": inRoot("dist", "wasm", "recording_bg.wasm"),
     },
   });
   const browser = await openBrowser({ name: "bench" });
@@ -41,19 +45,54 @@ async function main() {
     await page.waitForFunction(() => globalThis.isReady);
     say("measuring frames ...");
     const { runs, sizes } = await page.evaluate(() => globalThis.runWorker("/bench/frames-worker.js"));
+    say("measuring sealing ...");
+    const sealing = await measureSealing(page);
     const version = browser.context.browser()?.version() ?? "";
     const table = tableOf(sizes);
-    for (const line of table) say(line);
-    if (process.argv.includes("--write")) write(table, runs, version);
+    const sealingTable = sealingTableOf(sealing.rows);
+    for (const line of [...table, ...sealingTable]) say(line);
+    if (process.argv.includes("--write")) {
+      write("frames", table, runs, version);
+      write("sealing", sealingTable, sealing.runs, version);
+    }
     const lost = sizes
       .filter((row) => row.size_bytes <= MUST_WIN_UP_TO_BYTES)
       .filter((row) => row.encrypt.ratio > 1 || row.decrypt.ratio > 1);
     for (const row of lost) say(`slower than WebCrypto at ${row.size_bytes} bytes`);
-    result({ ok: lost.length === 0, runs, frames: sizes });
+    result({ ok: lost.length === 0, runs, frames: sizes, sealing: sealing.rows });
   } finally {
     await browser.close();
     await site.close();
   }
+}
+
+/** The worker's part is a real one: its open statement carries every grant. */
+async function measureSealing(page) {
+  const folder = mkdtempSync(path.join(tmpdir(), "sealed-visit-bench-"));
+  try {
+    const clinic = new Clinic(folder);
+    const consent = new Consent(clinic);
+    await page.exposeFunction("signOpen", (input) => consent.sign(input));
+    return await page.evaluate((given) => globalThis.runWorker("/bench/sealing-worker.js", given), {
+      rootKey: clinic.root.x,
+      clinicDocument: clinic.document,
+      visit: consent.visit,
+      recipients: consent.recipients,
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function sealingTableOf(rows) {
+  return [
+    "| slice | sealing, ms a MB | WebCrypto | ratio |",
+    "|---:|---:|---:|---:|",
+    ...rows.map(({ size_bytes, ours_ms_per_mb, webcrypto_ms_per_mb, ratio, ratio_range: [least, most] }) => {
+      const cells = [`${size_bytes.toLocaleString("en")} B`, ours_ms_per_mb, webcrypto_ms_per_mb];
+      return `| ${[...cells, `${ratio} (${least}-${most})`].join(" | ")} |`;
+    }),
+  ];
 }
 
 function tableOf(sizes) {
@@ -68,10 +107,11 @@ function tableOf(sizes) {
   ];
 }
 
-function write(table, runs, version) {
+function write(name, table, runs, version) {
+  const [BEGIN, END] = [`<!-- ${name}: begin -->`, `<!-- ${name}: end -->`];
   const context = `Chromium ${version}, ${cpus().length} x ${cpus()[0]?.model.trim()}; medians of ${runs} runs, ranges in brackets.`;
   const section = [BEGIN, context, "", ...table, END].join("\n");
-  const text = existsSync(DOCUMENT) ? readFileSync(DOCUMENT, "utf8") : `# Benchmarks\n\n${BEGIN}\n${END}\n`;
+  const text = readFileSync(DOCUMENT, "utf8");
   const [from, to] = [text.indexOf(BEGIN), text.indexOf(END)];
   if (from < 0 || to < 0) throw new Error(`${DOCUMENT} lacks ${BEGIN} ${END}`);
   writeFileSync(DOCUMENT, text.slice(0, from) + section + text.slice(to + END.length));

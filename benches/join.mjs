@@ -2,7 +2,7 @@
  * How long it takes from the wish to join until the first picture, against the same call without
  * encryption, in one run of one browser.
  *
- *     node benches/join.mjs                # [--runs N] [--no-build]
+ *     npm run bench:join                   # [-- --runs N] [-- --no-build]
  *
  * In each call somebody is there and sends; another page joins, sends too, and waits for that picture.
  * The page is loaded and its camera open when the clock starts; both fetch a pass, and in both the
