@@ -1,0 +1,5 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    (sealed_visit_fuzz_targets::target("recording_documents").run)(input);
+});
