@@ -7,6 +7,8 @@ mod finish;
 mod open;
 mod process;
 mod reading;
+#[cfg(feature = "s3")]
+mod s3;
 mod tus;
 mod tus_faults;
 mod withdrawals;

@@ -11,13 +11,13 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A recorder that speaks to a process.
-struct Client {
-    part: Part,
+pub struct Client {
+    pub part: Part,
     authorization: String,
 }
 
 impl Client {
-    fn begin(process: &Process, part: Part) -> Self {
+    pub fn begin(process: &Process, part: Part) -> Self {
         let open = part.open();
         let reply = process.send("POST", "/v1/recordings", &[], open.as_str().as_bytes());
         let answer: VaultAnswer = serde_json::from_slice(&reply.expect(201).body).unwrap();
@@ -43,7 +43,7 @@ impl Client {
         client
     }
 
-    fn send(
+    pub fn send(
         &self,
         process: &Process,
         method: &str,
@@ -54,7 +54,7 @@ impl Client {
         process.send(method, path, &self.headers(headers), body)
     }
 
-    fn headers<'a>(&'a self, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    pub fn headers<'a>(&'a self, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
         let mut headers = vec![
             ("Authorization", self.authorization.as_str()),
             ("Tus-Resumable", "1.0.0"),
@@ -63,7 +63,7 @@ impl Client {
         headers
     }
 
-    fn patch(&self, process: &Process, offset: u64, body: &[u8]) -> Reply {
+    pub fn patch(&self, process: &Process, offset: u64, body: &[u8]) -> Reply {
         let offset = offset.to_string();
         let headers = [
             ("Content-Type", PATCH_TYPE),
@@ -72,14 +72,14 @@ impl Client {
         self.send(process, "PATCH", &self.part.upload_path(0), &headers, body)
     }
 
-    fn offset(&self, process: &Process) -> u64 {
+    pub fn offset(&self, process: &Process) -> u64 {
         let path = self.part.upload_path(0);
         self.send(process, "HEAD", &path, &[], &[])
             .expect(200)
             .offset()
     }
 
-    fn finish(&self, process: &Process, track: &TrackFile) -> Reply {
+    pub fn finish(&self, process: &Process, track: &TrackFile) -> Reply {
         let manifest = self.part.manifest(&[track]);
         let path = format!("{}/finish", self.part.path());
         self.send(process, "POST", &path, &[], manifest.as_str().as_bytes())
@@ -385,7 +385,7 @@ fn does_not_start_with_a_key_or_document_that_the_clinic_did_not_name() {
     assert!(!starts(&setup), "weak tokens");
 }
 
-fn slice(track: &TrackFile, from: u64, to: u64) -> &[u8] {
+pub fn slice(track: &TrackFile, from: u64, to: u64) -> &[u8] {
     &track.bytes[from as usize..to as usize]
 }
 
