@@ -130,6 +130,12 @@ export const suites = [
         args: ["scripts/torture.mjs", "--faults", "500"],
         counts: "json",
       },
+      {
+        title: "npm run soak -- --hours 0.1",
+        command: process.execPath,
+        args: ["--expose-gc", "--import", "tsx", "tests/durability/soak.mjs", "--hours", "0.1"],
+        counts: "json",
+      },
     ],
   },
   {

@@ -17,7 +17,7 @@ export class VaultProcess {
   #ballast;
   #isStarting = null;
 
-  constructor(io, proxy) {
+  constructor(io, proxy, { diskBytes = DISK_BYTES } = {}) {
     this.#io = io;
     this.proxy = proxy;
     this.directory = mkdtempSync(path.join(tmpdir(), "sealed-visit-faults-"));
@@ -25,7 +25,7 @@ export class VaultProcess {
     mkdirSync(this.disk);
     /** Mounting takes root; without it the vault's disk is never full. */
     this.hasOwnDisk = tryTo(() =>
-      execFileSync("mount", ["-t", "tmpfs", "-o", `size=${DISK_BYTES}`, "tmpfs", this.disk], { stdio: "ignore" }),
+      execFileSync("mount", ["-t", "tmpfs", "-o", `size=${diskBytes}`, "tmpfs", this.disk], { stdio: "ignore" }),
     );
     this.#ballast = path.join(this.disk, "ballast");
     this.clinic = new Clinic(this.directory);
