@@ -148,7 +148,7 @@ async function measure() {
       peak: takePeak(entry),
       codec,
       ...pick(inbound, "framesDecoded", "packetsReceived", "packetsLost", "nackCount", "pliCount", "freezeCount"),
-      ...pick(inbound, "retransmittedPacketsReceived", "bytesReceived", "framesDropped"),
+      ...pick(inbound, "retransmittedPacketsReceived", "bytesReceived", "framesDropped", "estimatedPlayoutTimestamp"),
     };
   });
 }

@@ -77,6 +77,27 @@ test("two pages see and hear each other, a third comes later, a screen is added 
   assert.deepEqual(clinician.problems(), []);
 });
 
+test("a receiver knows within seconds which sound belongs to which picture", async (t) => {
+  const visit = randomId();
+  const clinician = await join(visit, "clinician");
+  const patient = await join(visit, "patient", { admittedBy: clinician });
+  // The relay's sender reports begin before there is anything to report.
+  await patient.run("subscribe");
+  await clinician.run("publish", {});
+  await flows(patient, { audio: 1, video: 1 });
+  const beganMs = Date.now();
+  // WebRTC states what of the sender's time it plays only while it keeps sound and picture together.
+  let apartMs = null;
+  await until(async () => {
+    const [sound, picture] = ["audio", "video"].map((kind) => (of) => of.find((track) => track.kind === kind));
+    const seen = await patient.run("measure");
+    apartMs = picture(seen).estimatedPlayoutTimestamp - sound(seen).estimatedPlayoutTimestamp;
+    return Number.isFinite(apartMs);
+  }, 8_000);
+  t.diagnostic(`after ${Date.now() - beganMs} ms; picture ${Math.round(apartMs)} ms ahead of sound`);
+  assert.ok(Math.abs(apartMs) < 1_000, `${apartMs} ms apart`);
+});
+
 test("VP9 passes as VP8 does", async () => {
   const visit = randomId();
   const clinician = await join(visit, "clinician");

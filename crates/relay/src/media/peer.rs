@@ -17,6 +17,9 @@ use super::MediaError;
 /// Where estimation of a subscriber's line begins; probing finds within a second whether it carries more.
 pub const INITIAL_ESTIMATE_BPS: u64 = 1_000_000;
 const STATS_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
+/// Browsers bring sound and picture together once they have several reports of both. At the usual five seconds for
+/// sound a recording's first half minute would be without.
+const SENDER_REPORT_INTERVAL: std::time::Duration = std::time::Duration::from_millis(500);
 /// Enough to answer NACKs for some seconds of video.
 const RESEND_PACKETS: usize = 1024;
 
@@ -57,6 +60,8 @@ impl PeerFactory {
         let config = self
             .config()
             .enable_bwe(Some(Bitrate::bps(INITIAL_ESTIMATE_BPS)))
+            .set_rtcp_report_interval_audio(SENDER_REPORT_INTERVAL)
+            .set_rtcp_report_interval_video(SENDER_REPORT_INTERVAL)
             .set_send_buffer_video(RESEND_PACKETS);
         self.build(config, now)
     }

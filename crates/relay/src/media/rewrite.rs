@@ -8,6 +8,9 @@ use std::time::Instant;
 
 /// Starts low, so that the first packets cannot roll over before the receiver has seen any (RFC 3711 section 3.3.1).
 const FIRST_SEQ: u64 = 1000;
+/// Far from 0: sender reports from before the first packet name time 0, and a receiver must see that they do not belong
+/// to this clock. WebRTC takes steps of up to 2^25 for one clock, and would map its times wrongly for long.
+const FIRST_TIME: u32 = 1 << 30;
 
 #[derive(Debug, Default)]
 pub struct Rewriter {
@@ -95,7 +98,7 @@ impl Rewriter {
                     .wrapping_add((ticks as u32).max(clock_rate_hz / 100));
                 next.wrapping_sub(time)
             }
-            (_, None) => 0,
+            (_, None) => FIRST_TIME.wrapping_sub(time),
         };
         let source = Source {
             stream,
@@ -143,7 +146,7 @@ mod tests {
             next,
             Rewritten {
                 seq: 1001,
-                time: 93_000
+                time: FIRST_TIME + 90_000
             }
         );
         assert_eq!(rewriter.rewrite(1, 11, 6000, now, VIDEO_HZ), None);
@@ -159,7 +162,7 @@ mod tests {
         let later = now + Duration::from_secs(1);
         let next = rewriter.rewrite(2, 40_000, 7, later, VIDEO_HZ).unwrap();
         assert_eq!(next.seq, 1001);
-        assert_eq!(next.time, (u32::MAX - 100).wrapping_add(90_000));
+        assert_eq!(next.time, FIRST_TIME + 90_000);
         let after = rewriter.rewrite(2, 40_001, 3007, later, VIDEO_HZ).unwrap();
         assert_eq!(
             after,
