@@ -37,6 +37,28 @@ test("members see each other's pictures and hear each other's sound", async () =
   await close(clinician, patient);
 });
 
+test("where only createEncodedStreams exists, members see and hear each other all the same", async () => {
+  const visit = calls.newVisit();
+  const clinician = await calls.member(visit, { role: "clinician", source: 0, initScript: onlyEncodedStreams });
+  const patient = await calls.member(visit, { role: "patient", source: 1, admittedBy: clinician });
+  for (const person of [clinician, patient]) await person.run("publish");
+  for (const [viewer, shown] of [
+    [clinician, patient],
+    [patient, clinician],
+  ]) {
+    const index = await trackIndex(viewer, "video");
+    await until("a code is readable", async () => (await codesShown(viewer, index))[0]?.source === shown.source);
+    const heard = await tonesHeard(viewer, await trackIndex(viewer, "audio"), [shown.source]);
+    assert.ok(heard[shown.source].share > 0.8, `tones: ${JSON.stringify(heard)}`);
+  }
+  assert.equal(await clinician.page.evaluate(() => typeof RTCRtpScriptTransform), "undefined");
+  const streams = await clinician.page.evaluate(() => globalThis.encodedStreams);
+  assert.equal(streams, 4, "two senders and two receivers");
+  const { encrypted, decrypted } = await clinician.run("stats");
+  assert.ok(encrypted > 50 && decrypted > 50, JSON.stringify({ encrypted, decrypted }));
+  await close(clinician, patient);
+});
+
 test("without the key, or with another group's key, nothing decodes and nothing is passed on", async () => {
   const [clinician, patient, visit] = await pair([0, 1]);
   const outside = await calls.member(visit, { role: "guest", source: 2 });
@@ -257,4 +279,17 @@ async function frameEngines() {
       return { opened, reasons };
     },
   };
+}
+
+/** Runs in the page: what older Chromiums have. */
+function onlyEncodedStreams() {
+  delete globalThis.RTCRtpScriptTransform;
+  for (const { prototype } of [RTCRtpSender, RTCRtpReceiver]) {
+    delete prototype.transform;
+    const { createEncodedStreams } = prototype;
+    prototype.createEncodedStreams = function () {
+      globalThis.encodedStreams = (globalThis.encodedStreams ?? 0) + 1;
+      return createEncodedStreams.call(this);
+    };
+  }
 }

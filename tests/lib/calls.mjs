@@ -10,7 +10,8 @@
  *     readTap(calls.tapFile);
  *     await calls.stop();
  *
- * `log: true` has a page keep what its encoders put out, and a member its keys.
+ * `log: true` has a page keep what its encoders put out, and a member its keys. `initScript` runs in a member's page
+ * before anything of its own.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -84,9 +85,9 @@ class Calls {
   }
 
   /** The page of somebody who has not joined yet; `given` is what joining takes. */
-  async memberPage(visit, { role, source, log = false, query = {} }) {
+  async memberPage(visit, { role, source, log = false, query = {}, initScript }) {
     const participant = randomId();
-    const page = await this.#open("sealed", source, { ...query, ...(log ? { log: participant } : {}) });
+    const page = await this.#open("sealed", source, { ...query, ...(log ? { log: participant } : {}) }, initScript);
     await page.exposeFunction("issuePass", (holder) => this.clinic.pass({ visit, role, participant, ...holder }).pass);
     await page.waitForFunction(() => window.call);
     const given = {
@@ -116,8 +117,9 @@ class Calls {
     return { page, participant, source, issuePass, run: runner(page, "relayTest"), epoch: 0 };
   }
 
-  async #open(name, source, query) {
+  async #open(name, source, query, initScript) {
     const page = await this.browser.context.newPage();
+    if (initScript) await page.addInitScript(initScript);
     await installSyntheticMedia(page, { participant: source, ...PICTURE });
     await page.goto(this.#pageUrl(name, query));
     return page;
