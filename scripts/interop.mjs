@@ -17,7 +17,7 @@ await timed("building tusd", () =>
     env: { GOFLAGS: "-mod=readonly" },
   }),
 );
-await run(process.execPath, ["--import", "tsx", "--test", inRoot("tests", "servers", "tusd.test.ts")], {
+await run(process.execPath, ["--import", "tsx", "--test", inRoot("tests", "servers", "tusd.test.mjs")], {
   env: { SEALED_VISIT_TUSD: path.join(binaries, "tusd") },
 });
 await run(process.execPath, [inRoot("scripts", "test.mjs"), "interop"]);

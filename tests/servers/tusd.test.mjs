@@ -5,18 +5,18 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { freePort, ProcessGroup } from "../../scripts/lib/processes.mjs";
-import { MemorySpoolStorage } from "../../worker/recording/spool-memory.js";
-import { TrackSpool } from "../../worker/recording/track-spool.js";
-import { TrackUpload } from "../../worker/recording/track-upload.js";
-import { segment, trackStart } from "../lib/track-bytes.js";
+import { MemorySpoolStorage } from "../../worker/recording/spool-memory.ts";
+import { TrackSpool } from "../../worker/recording/track-spool.ts";
+import { TrackUpload } from "../../worker/recording/track-upload.ts";
+import { segment, trackStart } from "../lib/track-bytes.ts";
 
 const tusd = process.env.SEALED_VISIT_TUSD;
 if (!tusd) throw new Error("SEALED_VISIT_TUSD names no tusd: use npm run interop");
 
 const directory = mkdtempSync(path.join(tmpdir(), "sealed-visit-tusd-"));
 const processes = new ProcessGroup();
-let port: number;
-let server: Awaited<ReturnType<ProcessGroup["start"]>>;
+let port;
+let server;
 
 before(async () => {
   port = await freePort();
@@ -27,25 +27,25 @@ after(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-async function start(): Promise<void> {
+async function start() {
   server = await processes.start({
     name: "tusd",
-    command: tusd as string,
+    command: tusd,
     args: ["-host", "127.0.0.1", "-port", String(port), "-upload-dir", directory],
     listening: /You can now upload files to/,
   });
 }
 
 /** What Node's HTTP takes; tus-js-client reads `size` from it as from a Blob. */
-const toBody = (bytes: Uint8Array) => Object.assign(Buffer.from(bytes), { size: bytes.byteLength });
+const toBody = (bytes) => Object.assign(Buffer.from(bytes), { size: bytes.byteLength });
 
-async function newSpool(): Promise<TrackSpool> {
+async function newSpool() {
   const folder = await new MemorySpoolStorage(1 << 28).folder("part");
   return TrackSpool.create(await folder.open("track"), trackStart());
 }
 
-function upload(spool: TrackSpool, url: string | null = null) {
-  const watched = { url, urls: [] as (string | null)[], acknowledged: 0 };
+function upload(spool, url = null) {
+  const watched = { url, urls: [], acknowledged: 0 };
   const abort = new AbortController();
   const running = new TrackUpload(
     spool,
@@ -67,11 +67,11 @@ function upload(spool: TrackSpool, url: string | null = null) {
   return { watched, abort, done: running.run(abort.signal) };
 }
 
-async function until(holds: () => boolean): Promise<void> {
+async function until(holds) {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
-function assertSame(spool: TrackSpool, url: string | null): void {
+function assertSame(spool, url) {
   assert.ok(url);
   const stored = readFileSync(path.join(directory, path.basename(url)));
   assert.ok(stored.equals(Buffer.from(spool.read(0, spool.size))), `${stored.length} of ${spool.size} bytes`);
