@@ -164,6 +164,11 @@ fn who_is_removed_is_told() {
     );
     assert_eq!(sim.state(2).end_reason, Some(EndReason::Removed));
     assert!(!sim.pages[2].gate_open);
+    // And the relay forwards nothing more to it: the committer named it.
+    let served: Vec<bool> = (0..3)
+        .map(|page| sim.relay.may_use_media(sim.id(page)))
+        .collect();
+    assert_eq!(served, [true, true, false]);
     sim.assert_agreed();
 }
 
