@@ -21,6 +21,8 @@ pub mod frames;
 pub mod group;
 #[cfg(feature = "recording")]
 pub mod recording;
+#[cfg(all(test, feature = "visit"))]
+mod sabotage;
 #[cfg(feature = "recording")]
 pub mod seal;
 #[cfg(feature = "frames")]

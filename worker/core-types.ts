@@ -164,6 +164,7 @@ export type ProblemCode =
   | "key_swapped"
   | "message_refused"
   | "relay_unreachable"
+  | "messages_missing"
   | "commit_withheld"
   | "recorder_silent";
 
@@ -297,6 +298,8 @@ export interface EpochLeaf {
 export type Output =
   | { readonly t: "send"; readonly message: WireMessage }
   | { readonly t: "state"; readonly state: VisitState }
+  /** The relay left something out: close the connection, and make a new one. */
+  | { readonly t: "reconnect" }
   | { readonly t: "event"; readonly event: CoreEvent }
   | {
       readonly t: "install_epoch";

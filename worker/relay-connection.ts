@@ -81,6 +81,11 @@ export class RelayConnection {
     this.#connect();
   }
 
+  /** Gives up this connection for a new one. */
+  reconnect(): void {
+    if (this.#socket) this.#lose(this.#socket);
+  }
+
   /** Closes for good, after what was sent has gone out. */
   stop(): void {
     this.#isWanted = false;

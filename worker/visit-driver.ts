@@ -190,6 +190,9 @@ export class VisitDriver {
       case "send":
         this.#relay.send(output.message);
         break;
+      case "reconnect":
+        this.#relay.reconnect();
+        break;
       case "state":
         this.#onState(output.state);
         break;

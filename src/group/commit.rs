@@ -2,9 +2,9 @@
 
 use super::client::{mls_error, no_time};
 use super::context::{CHANGE_PROPOSAL, VisitContext};
-use super::error::{GateError, GroupError};
+use super::error::GroupError;
 use super::gate::{self, Proposed};
-use super::joiner::verified_key_package;
+use super::joiner::{key_package_id, verified_key_package};
 use super::member::{Group, gate_or};
 use super::rules::{traced, verified_pass};
 use mls_rs::MlsMessage;
@@ -12,7 +12,7 @@ use mls_rs::error::MlsError;
 use mls_rs::group::proposal::{CustomProposal, Proposal};
 use mls_rs::group::{CommitEffect, NewEpoch};
 use sealed_visit_protocol::consent::Change;
-use sealed_visit_protocol::{ParticipantId, Pass};
+use sealed_visit_protocol::{Hash32, ParticipantId, Pass};
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -41,6 +41,8 @@ pub struct CommitSummary {
     pub removed: Vec<ParticipantId>,
     /// In the roster before and after, with a new leaf.
     pub rejoined: Vec<ParticipantId>,
+    /// [`super::KeyPackageInfo::id`] of the key packages that it used up.
+    pub used: Vec<Hash32>,
     /// The commit held consent documents.
     pub consent_changed: bool,
     /// The commit removed this member's leaf: the group ends here, in the epoch before.
@@ -195,13 +197,14 @@ impl Group {
         from: ParticipantId,
         new_epoch: &NewEpoch,
         self_removed: bool,
-    ) -> Result<CommitSummary, GateError> {
+    ) -> Result<CommitSummary, GroupError> {
         let mut summary = CommitSummary {
             epoch: new_epoch.epoch(),
             from,
             added: Vec::new(),
             removed: Vec::new(),
             rejoined: Vec::new(),
+            used: Vec::new(),
             consent_changed: false,
             self_removed,
         };
@@ -210,6 +213,7 @@ impl Group {
                 Proposal::Add(add) => {
                     let pass = verified_pass(&self.policy, add.signing_identity())?;
                     summary.added.push(pass.participant());
+                    summary.used.push(key_package_id(add.key_package())?);
                 }
                 Proposal::Remove(remove) => summary.removed.extend(
                     self.roster

@@ -23,6 +23,9 @@ pub enum GroupError {
     /// A welcome that is not for this joiner, or cannot be read.
     #[error("the welcome cannot be used: {0}")]
     Welcome(&'static str),
+    /// A welcome for another key package than the joiner's.
+    #[error("the welcome is for another key package")]
+    OtherKeyPackage,
     /// A participant who is not in the roster.
     #[error("participant {0} is not in the group")]
     NotAMember(ParticipantId),
@@ -143,6 +146,7 @@ impl GroupError {
             GroupError::OtherKey => "other_key",
             GroupError::KeyPackage(_) => "key_package",
             GroupError::Welcome(_) => "welcome",
+            GroupError::OtherKeyPackage => "other_key_package",
             GroupError::NotAMember(_) => "not_a_member",
             GroupError::OwnRemoval => "own_removal",
             GroupError::StaleCommit { .. } => "stale_commit",

@@ -6,11 +6,12 @@ use super::error::{GateError, GroupError};
 use super::rules::{leaf_index, traced, verified_pass, verified_roster};
 use super::{Group, Identity, Policy, gate};
 use mls_rs::crypto::{HpkeCiphertext, HpkePublicKey};
+use mls_rs::error::MlsError;
 use mls_rs::mls_rs_codec::{MlsDecode, MlsEncode, MlsSize, byte_vec};
 use mls_rs::{CipherSuiteProvider, KeyPackage, MlsMessage, ProtocolVersion};
 use mls_rs_core::key_package::KeyPackageData;
 use sealed_visit_protocol::hash::sha256;
-use sealed_visit_protocol::{ParticipantId, Pass, Role};
+use sealed_visit_protocol::{Hash32, ParticipantId, Pass, Role};
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -88,6 +89,9 @@ impl Joiner {
         let (mls, info) = match (joined, trace.error) {
             (Ok(joined), None) => joined,
             (_, Some(gate)) => return Err(gate.into()),
+            (Err(MlsError::WelcomeKeyPackageNotFound), None) => {
+                return Err(GroupError::OtherKeyPackage);
+            }
             (Err(error), None) => return Err(mls_error(error)),
         };
 
@@ -137,6 +141,8 @@ pub struct KeyPackageInfo {
     pub role: Role,
     /// The verified pass.
     pub pass: Pass,
+    /// Names the key package: each serves once.
+    pub id: Hash32,
 }
 
 /// Verifies a key package and the pass in it; not the pass's expiry.
@@ -190,6 +196,7 @@ pub(super) fn verified_key_package(
         participant: pass.participant(),
         role: pass.role(),
         pass,
+        id: key_package_id(&key_package)?,
     };
     Ok((info, key_package))
 }
@@ -210,6 +217,13 @@ fn verify_signature(key_package: &KeyPackage) -> Result<(), GroupError> {
             &content,
         )
         .map_err(|_| GroupError::KeyPackage("its signature does not verify"))
+}
+
+/// SHA-256 of a key package as MLS encodes it.
+pub(super) fn key_package_id(key_package: &KeyPackage) -> Result<Hash32, GroupError> {
+    let encoded = key_package.mls_encode_to_vec();
+    let encoded = encoded.map_err(|_| GroupError::KeyPackage("it cannot be written"))?;
+    Ok(sha256(&encoded))
 }
 
 fn seal_info(key_package: &[u8]) -> Vec<u8> {

@@ -25,7 +25,7 @@ mod stores;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use commit::{Changes, CommitSummary, Staged};
 pub use error::{GateError, GroupError, Refused};

@@ -6,6 +6,9 @@
 use super::membership::Membership;
 use super::output::{BaseKey, LeafOf, Output};
 use super::{Role, Visit};
+#[cfg(test)]
+use crate::sabotage::{Rule, breaks};
+
 /// Longest wait for confirmations before sending with a new key.
 const SWITCH_AFTER_MS: u64 = 1_000;
 
@@ -18,7 +21,7 @@ pub(super) struct KeySchedule {
     /// The epoch that is sent with.
     sending: Option<u64>,
     /// The epoch to switch to, and when at the latest.
-    next: Option<(u64, u64)>,
+    pub(super) next: Option<(u64, u64)>,
 }
 
 impl KeySchedule {
@@ -83,6 +86,12 @@ impl Visit {
                 leaf: *leaf,
             });
         }
+        #[cfg(test)]
+        let removed = if breaks(Rule::SwitchAtOnce) {
+            removed.map(|_| &[][..])
+        } else {
+            removed
+        };
         if removed.is_none_or(|removed| !removed.is_empty()) || self.keys.sending.is_none() {
             self.keys
                 .switch(epoch, now_ms + RETIRE_AFTER_MS, &mut self.out);

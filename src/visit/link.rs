@@ -10,6 +10,8 @@ use super::output::VisitEvent;
 use super::state::{EndReason, ProblemCode};
 use super::{Output, Role, Stage, Visit};
 use crate::group::Processed;
+#[cfg(test)]
+use crate::sabotage::{Rule, breaks};
 use sealed_visit_protocol::hash::sha256;
 use sealed_visit_protocol::wire::{ClientMessage, HelloClaims, RelayErrorCode, RelayMessage};
 use sealed_visit_protocol::{B64, Hash32, ParticipantId};
@@ -18,31 +20,48 @@ use std::collections::VecDeque;
 /// More unconfirmed messages than this mean that the relay does not echo: the oldest are forgotten.
 const MAX_OUTBOX: usize = 256;
 
+/// What was said and not echoed for this long is said again.
+const SAY_AGAIN_AFTER_MS: u64 = 5_000;
+
 #[derive(Clone, Default)]
 pub(super) struct Link {
     /// The hello was accepted on this connection.
     pub(super) ready: bool,
     /// Last log entry seen.
-    last_seq: Option<u64>,
+    pub(super) last_seq: Option<u64>,
     /// Entries up to here are history that arrives after a reconnection.
     catch_up_to: u64,
     /// Said, and not yet heard back in its epoch.
-    outbox: VecDeque<Outgoing>,
+    pub(super) outbox: VecDeque<Outgoing>,
     heartbeats: u64,
+    /// The epoch in which the relay last refused what a member may do.
+    not_allowed_in: Option<u64>,
     /// The group that is current at the relay.
     pub(super) group_id: Option<B64>,
 }
 
 #[derive(Clone)]
-struct Outgoing {
-    message: AppMessage,
+pub(super) struct Outgoing {
+    pub(super) message: AppMessage,
     /// Hash of the ciphertext that is under way.
-    sent: Option<Hash32>,
+    pub(super) sent: Option<Hash32>,
+    sent_ms: u64,
+    /// The connection on which it was sent is gone, or silent: it is said again.
+    may_be_lost: bool,
 }
 
 impl Link {
     pub(super) fn caught_up(&self) -> bool {
         self.ready && self.last_seq.unwrap_or(0) >= self.catch_up_to
+    }
+
+    pub(super) fn say_again_at_ms(&self) -> Option<u64> {
+        let sent = self
+            .outbox
+            .iter()
+            .filter(|outgoing| outgoing.sent.is_some());
+        sent.map(|outgoing| outgoing.sent_ms + SAY_AGAIN_AFTER_MS)
+            .min()
     }
 
     pub(super) fn next_heartbeat(&mut self) -> u64 {
@@ -58,6 +77,12 @@ impl Link {
         self.outbox
             .iter_mut()
             .for_each(|outgoing| outgoing.sent = None);
+    }
+
+    pub(super) fn may_be_lost(&mut self) {
+        self.outbox
+            .iter_mut()
+            .for_each(|outgoing| outgoing.may_be_lost = outgoing.sent.is_some());
     }
 
     pub(super) fn forget_outbox(&mut self) {
@@ -80,6 +105,8 @@ impl Visit {
         self.link.outbox.push_back(Outgoing {
             message,
             sent: None,
+            sent_ms: 0,
+            may_be_lost: false,
         });
     }
 
@@ -116,6 +143,10 @@ impl Visit {
         if !member.confirmed || member.refused.is_some() {
             return;
         }
+        let says_again = true;
+        #[cfg(test)]
+        let says_again = says_again && !breaks(Rule::SaidAgain);
+        let now_ms = self.now_ms;
         let mut messages = Vec::new();
         let Ok(proof) = member.group.epoch_proof().map(Hash32) else {
             return;
@@ -124,8 +155,10 @@ impl Visit {
             .link
             .outbox
             .iter_mut()
-            .filter(|outgoing| outgoing.sent.is_none())
+            .filter(|outgoing| outgoing.sent.is_none() || (says_again && outgoing.may_be_lost))
         {
+            outgoing.may_be_lost = false;
+            outgoing.sent_ms = now_ms;
             if let AppMessage::Hello { proof: said, .. } = &mut outgoing.message {
                 *said = proof;
             }
@@ -161,6 +194,9 @@ impl Visit {
         if matches!(self.stage, Stage::Ended(_)) {
             return;
         }
+        if log_seq(&message).is_some_and(|seq| !self.is_next(seq)) {
+            return;
+        }
         match message {
             RelayMessage::Challenge { nonce, .. } => self.on_challenge(nonce),
             RelayMessage::Ready {
@@ -189,18 +225,16 @@ impl Visit {
                 present,
             } => self.on_presence(participant, present),
             RelayMessage::Waiting { waiting } => self.on_waiting(waiting),
-            RelayMessage::GroupCreated { seq, group, by } => {
-                self.seen(seq);
+            RelayMessage::GroupCreated { group, by, .. } => {
                 self.on_group_created(group, by);
             }
             RelayMessage::Commit {
-                seq,
                 group_id,
                 epoch,
                 from,
                 commit,
+                ..
             } => {
-                self.seen(seq);
                 self.on_commit(&group_id.0, epoch, from, &commit.0);
             }
             RelayMessage::CommitRejected {
@@ -219,25 +253,49 @@ impl Visit {
                 self.on_welcome(&group_id.0, epoch, from, &welcome.0);
             }
             RelayMessage::App {
-                seq,
                 group_id,
                 epoch,
                 from,
                 data,
+                ..
             } => {
-                self.seen(seq);
                 self.on_app(&group_id.0, epoch, from, &data.0);
             }
             RelayMessage::Direct { from, data } => self.on_direct(from, &data.0),
-            RelayMessage::Refusal { seq, .. } => self.seen(seq),
             RelayMessage::Ended {} => self.end(EndReason::EndedByHost),
             RelayMessage::Error { code, .. } => self.on_relay_error(code),
             _ => {}
         }
     }
 
-    fn seen(&mut self, seq: u64) {
-        self.link.last_seq = Some(self.link.last_seq.unwrap_or(0).max(seq));
+    /// Whether this entry of the log is the one to take now. One that was taken is not taken again; where one is
+    /// missing, the connection is made anew, and the relay asked for what came after the last.
+    fn is_next(&mut self, seq: u64) -> bool {
+        let expected = self.link.last_seq.map_or(seq, |last| last + 1);
+        if seq == expected {
+            self.link.last_seq = Some(seq);
+        } else if seq > expected && self.link.ready {
+            self.problem(ProblemCode::MessagesMissing, None);
+            self.reconnect();
+        }
+        seq == expected
+    }
+
+    fn reconnect(&mut self) {
+        self.out.push(Output::Reconnect);
+        self.on_relay_closed();
+    }
+
+    /// What the relay does not echo for long is said again.
+    pub(super) fn settle_outbox(&mut self) {
+        let now_ms = self.now_ms;
+        if self.link.caught_up() {
+            self.link
+                .outbox
+                .iter_mut()
+                .filter(|outgoing| now_ms >= outgoing.sent_ms + SAY_AGAIN_AFTER_MS)
+                .for_each(|outgoing| outgoing.may_be_lost = outgoing.sent.is_some());
+        }
     }
 
     /// What came before joining is not for this member.
@@ -279,11 +337,25 @@ impl Visit {
             RelayErrorCode::NotAllowed if matches!(self.stage, Stage::Creating { .. }) => {
                 self.ask_to_join()
             }
+            RelayErrorCode::NotAllowed if self.link.ready => self.on_not_allowed(),
             // The log no longer reaches back to where this member was.
             RelayErrorCode::TooMuch if self.member().is_some() && !self.link.caught_up() => {
                 self.lose_group();
             }
             _ => {}
+        }
+    }
+
+    /// The relay's order is not the one that this member lives by: hear it anew. If that changes nothing, the relay was
+    /// told that this member is none: ask for another leaf.
+    fn on_not_allowed(&mut self) {
+        let Some(epoch) = self.member().map(|member| member.group.epoch()) else {
+            return;
+        };
+        if self.link.not_allowed_in.replace(epoch) == Some(epoch) {
+            self.lose_group();
+        } else {
+            self.reconnect();
         }
     }
 
@@ -309,7 +381,13 @@ impl Visit {
                 }
             }
             // A commit must come as one; whoever sends it otherwise wants to slip past the order.
-            Ok(Processed::Commit(_)) | Err(_) => self.problem(ProblemCode::MessageRefused, None),
+            Ok(Processed::Commit(_)) => self.problem(ProblemCode::MessageRefused, None),
+            // Of this epoch, and not for this member: its author is in another epoch of that number, or wants it to
+            // seem so. Nobody can tell which of the two was misled: both leave.
+            Err(_) => {
+                self.problem(ProblemCode::MessageRefused, None);
+                self.leave_epoch(None);
+            }
         }
     }
 
@@ -359,5 +437,16 @@ impl Visit {
 
     pub(super) fn is_host(&self) -> bool {
         self.role == Role::Clinician
+    }
+}
+
+/// The place of an entry in the relay's log.
+fn log_seq(message: &RelayMessage) -> Option<u64> {
+    match message {
+        RelayMessage::GroupCreated { seq, .. }
+        | RelayMessage::Commit { seq, .. }
+        | RelayMessage::App { seq, .. }
+        | RelayMessage::Refusal { seq, .. } => Some(*seq),
+        _ => None,
     }
 }

@@ -8,8 +8,11 @@ use super::round::Round;
 use super::state::{EndReason, NotSending, ProblemCode};
 use super::{Role, Stage, Visit};
 use crate::group::{
-    Changes, CommitSummary, Group, Joiner, Processed, Refused, Staged, inspect_key_package,
+    Changes, CommitSummary, Group, GroupError, Joiner, KeyPackageInfo, Processed, Refused, Staged,
+    inspect_key_package,
 };
+#[cfg(test)]
+use crate::sabotage::{Rule, breaks};
 use sealed_visit_protocol::consent::Change;
 use sealed_visit_protocol::hash::sha256;
 use sealed_visit_protocol::sorted::{SortedMap, SortedSet};
@@ -20,11 +23,18 @@ use std::sync::Arc;
 /// A refused epoch is left after this long.
 const LEAVE_REFUSED_AFTER_MS: u64 = 2_000;
 
+/// A newcomer takes the inviter's word alone after this long, if nobody else speaks.
+const INVITER_ALONE_AFTER_MS: u64 = 3_000;
+
 /// Each further candidate waits this much longer before it acts in another's stead.
 const STEP_IN_AFTER_MS: u64 = 1_500;
 
 /// A host who waits, and sees nobody in the group to let it in, starts a new one after this long.
 const HOST_ALONE_AFTER_MS: u64 = 1_500;
+
+/// A host who waits, and is let in by nobody of those who are there, starts a new one after this long: they may all
+/// wait for the host themselves.
+const HOST_UNANSWERED_AFTER_MS: u64 = 8_000;
 
 /// Who waits asks again after this long: whoever was asked may have gone before it could act.
 const ASK_AGAIN_AFTER_MS: u64 = 5_000;
@@ -41,13 +51,15 @@ pub(super) struct Membership {
     /// Another member proved this epoch, or this member made the group: keys may be used.
     pub(super) confirmed: bool,
     /// Who let this member in, as long as the epoch is unconfirmed.
-    invited_by: Option<ParticipantId>,
+    pub(super) invited_by: Option<ParticipantId>,
+    /// When this member entered the group.
+    since_ms: u64,
     /// Who proved to have the current epoch's keys.
     pub(super) confirmed_by: SortedSet<ParticipantId>,
-    pending: Option<Pending>,
+    pub(super) pending: Option<Pending>,
     pub(super) wants: Vec<Want>,
     /// The relay is further than this group: no commit before this epoch is reached.
-    behind_until: Option<u64>,
+    pub(super) behind_until: Option<u64>,
     pub(super) refused: Option<RefusedCommit>,
     /// Said goodbye; to be removed.
     pub(super) leaving: SortedSet<ParticipantId>,
@@ -64,20 +76,22 @@ pub(super) struct Want {
 }
 
 #[derive(Clone)]
-struct Pending {
+pub(super) struct Pending {
     staged: Staged,
     hash: Hash32,
-    wants: Vec<Want>,
+    pub(super) wants: Vec<Want>,
     message: ClientMessage,
     sent_ms: u64,
+    /// When it was last said.
+    said_ms: u64,
 }
 
 #[derive(Clone)]
 pub(super) struct RefusedCommit {
     at_ms: u64,
-    offender: Option<ParticipantId>,
+    pub(super) offender: Option<ParticipantId>,
     /// This member asked for the new group.
-    acted: bool,
+    pub(super) acted: bool,
 }
 
 /// Somebody who waits, with the key that its verified pass names.
@@ -86,15 +100,22 @@ pub(super) struct Waiter {
     pub(super) role: Role,
     key: PublicKey,
     key_package: Vec<u8>,
+    key_package_id: Hash32,
 }
 
 impl Membership {
-    pub(super) fn new(group: Group, confirmed: bool, invited_by: Option<ParticipantId>) -> Self {
+    fn new(
+        group: Group,
+        confirmed: bool,
+        invited_by: Option<ParticipantId>,
+        since_ms: u64,
+    ) -> Self {
         Self {
             round: Round::open_in(&group).map(Arc::new),
             group,
             confirmed,
             invited_by,
+            since_ms,
             confirmed_by: SortedSet::new(),
             pending: None,
             wants: Vec::new(),
@@ -140,11 +161,15 @@ impl Membership {
 // Joining.
 impl Visit {
     pub(super) fn on_ready(&mut self, group: Option<GroupInfo>, seq: u64) {
+        // A relay that is behind this member never ordered the commit that it said it had.
         let same_group = match (&self.stage, &group) {
-            (Stage::Member(member), Some(info)) => member.group.group_id() == info.group_id.0,
+            (Stage::Member(member), Some(info)) => {
+                member.group.group_id() == info.group_id.0 && member.group.epoch() <= info.epoch
+            }
             _ => false,
         };
         if same_group {
+            self.link.may_be_lost();
             return self.resend_pending();
         }
         self.skip_history(seq);
@@ -155,9 +180,7 @@ impl Visit {
             | Stage::Member(_)
             | Stage::Creating { .. } => {
                 if matches!(self.stage, Stage::Member(_)) {
-                    self.remember_roster(None);
-                    self.keys.clear(&mut self.out);
-                    self.event(VisitEvent::Rejoining);
+                    self.give_up_group();
                 }
                 if group.is_none() && self.is_host() {
                     self.create_group(None);
@@ -187,6 +210,21 @@ impl Visit {
         }
     }
 
+    /// With the key package that was published already.
+    fn ask_again(&mut self) {
+        let now_ms = self.now_ms;
+        if let Stage::Waiting {
+            key_package,
+            said_ms,
+            ..
+        } = &mut self.stage
+        {
+            *said_ms = now_ms;
+            let key_package = B64(key_package.clone());
+            self.send(ClientMessage::KeyPackage { key_package });
+        }
+    }
+
     fn create_group(&mut self, replaces: Option<B64>) {
         let group_id = self.entropy.bytes16();
         match Group::create(
@@ -213,7 +251,7 @@ impl Visit {
         match &self.stage {
             Stage::Creating { group } if by == self.me && group.group_id() == info.group_id.0 => {
                 let group = (**group).clone();
-                self.become_member(Membership::new(group, true, None));
+                self.become_member(Membership::new(group, true, None, self.now_ms));
             }
             Stage::Member(member) if member.group.group_id() != info.group_id.0 => {
                 self.leave_for_new_group();
@@ -225,12 +263,16 @@ impl Visit {
 
     /// Gives up the present group, keeps who belonged to it, and asks to be let into the next.
     fn leave_for_new_group(&mut self) {
+        self.give_up_group();
+        self.ask_to_join();
+    }
+
+    fn give_up_group(&mut self) {
         self.remember_roster(None);
         self.keys.clear(&mut self.out);
         self.link.epoch_changed();
         self.recording.group_left();
         self.event(VisitEvent::Rejoining);
-        self.ask_to_join();
     }
 
     /// The own place in the group cannot be kept: ask for a new leaf.
@@ -254,7 +296,12 @@ impl Visit {
             return;
         };
         match joiner.as_ref().clone().join(welcome) {
-            Ok(group) => self.become_member(Membership::new(group, false, Some(from))),
+            Ok(group) => {
+                self.become_member(Membership::new(group, false, Some(from), self.now_ms));
+            }
+            // It answers what an earlier page of this participant asked. A new key package would only make the next
+            // welcome late as well: ask again with the same.
+            Err(GroupError::OtherKeyPackage) => self.ask_again(),
             Err(_) => {
                 self.problem(ProblemCode::WelcomeRefused, Some(from));
                 self.ask_to_join();
@@ -286,13 +333,6 @@ impl Visit {
 
     /// Somebody says which epoch it is in.
     pub(super) fn on_proof(&mut self, from: ParticipantId, proof: Hash32) {
-        let connected: SortedSet<ParticipantId> = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| peer.connected)
-            .map(|(id, _)| *id)
-            .collect();
-        let me = self.me;
         let Some(member) = self.member_mut() else {
             return;
         };
@@ -305,19 +345,34 @@ impl Visit {
             return;
         }
         member.confirmed_by.insert(from);
-        if member.confirmed {
+    }
+
+    /// Goes live once somebody proved to be in the epoch of the welcome. The inviter's word counts where there is nobody
+    /// else to ask, or where nobody else answers: they may all have come back at the same time.
+    pub(super) fn settle_confirmation(&mut self) {
+        let Some(member) = self.member().filter(|member| !member.confirmed) else {
             return;
+        };
+        let is_inviter = |id: ParticipantId| Some(id) == member.invited_by;
+        #[cfg(test)]
+        if breaks(Rule::NewcomerWaitsForProof) {
+            self.member_mut()
+                .into_iter()
+                .for_each(|member| member.confirmed = true);
+            return self.go_live();
         }
-        // The inviter's word counts only where there is nobody else to ask.
+        let by_another = member.confirmed_by.iter().any(|id| !is_inviter(*id));
+        let by_inviter = member.confirmed_by.iter().any(|id| is_inviter(*id));
         let others = member.group.roster().iter().any(|entry| {
             let id = entry.participant;
-            id != me
-                && Some(id) != member.invited_by
-                && connected.contains(&id)
-                && entry.role != Role::Recorder
+            let is_connected = self.peers.get(&id).is_some_and(|peer| peer.connected);
+            id != self.me && !is_inviter(id) && is_connected && entry.role != Role::Recorder
         });
-        if Some(from) != member.invited_by || !others {
-            member.confirmed = true;
+        let long_enough = self.now_ms >= member.since_ms + INVITER_ALONE_AFTER_MS;
+        if by_another || (by_inviter && (!others || long_enough)) {
+            if let Some(member) = self.member_mut() {
+                member.confirmed = true;
+            }
             self.go_live();
         }
     }
@@ -325,29 +380,24 @@ impl Visit {
     /// What follows while waiting: asking again, and a host that finds nobody to let it in starts anew.
     pub(super) fn settle_waiting(&mut self) {
         let now_ms = self.now_ms;
-        if let Stage::Waiting {
-            key_package,
-            said_ms,
-            ..
-        } = &mut self.stage
-            && self.link.ready
-            && now_ms >= *said_ms + ASK_AGAIN_AFTER_MS
-        {
-            *said_ms = now_ms;
-            let key_package = B64(key_package.clone());
-            self.send(ClientMessage::KeyPackage { key_package });
-        }
-        let Stage::Waiting { since_ms, .. } = self.stage else {
+        let Stage::Waiting {
+            since_ms, said_ms, ..
+        } = self.stage
+        else {
             return;
         };
+        if self.link.ready && now_ms >= said_ms + ASK_AGAIN_AFTER_MS {
+            self.ask_again();
+        }
         if !self.is_host() || !self.link.ready || self.now_ms < since_ms + HOST_ALONE_AFTER_MS {
             return;
         }
+        let unanswered = self.now_ms >= since_ms + HOST_UNANSWERED_AFTER_MS;
         let somebody = self
             .peers
             .iter()
             .any(|(id, peer)| peer.connected && *id != self.me && !self.waiting.contains_key(id));
-        if !somebody {
+        if !somebody || unanswered {
             let replaces = self.link.group_id.clone();
             self.create_group(replaces);
         }
@@ -364,20 +414,27 @@ impl Visit {
         self.peers
             .get_or_insert(participant, super::Peer::default())
             .connected = true;
-        let pass = inspect_key_package(&self.policy, &entry.key_package.0)
-            .map(|info| info.pass)
+        let genuine = inspect_key_package(&self.policy, &entry.key_package.0)
             .ok()
-            .filter(|pass| pass.participant() == participant)
-            .filter(|pass| pass.check_time(self.now_ms).is_ok());
-        let Some(pass) = pass else {
+            .filter(|info| info.participant == participant)
+            .filter(|info| info.pass.check_time(self.now_ms).is_ok());
+        let Some(KeyPackageInfo { pass, id, .. }) = genuine else {
             self.problem(ProblemCode::GhostRefused, Some(participant));
             return;
         };
+        // It asked again while the answer was under way.
+        let has_served = self.used_key_packages.contains(&id);
+        #[cfg(test)]
+        let has_served = has_served && !breaks(Rule::ServesOnce);
+        if has_served {
+            return;
+        }
         let role = pass.role();
         let waiter = Waiter {
             role,
             key: *pass.key(),
             key_package: entry.key_package.0,
+            key_package_id: id,
         };
         let news = self.waiting.insert(participant, waiter).is_none();
         if news && self.is_host() && role != Role::Recorder && !self.may_return(participant) {
@@ -569,7 +626,12 @@ impl Visit {
                 wants,
                 message,
                 sent_ms: now_ms,
+                said_ms: now_ms,
             });
+        }
+        #[cfg(test)]
+        if breaks(Rule::OrderedFirst) {
+            self.follow_own_commit_at_once();
         }
         for id in done {
             self.out.push(super::Output::Done { id, result: None });
@@ -579,14 +641,41 @@ impl Visit {
         }
     }
 
+    #[cfg(test)]
+    fn follow_own_commit_at_once(&mut self) {
+        let pending = self.member().and_then(|member| member.pending.as_ref());
+        if let Some(ClientMessage::Commit {
+            group_id,
+            epoch,
+            commit,
+            ..
+        }) = pending.map(|pending| pending.message.clone())
+        {
+            self.on_commit(&group_id.0, epoch, self.me, &commit.0);
+        }
+    }
+
     fn resend_pending(&mut self) {
-        let message = self
-            .member()
-            .and_then(|member| member.pending.as_ref())
-            .map(|p| p.message.clone());
-        if let Some(message) = message {
+        let now_ms = self.now_ms;
+        let pending = self.member_mut().and_then(|member| member.pending.as_mut());
+        if let Some(pending) = pending {
+            pending.said_ms = now_ms;
+            let message = pending.message.clone();
             self.send(message);
         }
+    }
+
+    /// A commit that the relay keeps back is said again: it is ordered once, or rejected.
+    pub(super) fn settle_withheld(&mut self) {
+        let again_at = self.commit_again_at_ms();
+        if self.link.caught_up() && again_at.is_some_and(|at_ms| self.now_ms >= at_ms) {
+            self.resend_pending();
+        }
+    }
+
+    fn commit_again_at_ms(&self) -> Option<u64> {
+        let pending = self.member()?.pending.as_ref()?;
+        Some(pending.said_ms + ASK_AGAIN_AFTER_MS)
     }
 
     pub(super) fn on_commit(
@@ -659,10 +748,17 @@ impl Visit {
 
     fn on_new_epoch(&mut self, summary: CommitSummary, removed_leaves: Vec<u8>) {
         if summary.self_removed {
+            // Let in once more, for a key package that was published twice: the new leaf is nobody's.
+            if summary.rejoined.contains(&self.me) {
+                return self.lose_group();
+            }
             return self.on_removed();
         }
+        // Who asked once more since, from a page loaded anew, waits still.
+        self.waiting
+            .retain(|_, waiter| !summary.used.contains(&waiter.key_package_id));
+        self.used_key_packages.extend(summary.used.iter().copied());
         for participant in summary.added.iter().chain(&summary.rejoined) {
-            self.waiting.remove(participant);
             self.regroup.remove(participant);
         }
         let Some(member) = self.member_mut() else {
@@ -742,15 +838,10 @@ impl Visit {
             code: refused.code.into(),
         });
         self.problem(ProblemCode::CommitRefused, offender);
-        let Some(member) = self.member_mut() else {
+        self.leave_epoch(offender);
+        let Some(member) = self.member() else {
             return;
         };
-        member.refused = Some(RefusedCommit {
-            at_ms: now_ms,
-            offender,
-            acted: false,
-        });
-        member.pending = None;
         let group_id = B64(member.group.group_id().to_vec());
         let refusal = self.identity.key().sign(&RefusalClaims {
             v: sealed_visit_protocol::VERSION,
@@ -764,6 +855,19 @@ impl Visit {
             pass: self.identity.pass().jws().clone(),
         });
         self.send(ClientMessage::Refusal { refusal });
+    }
+
+    /// Nothing more is sent in this epoch; a new group follows, without the offender.
+    pub(super) fn leave_epoch(&mut self, offender: Option<ParticipantId>) {
+        let at_ms = self.now_ms;
+        if let Some(member) = self.member_mut().filter(|member| member.refused.is_none()) {
+            member.refused = Some(RefusedCommit {
+                at_ms,
+                offender,
+                acted: false,
+            });
+            member.pending = None;
+        }
     }
 
     /// When this member starts the new group, if nobody else did.
@@ -790,6 +894,10 @@ impl Visit {
 
     /// Leaves an epoch that stays refused: a new group, from the passes, without the offender.
     pub(super) fn settle_refused(&mut self) {
+        #[cfg(test)]
+        if breaks(Rule::RefusedIsLeft) {
+            return;
+        }
         if !self.link.ready || self.regroup_at_ms().is_none_or(|at_ms| self.now_ms < at_ms) {
             return;
         }
@@ -813,17 +921,35 @@ impl Visit {
         let (alone, again) = match self.stage {
             Stage::Waiting {
                 since_ms, said_ms, ..
-            } => (
-                self.is_host().then_some(since_ms + HOST_ALONE_AFTER_MS),
-                Some(said_ms + ASK_AGAIN_AFTER_MS),
-            ),
+            } => {
+                let alone = [HOST_ALONE_AFTER_MS, HOST_UNANSWERED_AFTER_MS]
+                    .map(|after| since_ms + after)
+                    .into_iter()
+                    .find(|at_ms| *at_ms > self.now_ms);
+                (
+                    alone.filter(|_| self.is_host()),
+                    Some(said_ms + ASK_AGAIN_AFTER_MS),
+                )
+            }
             _ => (None, None),
         };
         let withheld = self
             .member()
             .and_then(Membership::commit_withheld_since)
             .map(|sent_ms| sent_ms + WITHHELD_AFTER_MS);
-        vec![alone, again, self.regroup_at_ms(), withheld]
+        let commit_again = self.commit_again_at_ms();
+        let inviter_alone = self
+            .member()
+            .filter(|member| !member.confirmed)
+            .map(|member| member.since_ms + INVITER_ALONE_AFTER_MS);
+        vec![
+            alone,
+            again,
+            self.regroup_at_ms(),
+            withheld,
+            commit_again,
+            inviter_alone,
+        ]
     }
 
     pub(super) fn settle_problems(&mut self) {

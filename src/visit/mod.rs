@@ -48,7 +48,7 @@ use sealed_visit_protocol::hash::sha256;
 use sealed_visit_protocol::pass::{PassClaims, PassError, name_commitment};
 use sealed_visit_protocol::sorted::{SortedMap, SortedSet};
 use sealed_visit_protocol::{
-    ClinicDocument, Jws, ParticipantId, Pass, PublicKey, Role, RootKey, SigningKey,
+    ClinicDocument, Hash32, Jws, ParticipantId, Pass, PublicKey, Role, RootKey, SigningKey,
 };
 use zeroize::Zeroizing;
 
@@ -101,6 +101,8 @@ pub struct Visit {
     /// Who the host let in: may come back with the same key.
     admitted: SortedMap<ParticipantId, PublicKey>,
     denied: SortedSet<ParticipantId>,
+    /// Key packages serve once: these did.
+    used_key_packages: SortedSet<Hash32>,
     recording: RecordingMemory,
     keys: keys::KeySchedule,
     problems: Vec<Problem>,
@@ -188,6 +190,7 @@ impl Visit {
             regroup: SortedMap::new(),
             admitted: SortedMap::new(),
             denied: SortedSet::new(),
+            used_key_packages: SortedSet::new(),
             recording: RecordingMemory::default(),
             keys: keys::KeySchedule::default(),
             problems: Vec::new(),
@@ -221,12 +224,15 @@ impl Visit {
     /// Does what follows from the state as it is now; every rule here may run any number of times.
     fn settle(&mut self) {
         self.settle_waiting();
+        self.settle_confirmation();
         self.settle_refused();
+        self.settle_withheld();
         self.settle_admissions();
         self.settle_statements();
         self.settle_withdrawal();
         self.settle_resume();
         self.settle_keys();
+        self.settle_outbox();
         // What explains a commit is said before it, in the epoch that everybody can still read.
         self.flush_app_messages();
         self.flush_commits();
@@ -278,7 +284,7 @@ impl Visit {
 
     /// Every time at which [`Self::settle`] may have something new to do.
     fn deadlines(&self) -> Vec<Option<u64>> {
-        let mut times = vec![self.keys.deadline_ms()];
+        let mut times = vec![self.keys.deadline_ms(), self.link.say_again_at_ms()];
         times.extend(self.membership_deadlines());
         times.extend(self.recording_deadlines());
         times

@@ -14,6 +14,8 @@ use zeroize::Zeroizing;
 pub enum Output {
     /// Send this to the relay.
     Send { message: Box<ClientMessage> },
+    /// Close the connection to the relay and make a new one: the relay left something out.
+    Reconnect,
     /// The state changed: the whole of it.
     State { state: Box<VisitState> },
     /// Something happened once.

@@ -11,6 +11,8 @@ use super::round::Round;
 use super::state::ProblemCode;
 use super::{Role, Visit};
 use crate::group::CommitSummary;
+#[cfg(test)]
+use crate::sabotage::{Rule, breaks};
 use sealed_visit_protocol::consent::{
     Answer, Change, ConsentText, Layer, Request, RequestClaims, RequestError, Statement,
     StatementClaims, StatementKind, WithdrawalWish,
@@ -34,19 +36,19 @@ const REMOVE_FOR_ANOTHER_AFTER_MS: u64 = 400;
 pub(super) struct RecordingMemory {
     texts: Option<RoundTexts>,
     /// Statements of the open round that the group's context may not hold yet.
-    heard: SortedMap<(ParticipantId, u64), Heard>,
+    pub(super) heard: SortedMap<(ParticipantId, RoundId, u64), Heard>,
     recorder: Option<ParticipantId>,
     round: Option<RoundId>,
     pub(super) since_ms: u64,
     heartbeat: Option<(u64, u64)>,
     /// Who said that the recorder stops, and why.
-    stop: Option<(ParticipantId, RecorderLeft)>,
+    pub(super) stop: Option<(ParticipantId, RecorderLeft)>,
     /// How the recorder left, and by whom.
     pub(super) left: Option<(RecorderLeft, ParticipantId)>,
-    resume_agreed: bool,
-    resume: Option<(u64, Option<u32>)>,
+    pub(super) resume_agreed: bool,
+    pub(super) resume: Option<(u64, Option<u32>)>,
     /// The recorder itself was told to stop.
-    told: bool,
+    pub(super) told: bool,
 }
 
 #[derive(Clone)]
@@ -57,8 +59,8 @@ struct RoundTexts {
 }
 
 #[derive(Clone)]
-struct Heard {
-    statement: Statement,
+pub(super) struct Heard {
+    pub(super) statement: Statement,
     at_ms: u64,
 }
 
@@ -83,6 +85,10 @@ impl RecordingMemory {
     /// What was heard is kept: whoever comes back into the same round has withdrawn from it still.
     pub(super) fn group_left(&mut self) {
         let recorder = self.recorder;
+        #[cfg(test)]
+        if breaks(Rule::WithdrawalIsKept) {
+            self.heard.clear();
+        }
         *self = Self {
             texts: self.texts.take(),
             heard: std::mem::take(&mut self.heard),
@@ -96,8 +102,11 @@ impl RecordingMemory {
 
     fn keep_round(&mut self, round: Option<RoundId>) {
         self.round = round;
-        self.heard
-            .retain(|_, heard| Some(heard.statement.claims().round) == round);
+        // A withdrawal is for good, also where a relay leads back into a group that has not heard of it.
+        self.heard.retain(|_, heard| {
+            let claims = heard.statement.claims();
+            claims.kind == StatementKind::Withdrawal || Some(claims.round) == round
+        });
     }
 
     pub(super) fn why_removed(&self) -> RecorderLeft {
@@ -140,7 +149,7 @@ impl RecordingMemory {
     ) -> Option<&StatementClaims> {
         self.heard
             .iter()
-            .filter(|((author, _), _)| *author == participant)
+            .filter(|((author, ..), _)| *author == participant)
             .map(|(_, heard)| heard.statement.claims())
             .rfind(|claims| claims.round == round)
     }
@@ -226,15 +235,17 @@ impl Visit {
     fn hear(&mut self, statement: Statement) {
         let author = statement.participant();
         let (kind, seq) = (statement.claims().kind, statement.claims().seq);
-        let open = self.open_round().map(|round| round.id());
-        let of_open_round = open == Some(statement.claims().round);
+        let round = statement.claims().round;
+        let of_open_round = self.open_round().is_some_and(|open| open.id() == round);
         let jws = statement.jws().clone();
         let heard = Heard {
             statement,
             at_ms: self.now_ms,
         };
-        let known = self.recording.heard.contains_key(&(author, seq));
-        self.recording.heard.get_or_insert((author, seq), heard);
+        let known = self.recording.heard.contains_key(&(author, round, seq));
+        self.recording
+            .heard
+            .get_or_insert((author, round, seq), heard);
         if kind == StatementKind::Withdrawal && of_open_round {
             if !known {
                 self.out.push(super::Output::Withdrawal {
@@ -270,6 +281,8 @@ impl Visit {
             .recording
             .heartbeat
             .is_none_or(|(last, _)| count > last);
+        #[cfg(test)]
+        let newer = newer || breaks(Rule::NewestHeartbeat);
         if newer && self.member().and_then(Membership::recorder) == Some(from) {
             self.recording.heartbeat = Some((count, self.now_ms));
         }
@@ -366,6 +379,10 @@ impl Visit {
 
     /// A withdrawal is known, and the recorder can still derive the keys of this epoch.
     pub(super) fn withdrawal_is_pending(&self) -> bool {
+        #[cfg(test)]
+        if breaks(Rule::WithdrawnIsSilent) {
+            return false;
+        }
         self.member()
             .is_some_and(|member| member.recorder().is_some())
             && self.open_withdrawal().is_some()
@@ -616,9 +633,10 @@ impl Visit {
     ) -> Result<(), CommandError> {
         self.require_member()?;
         let round = self.require_round()?;
-        let statement = self.make_statement(&round.request, StatementKind::Withdrawal, |claims| {
-            claims.wish = wish
-        })?;
+        let statement =
+            self.make_statement(&round.request, StatementKind::Withdrawal, |claims| {
+                claims.wish = wish
+            })?;
         let jws = statement.jws().clone();
         self.hear(statement);
         self.say(AppMessage::Statement {
@@ -745,7 +763,8 @@ impl Visit {
         let consent = match (why, self.open_round()) {
             // For good: the round dies with it, so that nothing goes on without asking again.
             (RecorderLeft::Stopped, Some(round)) => {
-                let ended = self.make_statement(&round.request, StatementKind::Withdrawal, |_| {})?;
+                let ended =
+                    self.make_statement(&round.request, StatementKind::Withdrawal, |_| {})?;
                 vec![Change::Statement(ended.jws().clone())]
             }
             _ => Vec::new(),
@@ -842,12 +861,12 @@ impl Visit {
     }
 
     fn require_agreement(&self) -> Result<(), CommandError> {
-        let missing = self.member().is_none_or(|member| {
-            member.group.roster().iter().any(|entry| {
-                entry.role != Role::Recorder
-                    && !self.has_granted(entry.participant)
-            })
-        });
+        let missing =
+            self.member().is_none_or(|member| {
+                member.group.roster().iter().any(|entry| {
+                    entry.role != Role::Recorder && !self.has_granted(entry.participant)
+                })
+            });
         if missing {
             Err(CommandError::new(
                 ErrorCode::NotAgreed,

@@ -188,6 +188,8 @@ pub enum ProblemCode {
     MessageRefused,
     /// The relay is not reachable.
     RelayUnreachable,
+    /// The relay left out messages; they are asked for again.
+    MessagesMissing,
     /// The relay holds back the commit that would end the recording.
     CommitWithheld,
     /// A recorder is in the visit and says nothing.

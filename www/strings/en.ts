@@ -201,6 +201,7 @@ export const en = {
     commit_withheld:
       "The server holds something back. You are not sent to the recorder. If it goes on, leave and call the clinic.",
     relay_unreachable: "The clinic’s server can not be reached right now.",
+    messages_missing: "The server left out messages. Your browser asked for them again.",
     recorder_silent: "The recorder says nothing. It may still be recording.",
     other: "Something was refused to keep you safe ({code}).",
   },

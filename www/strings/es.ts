@@ -202,6 +202,7 @@ export const es: PageStrings = {
     message_refused: "Se descartó un mensaje que no era auténtico.",
     commit_withheld: "El servidor retiene algo. La grabadora no le recibe. Si sigue así, salga y llame a la clínica.",
     relay_unreachable: "Ahora no se puede llegar al servidor de la clínica.",
+    messages_missing: "El servidor omitió mensajes. Su navegador los pidió de nuevo.",
     recorder_silent: "La grabadora no dice nada. Puede seguir grabando.",
     other: "Se rechazó algo para su seguridad ({code}).",
   },

@@ -55,7 +55,7 @@ struct Ordered {
 /// What became of a message.
 pub type Outcome = Result<Vec<Delivery>, Denied>;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Visit {
     group: Option<Group>,
     log: Log,
@@ -68,7 +68,7 @@ pub struct Visit {
     is_over: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Group {
     info: GroupInfo,
     members: BTreeSet<ParticipantId>,
@@ -398,7 +398,7 @@ impl Visit {
 }
 
 /// The entries in order, the oldest dropped when there are too many bytes.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Log {
     entries: VecDeque<(usize, RelayMessage)>,
     size_bytes: usize,

@@ -191,12 +191,17 @@ impl Evil {
     }
 
     /// The context as it is now.
-    pub fn context(&self) -> VisitContext {
+    pub(in crate::group) fn context(&self) -> VisitContext {
         VisitContext::from_extensions(&self.mls.context().extensions).unwrap()
     }
 
     /// What an honest member would derive from these additions and changes, if it did not ask the gate's verdict.
-    pub fn derived(&self, policy: &Policy, adds: &[&Pass], changes: &[Change]) -> VisitContext {
+    pub(in crate::group) fn derived(
+        &self,
+        policy: &Policy,
+        adds: &[&Pass],
+        changes: &[Change],
+    ) -> VisitContext {
         let mut context = self.context();
         for pass in adds {
             context.roles.insert(pass.participant(), pass.role());
@@ -231,7 +236,7 @@ impl Evil {
     }
 
     /// Adds key packages, removes leaves, carries changes, and states this context if it is another than now.
-    pub fn commit(
+    pub(in crate::group) fn commit(
         &self,
         add: &[&[u8]],
         remove: &[u8],
@@ -273,4 +278,80 @@ impl Evil {
 
 pub fn change_proposal(change: &Change) -> CustomProposal {
     CustomProposal::new(CHANGE_PROPOSAL, serde_json::to_vec(change).unwrap())
+}
+
+/// Somebody without rules who waits to be let in, for whoever drives it from outside.
+pub struct EvilWaiting {
+    client: Client<EvilConfig>,
+    identity: Identity,
+    pub key_package: Vec<u8>,
+}
+
+impl EvilWaiting {
+    pub fn new(identity: &Identity) -> Self {
+        let client = evil_client_of(identity);
+        let key_package = client
+            .generate_key_package_message(
+                Default::default(),
+                Default::default(),
+                Some(MlsTime::from(0)),
+            )
+            .unwrap()
+            .to_bytes()
+            .unwrap();
+        Self {
+            client,
+            identity: identity.clone(),
+            key_package,
+        }
+    }
+
+    pub fn join(self, welcome: &[u8]) -> Evil {
+        Evil::joined(self.client, &self.identity, welcome)
+    }
+}
+
+impl Evil {
+    pub fn group_id(&self) -> &[u8] {
+        self.mls.group_id()
+    }
+
+    pub fn epoch(&self) -> u64 {
+        self.mls.current_epoch()
+    }
+
+    /// Follows a commit if it can.
+    pub fn try_follow(&mut self, commit: &[u8]) -> bool {
+        MlsMessage::from_bytes(commit).is_ok_and(|message| {
+            self.mls
+                .process_incoming_message_with_time(message, MlsTime::from(1))
+                .is_ok()
+        })
+    }
+
+    /// Whether somebody has a leaf.
+    pub fn has(&self, policy: &Policy, participant: ParticipantId) -> bool {
+        super::super::rules::verified_roster(policy, &self.mls.roster())
+            .is_ok_and(|roster| roster.iter().any(|entry| entry.participant == participant))
+    }
+
+    /// Adds these, as they would be added by somebody honest who does not ask for the verdict; with `forged`, the
+    /// consent state is wiped as well.
+    pub fn add(
+        &self,
+        policy: &Policy,
+        key_packages: &[&[u8]],
+        forged: bool,
+    ) -> (Vec<u8>, Option<Vec<u8>>) {
+        let passes: Vec<_> = key_packages
+            .iter()
+            .map(|key_package| inspect_key_package(policy, key_package).unwrap().pass)
+            .collect();
+        let passes: Vec<_> = passes.iter().collect();
+        let mut context = self.derived(policy, &passes, &[]);
+        if forged {
+            context.consent = sealed_visit_protocol::consent::ConsentState::new();
+        }
+        self.commit(key_packages, &[], &[], &context)
+    }
 }

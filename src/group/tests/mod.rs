@@ -2,7 +2,7 @@
 
 mod crypto;
 mod doors;
-mod evil;
+pub(crate) mod evil;
 mod life;
 mod mutate;
 mod powers;

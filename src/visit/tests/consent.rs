@@ -1,24 +1,29 @@
 //! Consent opens the recorder, and closes it.
 
 use super::sim::Sim;
+use crate::group::testing::World;
 use crate::visit::{
-    Command, ConsentRequest, ErrorCode, Indicator, Input, NotSending, Phase, ProblemCode, RecorderLeft,
-    TextBody, VisitEvent,
+    Command, ConsentRequest, ErrorCode, Indicator, Input, NotSending, Phase, ProblemCode,
+    RecorderLeft, TextBody, VisitEvent,
 };
-use sealed_visit_protocol::{B64, Role};
 use sealed_visit_protocol::consent::{
     Answer, Layer, OnBehalfOf, Purpose, Statement, StatementKind, Terms, WithdrawalPolicy,
     WithdrawalWish,
 };
 use sealed_visit_protocol::wire::ClientMessage;
+use sealed_visit_protocol::{B64, ParticipantId, Role};
 
 const PEOPLE: [Role; 3] = [Role::Clinician, Role::Patient, Role::Guest];
 const RECORDER: usize = 3;
 
 fn asked(sim: &Sim) -> ConsentRequest {
+    asked_of(&sim.world, sim.id(RECORDER))
+}
+
+pub fn asked_of(world: &World, recorder: ParticipantId) -> ConsentRequest {
     ConsentRequest {
         purpose: Purpose::MedicalRecord,
-        recipients: sim.world.recipients(),
+        recipients: world.recipients(),
         texts: [Layer::Information, Layer::Recording]
             .map(|layer| TextBody {
                 layer,
@@ -35,13 +40,13 @@ fn asked(sim: &Sim) -> ConsentRequest {
             authorization_expires_ms: None,
         },
         checklist: vec![],
-        recorder: sim.id(RECORDER),
+        recorder,
         again_after: None,
         note: String::new(),
     }
 }
 
-fn grant() -> Command {
+pub fn grant() -> Command {
     Command::Answer {
         kind: StatementKind::Grant,
         answers: vec![Answer {
@@ -55,7 +60,7 @@ fn grant() -> Command {
     }
 }
 
-fn refusal() -> Command {
+pub fn refusal() -> Command {
     Command::Answer {
         kind: StatementKind::Refusal,
         answers: vec![],
@@ -545,7 +550,7 @@ fn a_withdrawal_outlives_the_loss_of_ones_place_in_the_group() {
     // The relay forgets where this member was: it asks for a new leaf.
     sim.hold = None;
     let lost = sealed_visit_protocol::wire::RelayMessage::Commit {
-        seq: 1_000,
+        seq: sim.pages[1].visit.link.last_seq.unwrap() + 1,
         group_id: sim.group_id(1),
         epoch: 1_000,
         from: sim.id(0),

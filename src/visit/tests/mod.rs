@@ -2,4 +2,5 @@
 
 mod consent;
 mod life;
+mod model;
 mod sim;

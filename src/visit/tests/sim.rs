@@ -242,6 +242,10 @@ impl Sim {
             }
             Output::Message { data, .. } => this.messages.push(data),
             Output::Withdrawal { statement, mine } => this.withdrawals.push((statement, mine)),
+            Output::Reconnect => {
+                self.disconnect(page);
+                self.connect(page);
+            }
             Output::State { .. } | Output::DropLeaf { .. } => {}
         }
     }

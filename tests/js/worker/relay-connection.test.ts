@@ -101,6 +101,21 @@ test("tries again for as long as it is wanted, ever more slowly up to a cap", (t
   assert.ok(waits.slice(6).every((ms) => ms === 8_000));
 });
 
+test("reconnecting gives up the present connection, and what it still says", (t) => {
+  t.after(() => mock.timers.reset());
+  const { connection, sockets, heard, pass, last } = setUp();
+  last().open();
+  last().receive({ t: "ready" });
+  const given = last();
+  connection.reconnect();
+  assert.equal(given.readyState, 3);
+  given.receive({ t: "app" });
+  assert.deepEqual(heard, ["open", "ready", ["lost", 250]]);
+  connection.reconnect();
+  pass(300);
+  assert.equal(sockets.length, 2, "one new connection, however often it is asked for");
+});
+
 test("an attempt that hangs is given up", (t) => {
   t.after(() => mock.timers.reset());
   const { heard, pass } = setUp();
