@@ -1,0 +1,121 @@
+//! One step of a schedule: what the network, the relay, time or a person does next. Written as a word, so that a
+//! schedule can be printed and replayed.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// What happens next, and to which page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    pub what: What,
+    pub page: u8,
+}
+
+macro_rules! whats {
+    ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum What { $($(#[$doc])* $name,)* }
+
+        impl What {
+            const ALL: &[(What, &str)] = &[$((What::$name, $word),)*];
+        }
+    };
+}
+
+whats! {
+    /// The page gets the first of what is under way to it.
+    Hear = "hear",
+    /// The relay gets the first of what is under way from the page.
+    Relay = "relay",
+    /// Time passes until the page's timer.
+    Time = "time",
+    /// The connection breaks: what is under way is lost.
+    Cut = "cut",
+    Connect = "connect",
+    /// The page is loaded anew.
+    Crash = "crash",
+    /// The relay keeps back the first of what is under way to the page.
+    Drop = "drop",
+    /// The relay never takes the first of what is under way from the page.
+    Lose = "lose",
+    /// The relay takes the second of what is under way from the page before the first.
+    Overtake = "overtake",
+    /// The relay says it twice.
+    Twice = "twice",
+    /// The relay swaps the first two.
+    Swap = "swap",
+    /// The relay says again, last, what it says first.
+    Replay = "replay",
+    /// The relay lets bytes that are no commit take the epoch, in the page's name.
+    Garbage = "garbage",
+    /// The relay tells this page alone, and whom it adds, that its commit is ordered.
+    Fork = "fork",
+    /// A dishonest clinician commits the waiting recorder in, whoever granted.
+    EvilRecorder = "evil-recorder",
+    /// The same, together with everybody who waits.
+    EvilEverybody = "evil-everybody",
+    /// A dishonest clinician commits a consent state that does not follow from anything, and lets in who waits.
+    EvilContext = "evil-context",
+    /// People.
+    Ask = "ask",
+    Grant = "grant",
+    Refuse = "refuse",
+    Withdraw = "withdraw",
+    Start = "start",
+    Beat = "beat",
+    Pause = "pause",
+    Agree = "agree",
+    Stop = "stop",
+    /// The host lets in whoever waits.
+    Admit = "admit",
+    Leave = "leave",
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = What::ALL
+            .iter()
+            .find(|(what, _)| *what == self.what)
+            .map_or("?", |(_, word)| word);
+        write!(f, "{word}:{}", self.page)
+    }
+}
+
+impl FromStr for Step {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed = text.split_once(':').and_then(|(word, page)| {
+            let (what, _) = What::ALL.iter().find(|(_, known)| *known == word)?;
+            Some(Step {
+                what: *what,
+                page: page.parse().ok()?,
+            })
+        });
+        parsed.ok_or_else(|| format!("no step is written {text:?}"))
+    }
+}
+
+/// A schedule, with spaces between its steps.
+pub fn written(schedule: &[Step]) -> String {
+    let words: Vec<String> = schedule.iter().map(Step::to_string).collect();
+    words.join(" ")
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014): enough for choosing what happens next.
+#[derive(Clone)]
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ z >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ z >> 31
+    }
+
+    pub fn below(&mut self, limit: usize) -> usize {
+        (self.next() % limit.max(1) as u64) as usize
+    }
+}
