@@ -1,5 +1,5 @@
 /**
- * The demo visit for people: `npm start [-- --host] [-- --port N] [-- --data FOLDER]`.
+ * The demo visit for people: `npm start [-- --host] [-- --port N] [-- --data FOLDER] [-- --no-build]`.
  *
  * Builds what is missing, makes a clinic once (kept in `.cache/clinic`), starts authority, relay and
  * vault, and prints the start page's address. With `--host` it serves HTTPS to the local network, so
@@ -19,11 +19,12 @@ const { values } = parseArgs({
     host: { type: "boolean", default: false },
     port: { type: "string", default: "8480" },
     data: { type: "string", default: inRoot(".cache", "clinic") },
+    "no-build": { type: "boolean", default: false },
   },
 });
 
 await ensure("node", "rust", "wasm");
-await build();
+if (!values["no-build"]) await build();
 const [address] = values.host ? localAddresses() : [];
 if (values.host && !address) throw new Error("--host: this machine has no network address");
 const stack = await startStack({
