@@ -33,6 +33,7 @@ for (const [name, value] of Object.entries(values)) {
   env[`SEALED_VISIT_MODEL_${name.toUpperCase().replaceAll("-", "_")}`] = value;
 }
 
+// The profile of `npm test`, which has optimised dependencies: nothing is built twice.
 const cargo = spawn(
   "cargo",
   [

@@ -161,13 +161,18 @@ impl Membership {
 // Joining.
 impl Visit {
     pub(super) fn on_ready(&mut self, group: Option<GroupInfo>, seq: u64) {
-        // A relay that is behind this member never ordered the commit that it said it had.
-        let same_group = match (&self.stage, &group) {
-            (Stage::Member(member), Some(info)) => {
-                member.group.group_id() == info.group_id.0 && member.group.epoch() <= info.epoch
-            }
-            _ => false,
+        let (same_group, ahead) = match (&self.stage, &group) {
+            (Stage::Member(member), Some(info)) => (
+                member.group.group_id() == info.group_id.0,
+                member.group.epoch() > info.epoch,
+            ),
+            _ => (false, false),
         };
+        if same_group && ahead {
+            // It said that it had ordered a commit, and had not.
+            self.problem(ProblemCode::MessagesMissing, None);
+        }
+        let same_group = same_group && !ahead;
         if same_group {
             self.link.may_be_lost();
             return self.resend_pending();

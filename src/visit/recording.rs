@@ -606,11 +606,21 @@ impl Visit {
         }
         let round = self.require_round()?;
         let request = &round.request;
-        let texts = [Layer::Information, Layer::Recording]
+        let texts: Vec<&ConsentText> = [Layer::Information, Layer::Recording]
             .iter()
             .filter_map(|layer| request.claims().text(*layer, &language))
-            .map(|text| text.hash)
             .collect();
+        // Whoever swaps the words, or holds them back, gets no agreement to them.
+        let unread = texts
+            .iter()
+            .any(|text| self.recording.words(round.id(), text).is_none());
+        if kind == StatementKind::Grant && unread {
+            return Err(CommandError::new(
+                ErrorCode::BadAnswer,
+                "the words that the request names have not arrived",
+            ));
+        }
+        let texts = texts.into_iter().map(|text| text.hash).collect();
         let statement = self.make_statement(request, kind, |claims| {
             claims.answers = answers;
             claims.texts = texts;

@@ -48,5 +48,14 @@ test("every drop reason of the engine, and every problem of the core, is explain
     (name ?? "").replace(/(?!^)[A-Z]/g, (letter) => `_${letter}`).toLowerCase(),
   );
   assert.ok(names.length >= 8);
-  for (const name of names) assert.ok(read("docs", "errors", "problems.md").includes(`\`${name}\``), name);
+  for (const name of names) {
+    assert.ok(read("docs", "errors", "problems.md").includes(`\`${name}\``), name);
+    assert.ok(read("worker", "core-types.ts").includes(`"${name}"`), name);
+    for (const language of ["en", "es"])
+      assert.match(
+        read("www", "strings", `${language}.ts`),
+        new RegExp(`\\b${name}:\\s+"[A-Z¿¡]`),
+        `${language} ${name}`,
+      );
+  }
 });

@@ -1,5 +1,6 @@
 //! Tests of the state machine: several of them over the relay's real ordering code.
 
+mod adversaries;
 mod consent;
 mod life;
 mod model;

@@ -55,7 +55,12 @@ pub struct Ghost {
     tags: Arc<BTreeMap<u64, Tag>>,
     /// The relay told members different things.
     pub forked: bool,
+    /// Counts commands that were refused.
+    pub failed: u32,
 }
+
+/// What people decided.
+pub type Decisions = (Arc<BTreeSet<(usize, RoundId)>>, u16, u16);
 
 impl Ghost {
     /// What the relay says; entries of its log keep what the model knows about their inside.
@@ -105,6 +110,14 @@ impl Ghost {
             (What::Leave, _) => self.left |= 1 << page,
             _ => {}
         }
+    }
+
+    pub fn decisions(&self) -> Decisions {
+        (self.granted.clone(), self.withdrawn, self.left)
+    }
+
+    pub fn undo(&mut self, before: Decisions) {
+        (self.granted, self.withdrawn, self.left) = before;
     }
 
     /// A page that is loaded anew knows nothing. What had left it may be acted on by others; it itself was not told.

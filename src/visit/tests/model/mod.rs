@@ -12,7 +12,7 @@
 mod check;
 mod explore;
 mod projection;
-mod scene;
+pub(super) mod scene;
 mod step;
 
 use crate::sabotage::{Rule, breaking};
@@ -318,7 +318,7 @@ fn every_rule_that_is_broken_on_purpose_is_caught() {
 }
 
 /// The setting that a text begins with, after the schedule that follows in it.
-fn scene_at(text: &str) -> (Scene, &'static str) {
+pub(super) fn scene_at(text: &str) -> (Scene, &'static str) {
     let (name, steps) = text.split_once(' ').unwrap_or((text, ""));
     let setting = find(SETTINGS, name).expect("a setting of the model");
     let mut scene = Scene::new(*setting);

@@ -716,8 +716,15 @@ impl Scene {
             }
             _ => return Ok(()),
         };
+        // Before the command, since a withdrawal counts from the click; undone if the machine refuses it.
+        let before = self.ghost.decisions();
         self.ghost.decides(what, page, round);
-        self.feed(page, Input::Command { id: 1, command })
+        let failed = self.ghost.failed;
+        self.feed(page, Input::Command { id: 1, command })?;
+        if self.ghost.failed > failed {
+            self.ghost.undo(before);
+        }
+        Ok(())
     }
 
     fn feed(&mut self, page: usize, input: Input) -> Result<(), Broken> {
@@ -748,6 +755,7 @@ impl Scene {
                 }
                 Output::Gate { open } => this.gate_open = open,
                 Output::Reconnect => reconnect = true,
+                Output::Failed { .. } => self.ghost.failed += 1,
                 Output::Timer { at_ms } => this.timer_ms = Some(at_ms),
                 _ => {}
             }
