@@ -148,6 +148,14 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
     return this.spools;
   }
 
+  /**
+   * Live media goes first: while `yields`, the upload takes little of the line. `visit.prepareRecorder` does this by
+   * itself, from the line of the page's own call; call it where the recorder shares a line with a call of another page.
+   */
+  yieldUpload(yields: boolean): void {
+    this.#client.request<"yield_upload">({ r: "yield_upload", yields }).catch(() => undefined);
+  }
+
   /** Lets go of a part that was uploaded to a server which gives no receipts. */
   async release(recording: RecordingId, part: number): Promise<void> {
     await this.#client.request<"release">({ r: "release", recording, part });
@@ -219,7 +227,7 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
   async #begin(): Promise<void> {
     const round = this.#group.consent?.round ?? null;
     if (this.#recording?.round !== round) this.#recording = null;
-    const part = this.#recording?.nextPart ?? 0;
+    const asked = this.#recording?.nextPart ?? 0;
     const running = new RunningPart(this.#client, this.#protection, this.#options, this.#group, {
       onHealth: (report) => this.emit("recorder_health", report),
       onProblem: (error) => this.emit("problem", error),
@@ -234,9 +242,10 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
       },
     });
     this.#part = running;
-    this.#setState({ phase: "starting", part });
+    this.#setState({ phase: "starting", part: asked });
     try {
-      const { recording, mixed } = await running.begin(this.#recording?.id ?? null, part);
+      // Another number than asked for, when an earlier page of this recorder recorded under the same round.
+      const { recording, mixed, part } = await running.begin(this.#recording?.id ?? null, asked);
       this.#recording = { id: recording, round, nextPart: part + 1 };
       // Removed meanwhile: the end of the part is under way already.
       if (this.#part !== running) return;

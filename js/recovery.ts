@@ -4,6 +4,7 @@
  */
 import type { CompactJws, SpoolStatus, SpoolWarning } from "../worker/protocol.js";
 import { type AssetOptions, newVisitWorker, wasmUrlOf } from "./assets.js";
+import { SealedVisitError } from "./errors.js";
 import { UnloadGuard } from "./unload-guard.js";
 import { WorkerClient } from "./worker-client.js";
 
@@ -11,15 +12,22 @@ export interface RecoveryOptions extends AssetOptions {
   /** With both, receipts are verified and the spools let go; without, parts stay `uploaded`. */
   readonly rootKey?: string;
   readonly clinicDocument?: CompactJws;
+  /**
+   * The clinic's orders (JWS by its root key, made by `sealed-visit clinic wipe`) to let go of recordings on this
+   * device before they are safe. Obeyed first of all, told to the vault, and only with `rootKey` and `clinicDocument`.
+   */
+  readonly wipeOrders?: readonly CompactJws[];
   readonly onProgress?: (status: SpoolStatus) => void;
   /** E.g. a spool older than 14 days. */
   readonly onWarning?: (warning: SpoolWarning) => void;
+  /** E.g. a receipt that does not verify, or a wipe order that is not the clinic's. The spool stays. */
+  readonly onProblem?: (error: SealedVisitError) => void;
   readonly signal?: AbortSignal;
 }
 
 /** Resolves with what was found, when each of it is as safe as it can get now. Spools of a live recorder are left alone. */
 export async function recoverSpools(options: RecoveryOptions = {}): Promise<readonly SpoolStatus[]> {
-  const { onProgress, onWarning, signal } = options;
+  const { onProgress, onWarning, onProblem, signal } = options;
   const client = new WorkerClient(newVisitWorker(options));
   const request = signal ? { signal } : {};
   const unsent = new Map<string, boolean>();
@@ -29,6 +37,7 @@ export async function recoverSpools(options: RecoveryOptions = {}): Promise<read
     onProgress?.(status);
   });
   client.on("spool_warning", ({ warning }) => onWarning?.(warning));
+  client.on("track_failed", ({ error }) => onProblem?.(SealedVisitError.fromFailure(error)));
   try {
     return await client.request<"recover">(
       {
@@ -36,6 +45,7 @@ export async function recoverSpools(options: RecoveryOptions = {}): Promise<read
         wasm_url: wasmUrlOf(options),
         root_key: options.rootKey ?? null,
         clinic_document: options.clinicDocument ?? null,
+        wipe_orders: options.wipeOrders ?? [],
       },
       request,
     );

@@ -109,6 +109,7 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
   readonly #options: JoinOptions;
   readonly #protection: Protection;
   readonly #sessions = new Set<MediaSession>();
+  readonly #recorders = new Set<Recorder>();
   #state: VisitState;
   #isClosed = false;
   /** Withdrawals that the core has not answered yet, and holds: no state may open the gate. */
@@ -150,6 +151,9 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
     const session = new MediaSession(this.#client, this.#protection, this.#whenLive());
     this.#sessions.add(session);
     session.on("problem", (error) => this.emit("problem", error));
+    session.on("line", ({ up }) => {
+      for (const recorder of this.#recorders) recorder.yieldUpload(up !== "good");
+    });
     session.start(options).catch((cause: unknown) => {
       this.emit("problem", new SealedVisitError("media-failed", "media could not be connected", { cause }));
     });
@@ -242,13 +246,16 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
    * Prepares the declared recorder in this page: a member of its own, with its own worker and pass.
    * It waits outside until everybody has granted and {@link startRecorder} adds it.
    */
-  prepareRecorder(
+  async prepareRecorder(
     options: Omit<RecorderOptions, keyof MemberOptions> & Pick<MemberOptions, "getPass"> & Partial<MemberOptions>,
   ): Promise<Recorder> {
     const { relayUrl, rootKey, clinicDocument, workerUrl, composeWorkerUrl, openWorkerUrl, wasmUrl } = this.#options;
     const inherited = { relayUrl, rootKey, clinicDocument, workerUrl, composeWorkerUrl, openWorkerUrl, wasmUrl };
     const set = Object.fromEntries(Object.entries(inherited).filter(([, value]) => value !== undefined));
-    return connectRecorder({ displayName: "Recorder", ...set, ...options } as RecorderOptions);
+    const recorder = await connectRecorder({ displayName: "Recorder", ...set, ...options } as RecorderOptions);
+    this.#recorders.add(recorder);
+    if ([...this.#sessions].some(({ line }) => line.up !== "good")) recorder.yieldUpload(true);
+    return recorder;
   }
 
   /** Host: adds the recorder that everybody has agreed to; also after a pause. Refused unless all have granted. */

@@ -6,7 +6,7 @@
  * protection of that key. It is deleted at the end of the visit, and when its pass has expired. MLS
  * state and frame counters are never kept: a reload is a new leaf.
  */
-import type { CompactJws } from "./core-types.js";
+import type { CompactJws, RecordingId, TrackId } from "./core-types.js";
 
 export interface Identity {
   /** 32 bytes. */
@@ -55,7 +55,37 @@ export async function saveIdentity(storageKey: string, identity: Identity): Prom
   await inStore("readwrite", (store) => store.put(stored, storageKey));
 }
 
+/** The part that a recorder made last, by its consent round: a page that comes back goes on with the next. */
+export interface LastPart {
+  readonly round: string;
+  readonly recording: RecordingId;
+  readonly part: number;
+  /** Each track's chain head, as far as it was known. */
+  readonly heads: readonly (readonly [TrackId, string])[];
+}
+
+interface StoredLastPart {
+  readonly last: LastPart;
+  readonly savedAtMs: number;
+}
+
+/** Opaque ids and hashes: nothing of them needs to be kept secret. */
+export async function saveLastPart(storageKey: string, last: LastPart): Promise<void> {
+  const stored: StoredLastPart = { last, savedAtMs: Date.now() };
+  await inStore("readwrite", (store) => store.put(stored, lastPartKey(storageKey)));
+}
+
+export async function loadLastPart(storageKey: string): Promise<LastPart | null> {
+  const stored = await inStore<StoredLastPart | undefined>("readonly", (store) => store.get(lastPartKey(storageKey)));
+  return stored && Date.now() - stored.savedAtMs <= FORGOTTEN_AFTER_MS ? stored.last : null;
+}
+
+function lastPartKey(storageKey: string): string {
+  return `${storageKey}:last-part`;
+}
+
 export async function deleteIdentity(storageKey: string): Promise<void> {
+  await inStore("readwrite", (store) => store.delete(lastPartKey(storageKey)));
   await inStore("readwrite", (store) => store.delete(storageKey));
 }
 

@@ -7,7 +7,14 @@ import type { Command, CompactJws, VisitState } from "./core-types.js";
 import { toFailure, WorkerError } from "./failure.js";
 import { FrameCrypto } from "./frames/frame-crypto.js";
 import { attachStreams, attachTransformer } from "./frames/transform.js";
-import { deleteIdentity, type Identity, loadIdentity, saveIdentity } from "./identity-store.js";
+import {
+  deleteIdentity,
+  type Identity,
+  loadIdentity,
+  loadLastPart,
+  saveIdentity,
+  saveLastPart,
+} from "./identity-store.js";
 import type { Event, PrepareRequest, Prepared, TransformOptions } from "./protocol.js";
 import { RecorderService } from "./recording/recorder-service.js";
 import { VisitDriver } from "./visit-driver.js";
@@ -142,7 +149,7 @@ export class MemberSession {
   }
 
   #makeRecorder(driver: VisitDriver): void {
-    const { root_key: rootKey, clinic_document: clinicDocument, wasm_url } = this.#request;
+    const { root_key: rootKey, clinic_document: clinicDocument, wasm_url, storage_key } = this.#request;
     this.#recorder = new RecorderService({
       rootKey,
       clinicDocument,
@@ -150,6 +157,11 @@ export class MemberSession {
       loadRecording: () => loadRecording(wasm_url, (message) => this.#fail(new WorkerError("core-panicked", message))),
       emit: this.#emit,
       onFatal: (error) => this.#fail(error),
+      ...(storage_key === null
+        ? {}
+        : {
+            lastPart: { load: () => loadLastPart(storage_key), save: (last) => saveLastPart(storage_key, last) },
+          }),
     });
     this.#recorder.warmUp().catch(() => undefined);
   }

@@ -151,6 +151,8 @@ export type Request =
   | { readonly r: "settle_part"; readonly recording: RecordingId; readonly part: number }
   /** Lets go of a spool that was uploaded but never confirmed. */
   | { readonly r: "release"; readonly recording: RecordingId; readonly part: number }
+  /** Live media goes first: while `yields`, the upload sends little at a time, with pauses. */
+  | { readonly r: "yield_upload"; readonly yields: boolean }
   /** Answers a `capability_needed` event. */
   | {
       readonly r: "capability";
@@ -166,6 +168,8 @@ export type Request =
       readonly wasm_url: string | null;
       readonly root_key: string | null;
       readonly clinic_document: CompactJws | null;
+      /** Signed by the root key. */
+      readonly wipe_orders: readonly CompactJws[];
     }
   /** Destroys keys and ends; the answer is the last message. */
   | { readonly r: "close" };
@@ -192,6 +196,7 @@ export interface Results {
   end_part: null;
   settle_part: SpoolStatus;
   release: null;
+  yield_upload: null;
   capability: null;
   recover: readonly SpoolStatus[];
   close: null;
@@ -250,7 +255,8 @@ export interface WorkerStats {
 }
 
 /** How safe a part of a recording is: sealed on this device, uploaded, confirmed by a signed receipt. */
-export type SpoolState = "sealed" | "uploaded" | "safe";
+/** `wiped`: let go of at the clinic's order. */
+export type SpoolState = "sealed" | "uploaded" | "safe" | "wiped";
 
 export interface SpoolStatus {
   readonly recording: RecordingId;

@@ -111,6 +111,9 @@ async function handle(request: Request): Promise<unknown> {
     case "release":
       await joined().recorder.release(request.recording, request.part);
       return null;
+    case "yield_upload":
+      joined().recorder.yieldUpload(request.yields);
+      return null;
     case "capability":
       joined().recorder.setCapability(request.recording, request.part, request.capability);
       return null;
@@ -121,6 +124,7 @@ async function handle(request: Request): Promise<unknown> {
             request.root_key !== null && request.clinic_document !== null
               ? { rootKey: request.root_key, clinicDocument: request.clinic_document }
               : null,
+          wipeOrders: request.wipe_orders,
           loadRecording: () => loadRecording(request.wasm_url, (message) => panicked(message)),
           emit,
         },

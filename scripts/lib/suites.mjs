@@ -120,15 +120,22 @@ export const suites = [
   {
     name: "durability",
     about: "a recording, its upload and its vault, with faults in every place",
-    needs: ["node"],
-    builds: ["wasm", "servers"],
+    needs: ["node", "browser", "media"],
+    builds: ["wasm", "js", "servers"],
     commands: () => [
       nodeTests("durability", { oneAtATime: true }),
       {
-        title: "npm run torture -- --faults 500",
+        title: "npm run torture -- --faults 500 --kills 0 --hidden-seconds 0",
         command: process.execPath,
-        args: ["scripts/torture.mjs", "--faults", "500"],
+        args: ["scripts/torture.mjs", "--faults", "500", "--kills", "0", "--hidden-seconds", "0"],
         counts: "json",
+      },
+      {
+        title: "npm run torture -- --faults 0 --kills 12 --hidden-seconds 60",
+        command: process.execPath,
+        args: ["scripts/torture.mjs", "--faults", "0", "--kills", "12", "--hidden-seconds", "60"],
+        counts: "json",
+        attempts: 2,
       },
       {
         title: "npm run soak -- --hours 0.1",

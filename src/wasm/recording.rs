@@ -16,6 +16,7 @@ use sealed_visit_protocol::clinic::RecipientRef;
 use sealed_visit_protocol::consent::StatementClaims;
 use sealed_visit_protocol::recording::{
     ClosingClaims, EndReason, ManifestClaims, OpenClaims, OpenStatement, ReceiptClaims, ShareGrant,
+    WipeClaims,
 };
 use sealed_visit_protocol::track::TrackState;
 use sealed_visit_protocol::{
@@ -344,6 +345,20 @@ pub fn verify_receipt(
     Ok(())
 }
 
+/// Whether the clinic's root signed this order, and it names this recording. Throws `wipe-refused` when it is nobody's
+/// order, or another's.
+#[wasm_bindgen(js_name = wipeOrderCovers)]
+pub fn wipe_order_covers(root_key: &str, order: String, recording: &str) -> Result<bool> {
+    let refused = |message: &str| js_error("wipe-refused", message, JsValue::UNDEFINED);
+    let root = PublicKey::parse(root_key).map_err(|error| refused(&error.to_string()))?;
+    let order = WipeClaims::verify(&Jws::from_text(order), &root)
+        .map_err(|error| refused(&error.to_string()))?;
+    let recording: RecordingId = recording
+        .parse()
+        .map_err(|_| bad_input("recording: expected an id"))?;
+    Ok(order.covers(recording))
+}
+
 // --- Opening --------------------------------------------------------------------------------------
 
 /// A recipient's private key. `free()` wipes it.
@@ -658,6 +673,7 @@ export type RecordingErrorCode =
   | "recording-poisoned"
   | "recording-seal-failed"
   | "receipt-refused"
+  | "wipe-refused"
   | "opening-key-file"
   | "opening-envelope-refused"
   | "opening-not-a-recipient"

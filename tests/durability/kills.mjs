@@ -1,12 +1,17 @@
 /**
- * Real browsers killed while they record.
+ * Real browsers killed while they record, left hidden, and searched for anything in the clear.
  *
- *     node --import tsx tests/durability/kills.mjs --kills 12
+ *     node --import tsx tests/durability/kills.mjs --kills 12 --hidden-seconds 60
  *
  * One visit: clinician and patient in one browser, the recorder in another, hidden behind another tab every other
  * time. Again and again the recorder's renderer, and every sixth time its whole browser, is killed with -9; a new page
  * finishes what was left and goes on with the next part (after a browser's death, with the next round of consent). In
  * the end everything is opened with the clinic's key.
+ *
+ * The last part goes on for so many seconds behind another tab, with the browser's throttling on: its picture must
+ * come at 90 % of the rate that it had in front, without a gap of 200 ms, its sound without a hole. Before every kill,
+ * and after the last receipt, everything that the recorder's browser has on disk is searched for media in the clear;
+ * in the end, as a control, some is put there.
  *
  * Loss is the wall clock of the kill minus the last moment that can be played: the clock that the participants'
  * pictures show. The last line is JSON: {"ok":true,"kills":..,"acknowledged_bytes_lost":0,"loss_ms":{"p50":..,"max":..},..}
@@ -18,9 +23,13 @@ import { parseArgs } from "node:util";
 import { openBrowser } from "../../scripts/lib/browser.mjs";
 import { result, say } from "../../scripts/lib/log.mjs";
 import { inRoot } from "../../scripts/lib/paths.mjs";
+import { capture } from "../../scripts/lib/run.mjs";
 import { startStack } from "../../scripts/lib/stack.mjs";
-import { measureMedia } from "../lib/media-file.mjs";
+import { ensure } from "../../scripts/setup.mjs";
+import { wallClockMs } from "../lib/media-code.mjs";
+import { measureMedia, readCodesOf } from "../lib/media-file.mjs";
 import { installSyntheticMedia } from "../lib/synthetic-media.mjs";
+import { scanForPlaintext } from "./plaintext-scan.mjs";
 import { Random } from "./random.mjs";
 
 /** A shared machine may be slow: what is waited for comes, or the run fails. */
@@ -33,8 +42,14 @@ const CAMERA = { width: 320, height: 180, fps: 15 };
 const CAPTURE = { width: 480, height: 270, maxFps: 15, videoBitsPerSecond: 600_000 };
 
 const { values: options } = parseArgs({
-  options: { kills: { type: "string", default: "12" }, seed: { type: "string", default: "1" } },
+  options: {
+    kills: { type: "string", default: "12" },
+    seed: { type: "string", default: "1" },
+    "hidden-seconds": { type: "string", default: "60" },
+  },
 });
+const hiddenSeconds = Number(options["hidden-seconds"]);
+const scans = { count: 0, bytes: 0, found: [] };
 const kills = Number(options.kills);
 const random = new Random(Number(options.seed));
 const directory = mkdtempSync(path.join(tmpdir(), "sealed-visit-kills-"));
@@ -82,9 +97,95 @@ async function main() {
     if (round.participant !== before) await consent(round.participant);
     say(`killed ${kill + 1} of ${kills}`);
   }
-  await recording();
+  const last = await recording();
+  const hidden = hiddenSeconds > 0 ? await stayHidden() : null;
   await end();
-  return await judge(deaths);
+  await search();
+  const control = await leakAndSearch();
+  const told = await judge(deaths);
+  if (hidden) Object.assign(told, { hidden: await judgeHidden(hidden, last) });
+  const isClean = scans.found.length === 0 && control;
+  return {
+    ...told,
+    ok: told.ok && isClean && (told.hidden?.ok ?? true),
+    in_the_clear: { scans: scans.count, megabytes: Math.round(scans.bytes / 2 ** 20), found: scans.found, control },
+    seconds: Math.round((Date.now() - startedAt) / 1_000),
+  };
+}
+
+async function search() {
+  const pids = (await recorder.browser.processes()).map(({ id }) => id);
+  const { found, bytes } = scanForPlaintext(profile, pids);
+  scans.count += 1;
+  scans.bytes += bytes;
+  scans.found.push(...found);
+}
+
+/** The control: what the search is there to find, it finds. */
+async function leakAndSearch() {
+  await recorder.tab.bringToFront();
+  await recorder.do((page) => page.leak());
+  const { found } = scanForPlaintext(profile, []);
+  return found.some(({ file }) => file.startsWith(profile));
+}
+
+/** In front for a while, as a measure; then behind another tab. Wall clock times. */
+async function stayHidden() {
+  const frontMs = 12_000;
+  await recorder.tab.bringToFront();
+  const frontFrom = Date.now() + 2_000;
+  await new Promise((resolve) => setTimeout(resolve, frontMs));
+  const frontTo = Date.now();
+  await recorder.front.bringToFront();
+  const from = Date.now() + 1_000;
+  await new Promise((resolve) => setTimeout(resolve, hiddenSeconds * 1_000));
+  const { hidden } = await recorder.do((page) => page.status());
+  const to = Date.now() - 1_000;
+  return { frontFrom, frontTo, from, to, wasHidden: hidden };
+}
+
+async function judgeHidden({ frontFrom, frontTo, from, to, wasHidden }, { recording: id, part }) {
+  const file = fileOf(path.join(directory, `opened-${id}`), part);
+  const frames = await readCodesOf(file);
+  const sources = new Map();
+  for (const { codes } of frames) {
+    for (const { source, timeMs } of codes) {
+      const seen = sources.get(source) ?? [];
+      const at = wallClockMs(timeMs, from);
+      // The same picture again is no new one.
+      if (seen.at(-1) !== at) seen.push(at);
+      sources.set(source, seen);
+    }
+  }
+  const told = { ok: wasHidden && sources.size === 2, seconds: hiddenSeconds, sources: [] };
+  for (const [source, seen] of sources) {
+    const rate = (begin, end) => (seen.filter((at) => at >= begin && at < end).length * 1_000) / (end - begin);
+    const inside = seen.filter((at) => at >= from && at <= to);
+    const gapMs = Math.max(...inside.slice(1).map((at, index) => at - inside[index]));
+    const share = rate(from, to) / rate(frontFrom, frontTo);
+    told.sources.push({ source, fps: round(rate(from, to)), share: round(share), gap_ms: Math.round(gapMs) });
+    told.ok &&= share >= 0.9 && gapMs <= 200;
+  }
+  const { holeMs } = await soundHoles(file);
+  told.sound_hole_ms = Math.round(holeMs);
+  told.ok &&= holeMs <= 200;
+  return told;
+}
+
+/** The longest time without any packet of sound. */
+async function soundHoles(file) {
+  const { media } = await ensure("media");
+  const csv = await capture(media.ffprobe, [
+    ...["-v", "error", "-select_streams", "a", "-show_entries", "packet=pts_time", "-of", "csv=p=0", file],
+  ]);
+  const times = csv.split("\n").map(Number.parseFloat).filter(Number.isFinite);
+  let hole = 0;
+  for (let index = 1; index < times.length; index++) hole = Math.max(hole, times[index] - times[index - 1]);
+  return { holeMs: hole * 1_000 };
+}
+
+function round(value) {
+  return Math.round(value * 100) / 100;
 }
 
 async function openPeople(visit, links) {
@@ -115,14 +216,14 @@ async function openRecorder(visit, { secret }, mark) {
   }
   const browser =
     recorder?.browser ?? (await openBrowser({ name: "recorder", profileDirectory: profile, hideable: true }));
-  const tab = await browser.context.newPage();
+  const dead = recorder ? browser.context.pages() : [];
+  const [tab, front] = [await newTab(browser), await newTab(browser)];
   if (mark) {
     // As a browser does that opens a crashed tab again.
     const script = `for (const [k, v] of ${JSON.stringify(mark)}) sessionStorage.setItem(k, v);`;
     await tab.addInitScript({ content: script });
   }
-  await recorder?.tab.close().catch(() => {});
-  const front = recorder?.front ?? (await browser.context.newPage());
+  for (const page of dead) await page.close().catch(() => {});
   await tab.bringToFront();
   await tab.goto(stack.site.url("/test/recorder.html"));
   recorder = { browser, tab, front, ...driver("recorder", tab) };
@@ -132,6 +233,19 @@ async function openRecorder(visit, { secret }, mark) {
   const participant = await recorder.do((page, details) => page.join(details), { visit, secret, capture: CAPTURE });
   const kept = await tab.evaluate("Object.entries(sessionStorage)");
   return { participant, mark: kept };
+}
+
+/** A browser whose renderers were just killed may hand out one that was. */
+async function newTab({ context }) {
+  const giveUpAt = Date.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      return await context.newPage();
+    } catch (error) {
+      if (Date.now() > giveUpAt) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
 }
 
 async function consent(participant) {
@@ -172,9 +286,10 @@ async function recordAndKill({ isBrowser, isHidden }) {
   if (isHidden) await recorder.front.bringToFront();
   await recorder.until((page, wanted) => page.status().state.sealed_media_us > wanted, media_us);
   const processes = await recorder.browser.processes();
+  await search();
+  const isVictim = ({ type }) => (isBrowser ? type === "browser" : type === "renderer");
   const id = await recorder.do((page) => page.recorder.state.recording);
   const last = await recorder.do((page) => page.status());
-  const isVictim = ({ type }) => (isBrowser ? type === "browser" : type === "renderer");
   const at = Date.now();
   for (const victim of processes.filter(isVictim)) kill(victim.id);
   return {
@@ -206,7 +321,11 @@ async function judge(deaths) {
   const losses = [];
   const problems = [];
   let sealedUsLost = 0;
-  for (const id of new Set(deaths.map(({ recording: one }) => one))) {
+  const { recordings } = await stack.reads("/v1/recordings");
+  // A page that comes back goes on with the same recording; a browser that comes back needs to be agreed to again.
+  const rounds = 1 + deaths.filter(({ isBrowser }) => isBrowser).length;
+  if (recordings.length !== rounds) problems.push(`${recordings.length} recordings in ${rounds} rounds of consent`);
+  for (const { recording: id } of recordings) {
     const folder = path.join(directory, `fetched-${id}`);
     const opened = path.join(directory, `opened-${id}`);
     const fetched = await stack.fetchRecording(id, folder);
@@ -241,7 +360,6 @@ async function judge(deaths) {
     loss_ms: quantiles(losses.map(({ loss }) => loss)),
     loss_hidden_ms: quantiles(losses.filter(({ isHidden }) => isHidden).map(({ loss }) => loss)),
     problems,
-    seconds: Math.round((Date.now() - startedAt) / 1_000),
   };
 }
 

@@ -37,6 +37,27 @@ const page = {
     return this.recorder.participant;
   },
 
+  /** What must never happen, done on purpose: recorded media in the clear, in a file of this origin. */
+  async leak() {
+    const canvas = document.createElement("canvas");
+    const pen = canvas.getContext("2d");
+    const recorder = new MediaRecorder(canvas.captureStream(10), { mimeType: "video/webm;codecs=vp8" });
+    const data = new Promise((resolve) => {
+      recorder.ondataavailable = (event) => resolve(event.data);
+    });
+    recorder.start();
+    for (let shade = 0; shade < 10; shade++) {
+      pen.fillStyle = `rgb(${shade * 20} 0 0)`;
+      pen.fillRect(0, 0, canvas.width, canvas.height);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    recorder.stop();
+    const root = await navigator.storage.getDirectory();
+    const file = await (await root.getFileHandle("leaked", { create: true })).createWritable();
+    await file.write(await data);
+    await file.close();
+  },
+
   /** What a page knows of itself at this moment. */
   status() {
     const { recorder } = this;

@@ -247,7 +247,11 @@ export class Scenario {
       rootKey: vault.clinic.root.x,
       clinicDocument: vault.clinic.document,
       driver: {
-        state: { phase: "live", visit: consent.visit, consent: { recipients: consent.recipients } },
+        state: {
+          phase: "live",
+          visit: consent.visit,
+          consent: { round: consent.round, recipients: consent.recipients },
+        },
         command: async (command) => (command.c === "sign_open" ? consent.sign(command.open) : null),
       },
       loadRecording: async () => module,
@@ -305,10 +309,8 @@ export class Scenario {
       } catch (error) {
         if (page.isDead) return null;
         this.log.push(`${Math.round(this.#time.elapsed)} ms: begin: ${error.message}`);
-        // The vault may have opened it, and its answer got lost: another number, as after a reload.
         await this.#time.delay(2_000);
         if (error.code === "spool-full") this.#disk.quotaBytes = Number.POSITIVE_INFINITY;
-        if (recording !== null) request.part += 1;
       }
     }
     return null;

@@ -88,7 +88,7 @@ async function record(time, part, samples) {
     rootKey: vault.clinic.root.x,
     clinicDocument: vault.clinic.document,
     driver: {
-      state: { phase: "live", visit: consent.visit, consent: { recipients: consent.recipients } },
+      state: { phase: "live", visit: consent.visit, consent: { round: consent.round, recipients: consent.recipients } },
       command: async (command) => (command.c === "sign_open" ? consent.sign(command.open) : null),
     },
     loadRecording: async () => module,

@@ -58,17 +58,28 @@ class Page {
     this.emit = (event) => this.events.push(event);
   }
 
-  start() {
-    const consent = new Consent(world.vault.clinic);
+  start(consent = new Consent(world.vault.clinic)) {
+    this.consent = consent;
     this.service = new RecorderService({
       ...this.trust,
       driver: {
-        state: { phase: "live", visit: consent.visit, consent: { recipients: consent.recipients } },
+        state: {
+          phase: "live",
+          visit: consent.visit,
+          consent: { round: consent.round, recipients: consent.recipients },
+        },
         command: async (command) => (command.c === "sign_open" ? consent.sign(command.open) : null),
       },
       loadRecording: async () => module,
       emit: this.emit,
       onFatal: assert.fail,
+      // What the identity store keeps for a tab.
+      lastPart: {
+        load: async () => this.disk.lastPart ?? null,
+        save: async (last) => {
+          this.disk.lastPart = last;
+        },
+      },
       platform: this.platform,
     });
   }
@@ -105,9 +116,10 @@ class Page {
     time.forgetPage();
   }
 
-  recover() {
-    const context = { trust: this.trust, loadRecording: async () => module, emit: this.emit, platform: this.platform };
-    return recover(context, new AbortController().signal);
+  recover({ wipeOrders = [] } = {}) {
+    const { trust, emit, platform } = this;
+    const loadRecording = async () => module;
+    return recover({ trust, wipeOrders, loadRecording, emit, platform }, new AbortController().signal);
   }
 
   warnings() {
@@ -183,6 +195,22 @@ test("a disk that is full at once ends the part with everything so far safe", as
   assert.deepEqual(page.warnings(), ["storage_full"]);
   const { parts } = JSON.parse(await world.vault.reads(`/v1/recordings/${page.part.recording}`));
   assert.equal(parts[0].state, "unfinished");
+  await judge(page, world, new Set());
+});
+
+test("where the private file system is refused, a recording is kept in memory, says so, and is confirmed", async () => {
+  const page = new Page();
+  page.platform.origin = { getDirectory: async () => Promise.reject(new Error("a private window")) };
+  await atVirtualTime(async () => {
+    page.start();
+    await page.begin();
+    assert.equal(page.part.spool_on_disk, false);
+    for (let slice = 0; slice < 4; slice++) page.slice();
+    page.service.endPart("stopped");
+    assert.equal((await page.settle()).state, "safe");
+  });
+  assert.deepEqual(page.warnings(), ["in_memory"]);
+  assert.equal(page.disk.usedBytes(), 0);
   await judge(page, world, new Set());
 });
 
@@ -266,4 +294,124 @@ test("a page after it asks again: a server that gives receipts after all lets th
     assert.equal(status.state, "safe");
   });
   await judge(page, world, new Set());
+});
+
+/** The clinic's order, as `sealed-visit clinic wipe` signs it. */
+function wipeOrder(recording, signer = world.vault.clinic.root) {
+  return signer.jws("sv-wipe+jwt", { recordings: [recording], reason: "device_withdrawn", at_ms: Date.now() });
+}
+
+async function wipesInAuditLog(recording) {
+  const { entries } = JSON.parse(await world.vault.reads("/v1/audit?limit=500"));
+  return entries
+    .map(({ entry }) => JSON.parse(entry))
+    .filter((one) => one.action === "spool_wiped" && one.recording === recording);
+}
+
+test("a wipe order is obeyed by the next page before anything is sent, and audited; also when that page dies", async () => {
+  const page = new Page();
+  const sent = [];
+  await atVirtualTime(async () => {
+    page.start();
+    await page.begin();
+    for (let slice = 0; slice < 4; slice++) page.slice();
+    page.die();
+    const wipeOrders = [wipeOrder(page.part.recording)];
+    // The vault cannot be reached: wiped all the same, and told later.
+    world.proxy.isOffline = true;
+    const first = new Page(page.disk);
+    void first.recover({ wipeOrders });
+    await time.delay(2_000);
+    assert.ok(page.disk.usedBytes() > 0, "the journal stays until the vault knows");
+    assert.ok(page.disk.usedBytes() < 20_000);
+    assert.equal(first.events.findLast(({ e }) => e === "spool").status.state, "wiped");
+    first.die();
+    world.proxy.isOffline = false;
+    world.proxy.onRequest = (step) => sent.push(step);
+    const [status] = await new Page(page.disk).recover();
+    assert.deepEqual([status.state, status.sealed_bytes], ["wiped", 0]);
+  });
+  assert.deepEqual(page.disk.folders(), []);
+  assert.deepEqual(
+    sent.filter((step) => !step.startsWith("->")),
+    ["other"],
+  );
+  assert.equal((await wipesInAuditLog(page.part.recording)).length, 1);
+});
+
+test("an order that the clinic's root did not sign, or for another recording, changes nothing, and is told", async () => {
+  const page = new Page();
+  let next;
+  await atVirtualTime(async () => {
+    page.start();
+    await page.begin();
+    page.slice();
+    page.die();
+    next = new Page(page.disk);
+    const { recording } = page.part;
+    const other = `${recording.startsWith("A") ? "B" : "A"}${recording.slice(1)}`;
+    const wipeOrders = [wipeOrder(recording, world.vault.clinic.vault), wipeOrder(other), "not.an.order"];
+    const [status] = await next.recover({ wipeOrders });
+    assert.equal(status.state, "safe");
+  });
+  assert.equal(next.events.filter(({ e, error }) => e === "track_failed" && error.code === "wipe-refused").length, 2);
+  assert.equal((await wipesInAuditLog(page.part.recording)).length, 0);
+  await judge(page, world, new Set());
+});
+
+test("a recorder's page that comes back goes on with the next part of the same recording, linked to the last known checkpoint", async () => {
+  const page = new Page();
+  const next = new Page(page.disk);
+  await atVirtualTime(async () => {
+    page.start();
+    await page.begin();
+    for (let slice = 0; slice < 8; slice++) {
+      await time.delay(250);
+      page.slice();
+    }
+    page.die();
+    next.platform.origin = page.disk.openOrigin();
+    await next.recover();
+    // An answer of the vault that got lost has taken a number.
+    world.proxy.arm({ kind: "cut_answer", steps: ["open"], isLate: true });
+    next.start(page.consent);
+    await assert.rejects(next.begin());
+    await next.begin();
+    for (let slice = 0; slice < 4; slice++) next.slice();
+    next.service.endPart("stopped");
+    assert.equal((await next.settle()).state, "safe");
+  });
+  assert.equal(next.part.recording, page.part.recording);
+  assert.deepEqual([page.part.part, next.part.part], [0, 2]);
+  const { parts } = JSON.parse(
+    await world.vault.reads(`/v1/recordings/${page.part.recording}/open`, { method: "POST" }),
+  );
+  assert.deepEqual(
+    parts.map(({ part, state }) => [part, state]),
+    [
+      [0, "unfinished"],
+      [2, "finished"],
+    ],
+  );
+  const { previous } = JSON.parse(Buffer.from(parts[1].open.split(".")[1], "base64url"));
+  assert.equal(previous.part, 0);
+  assert.deepEqual(previous.heads.map(([track]) => track).sort(), [page.part.mixed, page.part.events].sort());
+  await judge({ parts: [...page.parts, ...next.parts], disk: page.disk }, world, new Set());
+});
+
+test("another round of consent is another recording", async () => {
+  const page = new Page();
+  await atVirtualTime(async () => {
+    page.start();
+    await page.begin();
+    page.slice();
+    page.service.endPart("stopped");
+    await page.settle();
+    const next = new Page(page.disk);
+    next.start();
+    await next.begin();
+    assert.notEqual(next.part.recording, page.part.recording);
+    assert.equal(next.part.part, 0);
+    next.service.close();
+  });
 });

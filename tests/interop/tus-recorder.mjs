@@ -138,6 +138,7 @@ export class Consent {
         pass: person.pass,
       });
     this.visit = visit;
+    this.round = round;
     this.recipients = [clinic.recipient];
     this.claims = {
       visit,

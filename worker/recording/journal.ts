@@ -35,6 +35,8 @@ export type JournalEntry =
   | { readonly k: "uploaded"; readonly track: TrackId }
   | { readonly k: "manifest"; readonly manifest: CompactJws }
   | { readonly k: "receipt"; readonly receipt: CompactJws }
+  /** The clinic's order to let go: from here on there is nothing to upload. */
+  | { readonly k: "wipe"; readonly order: CompactJws }
   /** The server gives no receipts; the embedding page may release the spool. */
   | { readonly k: "unconfirmed" };
 

@@ -40,6 +40,7 @@ export class PartSpool {
   #capability: string;
   #manifest: CompactJws | null = null;
   #receipt: CompactJws | null = null;
+  #wipeOrder: CompactJws | null = null;
   #isUnconfirmed = false;
   #state: SpoolState = "sealed";
   #sealedMediaUs = 0;
@@ -157,6 +158,11 @@ export class PartSpool {
     return this.#receipt;
   }
 
+  /** The clinic's order by which the tracks were wiped. */
+  get wipeOrder(): CompactJws | null {
+    return this.#wipeOrder;
+  }
+
   /** Whether everything is at a server that gives no receipts. */
   get isUnconfirmed(): boolean {
     return this.#isUnconfirmed;
@@ -202,6 +208,13 @@ export class PartSpool {
   noteUnconfirmed(): void {
     this.#note({ k: "unconfirmed" });
     this.#setState("uploaded");
+  }
+
+  /** Only at an order that was verified. What is sealed is gone; the journal stays until the vault knows. */
+  wipe(order: CompactJws): void {
+    this.#note({ k: "wipe", order });
+    for (const { spool } of this.tracks) spool.wipe();
+    this.publish();
   }
 
   /** Only after the receipt was verified. */
@@ -310,6 +323,10 @@ export class PartSpool {
       case "receipt":
         this.#receipt = entry.receipt;
         this.#state = "safe";
+        break;
+      case "wipe":
+        this.#wipeOrder = entry.order;
+        this.#state = "wiped";
         break;
       case "unconfirmed":
         this.#isUnconfirmed = true;

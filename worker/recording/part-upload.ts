@@ -51,6 +51,12 @@ export class PartUpload {
       await this.#part.letGo();
       return;
     }
+    const { wipeOrder } = this.#part;
+    if (wipeOrder !== null) {
+      await this.#insist(signal, () => this.#vault.reportWiped(this.#ref, this.#part.capability, wipeOrder));
+      await this.#part.letGo();
+      return;
+    }
     await Promise.all(this.#part.tracks.map((track) => this.#uploadTrack(track, signal)));
     this.#part.noteAllUploaded();
     await this.#finish(signal);

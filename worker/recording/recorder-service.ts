@@ -2,9 +2,11 @@
 import type { CompactJws, OpenInput, RecordingId, TrackId } from "../core-types.js";
 import { toFailure, WorkerError } from "../failure.js";
 import type { BeginPartRequest, Event, EventLine, PartBegun, PartEndReason, SpoolStatus } from "../protocol.js";
+import type { LastPart } from "../identity-store.js";
 import type { VisitDriver } from "../visit-driver.js";
 import type { RecordingModule } from "../wasm.js";
-import { LivePart } from "./live-part.js";
+import { Courtesy } from "./courtesy.js";
+import { LivePart, type PartContext } from "./live-part.js";
 import { PartUpload, type PartUploadPlatform } from "./part-upload.js";
 import type { PartSpool } from "./part-spool.js";
 import { verifyReceipt } from "./receipts.js";
@@ -13,6 +15,8 @@ import { type OriginStorage, openOpfsStorage } from "./spool-opfs.js";
 import type { SpoolStorage } from "./spool-storage.js";
 
 const HEARTBEAT_MS = 1_000;
+/** More lost answers in a row are no accident. */
+const TAKEN_PARTS_AT_MOST = 20;
 /** Some 15 minutes at 2.5 Mbit/s: what a page may hold where there is no disk. */
 const MEMORY_LIMIT_BYTES = 256 << 20;
 const STORAGE_CHECK_MS = 10_000;
@@ -28,6 +32,11 @@ export interface RecorderContext {
   readonly loadRecording: () => Promise<RecordingModule>;
   readonly emit: (event: Event) => void;
   readonly onFatal: (error: unknown) => void;
+  /** What a page that comes back after its death needs to go on with the same recording. */
+  readonly lastPart?: {
+    readonly load: () => Promise<LastPart | null>;
+    readonly save: (last: LastPart) => Promise<void>;
+  };
   readonly platform?: RecordingPlatform;
 }
 
@@ -54,6 +63,7 @@ export class RecorderService {
   #previous: OpenInput["previous"] | null = null;
   /** The statement that ends the running part, once there is one. */
   #withdrawal: CompactJws | null = null;
+  readonly #courtesy = new Courtesy();
   #heartbeat: ReturnType<typeof setInterval> | undefined;
   #storageCheck: ReturnType<typeof setInterval> | undefined;
 
@@ -81,12 +91,14 @@ export class RecorderService {
     }
     const module = await this.#loaded();
     const storage = await this.#opened();
-    const live = await LivePart.begin(module, storage, request, {
+    const { round, recipients } = state.consent;
+    const { next, previous } = await this.#next(request, round);
+    const live = await this.#beginFirstFree(module, storage, next, {
       visit: state.visit,
-      recipients: state.consent.recipients,
+      recipients,
       rootKey,
       clinicDocument,
-      previous: request.part > 0 ? this.#previous : null,
+      previous,
       signOpen: async (open) => {
         const statement = await driver.command({ c: "sign_open", open });
         if (statement === null) throw new WorkerError("internal", "the core signed no open statement");
@@ -97,13 +109,42 @@ export class RecorderService {
     });
     this.#live = live;
     this.#upload(live.spool, module);
-    this.#startHeartbeat(request.part);
+    this.#startHeartbeat(live.spool.part, round);
     if (!storage.isOnDisk) {
       emit({ e: "spool_warning", warning: { kind: "in_memory", limit_bytes: MEMORY_LIMIT_BYTES } });
     }
     this.#watchStorage(storage);
     const { recording, part } = live.spool;
     return { recording, part, mixed: live.mixed, events: live.events, spool_on_disk: storage.isOnDisk };
+  }
+
+  /** The part that the page asks for; or, when an earlier page recorded under the same round, the one after its last. */
+  async #next(
+    request: BeginPartRequest,
+    round: string,
+  ): Promise<{ next: BeginPartRequest; previous: PartContext["previous"] }> {
+    if (request.recording !== null) return { next: request, previous: request.part > 0 ? this.#previous : null };
+    const last = (await this.#context.lastPart?.load().catch(() => null)) ?? null;
+    if (last?.round !== round) return { next: request, previous: null };
+    const { recording, part, heads } = last;
+    return { next: { ...request, recording, part: part + 1 }, previous: { part, heads } };
+  }
+
+  /** The vault may have opened a part whose answer never came: that number is taken, and stays empty. */
+  async #beginFirstFree(
+    module: RecordingModule,
+    storage: SpoolStorage,
+    request: BeginPartRequest,
+    context: PartContext,
+  ): Promise<LivePart> {
+    for (let part = request.part; ; part++) {
+      try {
+        return await LivePart.begin(module, storage, { ...request, part }, context);
+      } catch (error) {
+        const isTaken = (error as { detail?: { vault_code?: unknown } }).detail?.vault_code === "part_exists";
+        if (!isTaken || part >= request.part + TAKEN_PARTS_AT_MOST) throw error;
+      }
+    }
   }
 
   slice(data: ArrayBuffer, media_end_us: number): void {
@@ -138,6 +179,11 @@ export class RecorderService {
     const { spool } = this.#part(recording, part);
     if (!spool.isUnconfirmed) throw new WorkerError("bad-argument", "this part is not uploaded yet");
     await spool.letGo();
+  }
+
+  /** Live media goes first. */
+  yieldUpload(yields: boolean): void {
+    this.#courtesy.set(yields);
   }
 
   setCapability(recording: RecordingId, part: number, capability: string | null): void {
@@ -200,7 +246,7 @@ export class RecorderService {
       onReceipt: (receipt: CompactJws) => emit({ e: "receipt", recording, part, receipt }),
       onBadReceipt: (error: unknown) => emit({ e: "track_failed", key: -1, error: toFailure(error) }),
     };
-    const upload = new PartUpload(spool, hooks, this.#context.platform?.upload);
+    const upload = new PartUpload(spool, hooks, { courtesy: this.#courtesy, ...this.#context.platform?.upload });
     const settled = upload.run(this.#abort.signal).catch((error: unknown) => {
       if (!this.#abort.signal.aborted) emit({ e: "track_failed", key: -1, error: toFailure(error) });
     });
@@ -208,11 +254,13 @@ export class RecorderService {
     spool.publish();
   }
 
-  #startHeartbeat(part: number): void {
+  #startHeartbeat(part: number, round: string): void {
     const beat = () => {
       const live = this.#live;
       if (!live) return;
       const { segments, sealedMediaUs: sealed_media_us } = live;
+      const last = { round, recording: live.spool.recording, part, heads: live.heads() };
+      this.#context.lastPart?.save(last).catch(() => undefined);
       this.#context.driver.command({ c: "heartbeat", part, segments, sealed_media_us }).catch(() => undefined);
     };
     beat();

@@ -16,6 +16,8 @@ const DAY_MS = 86_400_000;
 export interface RecoveryContext {
   /** With all three a receipt is verified and the spool let go. */
   readonly trust: { readonly rootKey: string; readonly clinicDocument: CompactJws } | null;
+  /** The clinic's, signed by its root key; obeyed only with `trust`. */
+  readonly wipeOrders?: readonly CompactJws[];
   readonly loadRecording: () => Promise<RecordingModule>;
   readonly emit: (event: Event) => void;
   readonly platform?: RecordingPlatform;
@@ -33,8 +35,24 @@ export async function recover(context: RecoveryContext, signal: AbortSignal): Pr
   }
   if (found.length === 0) return [];
   const module = context.trust ? await context.loadRecording() : null;
+  if (module && context.trust) for (const spool of found) obey(spool, module, context.trust.rootKey, context);
   await Promise.all(found.map((spool) => recoverPart(spool, module, context, signal)));
   return found.map((spool) => spool.status());
+}
+
+/** Before anything is sent: an order that was given while the device was away counts from the first moment. */
+function obey(spool: PartSpool, module: RecordingModule, rootKey: string, context: RecoveryContext): void {
+  for (const order of context.wipeOrders ?? []) {
+    try {
+      if (spool.wipeOrder !== null || !module.wipeOrderCovers(rootKey, order, spool.recording)) continue;
+      spool.wipe(order);
+    } catch (error) {
+      // Not the clinic's: a person should know that somebody tried.
+      context.emit({ e: "track_failed", key: -1, error: toFailure(error) });
+    }
+  }
+  // The page that obeyed may have died before all of it was gone.
+  if (spool.wipeOrder !== null) for (const track of spool.tracks) track.spool.wipe();
 }
 
 async function recoverPart(

@@ -55,6 +55,13 @@ export class TrackSpool {
     this.#wake();
   }
 
+  /** Everything is gone, and nothing more will come. */
+  wipe(): void {
+    this.#file.truncate(0);
+    this.#segments = 0;
+    this.complete();
+  }
+
   read(offset: number, length: number): Uint8Array<ArrayBuffer> {
     return this.#file.read(offset, length);
   }

@@ -18,6 +18,7 @@ import { Backoff } from "../backoff.js";
 import type { TrackId } from "../core-types.js";
 import type { UploadWait } from "../protocol.js";
 import type { TrackSpool } from "./track-spool.js";
+import type { Courtesy } from "./courtesy.js";
 import { SpoolReader, type ToBody } from "./tus-reader.js";
 import { retryAfterMs } from "./vault-client.js";
 
@@ -49,6 +50,8 @@ export interface UploadPlatform {
   readonly httpStack?: HttpStack;
   readonly toBody?: ToBody;
   readonly random?: () => number;
+  /** Without one, the upload takes what the line gives. */
+  readonly courtesy?: Courtesy;
 }
 
 type Outcome = { readonly kind: "done" } | { readonly kind: "failed"; readonly failure: AttemptFailure };
@@ -157,7 +160,7 @@ export class TrackUpload {
       const upload = new Upload(PLACEHOLDER, {
         ...(this.#url === null ? { endpoint: this.#target.createUrl } : { uploadUrl: this.#url }),
         ...(stack ? { httpStack: stack } : {}),
-        fileReader: new SpoolReader(this.#spool, abort.signal, this.#platform.toBody),
+        fileReader: new SpoolReader(this.#spool, abort.signal, this.#platform),
         fingerprint: async () => "",
         metadata: { track: this.#target.track },
         chunkSize: CHUNK_BYTES,

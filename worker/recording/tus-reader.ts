@@ -6,6 +6,7 @@
  * `done` when the track is complete.
  */
 import type { FileReader as TusFileReader, FileSource } from "tus-js-client";
+import type { Courtesy } from "./courtesy.js";
 import type { TrackSpool } from "./track-spool.js";
 
 /** What the HTTP stack sends: has a `size`, in bytes. */
@@ -17,12 +18,18 @@ export class SpoolReader implements TusFileReader {
   readonly #spool: TrackSpool;
   readonly #signal: AbortSignal;
   readonly #toBody: ToBody;
+  readonly #courtesy: Courtesy | undefined;
 
   /** When `signal` is aborted a pending read rejects: nothing is sent after an abort. */
-  constructor(spool: TrackSpool, signal: AbortSignal, toBody: ToBody = toBlob) {
+  constructor(
+    spool: TrackSpool,
+    signal: AbortSignal,
+    { toBody = toBlob, courtesy }: { readonly toBody?: ToBody; readonly courtesy?: Courtesy } = {},
+  ) {
     this.#spool = spool;
     this.#signal = signal;
     this.#toBody = toBody;
+    this.#courtesy = courtesy;
   }
 
   async openFile(): Promise<FileSource> {
@@ -36,8 +43,9 @@ export class SpoolReader implements TusFileReader {
 
   async #slice(start: number, end: number): Promise<{ value: unknown; done: boolean }> {
     await this.#spool.grown(start, this.#signal);
+    const turn = (await this.#courtesy?.turn(end - start, this.#signal)) ?? end - start;
     this.#signal.throwIfAborted();
-    const to = Math.min(end, this.#spool.size);
+    const to = Math.min(start + turn, this.#spool.size);
     const done = this.#spool.isComplete && to === this.#spool.size;
     // Everything was sent before the track was complete: only its length is still to be said.
     if (to <= start) return { value: null, done };

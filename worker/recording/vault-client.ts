@@ -70,6 +70,11 @@ export class VaultClient {
     return receiptOf(await this.#send("POST", `${partPath(part)}/close`, capability, body));
   }
 
+  /** Tells that this device has obeyed the clinic's wipe order. */
+  async reportWiped(part: PartRef, capability: string, order: CompactJws): Promise<void> {
+    await this.#send("POST", `${partPath(part)}/wiped`, capability, order);
+  }
+
   async #send(method: string, path: string, capability: string | null, body: string): Promise<unknown> {
     let response: Response;
     try {

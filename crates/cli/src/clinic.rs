@@ -8,9 +8,12 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use sealed_visit_protocol::clinic::{ClinicClaims, Recipient, RecipientRole};
-use sealed_visit_protocol::{B64, ClinicDocument, Hash32, Jws, PublicKey, SigningKey, VERSION};
+use sealed_visit_protocol::recording::{WipeClaims, WipeReason};
+use sealed_visit_protocol::{
+    B64, ClinicDocument, Hash32, Jws, PublicKey, RecordingId, SigningKey, VERSION,
+};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -34,6 +37,8 @@ pub enum ClinicCommand {
     Set(Set),
     /// Sign the document anew, with the next number.
     Sign(Sign),
+    /// Order devices to let go of their spools of recordings, before the vault's receipt.
+    Wipe(Wipe),
     /// Verify the signed document under the root key beside it, and show it.
     Show(Show),
 }
@@ -106,6 +111,31 @@ pub struct Sign {
     valid_days: u64,
     #[command(flatten)]
     passphrase: PassphraseSource,
+}
+
+#[derive(Args)]
+pub struct Wipe {
+    folder: PathBuf,
+    /// A recording's id; can be given several times.
+    #[arg(long, required = true, value_parser = parse_recording, allow_hyphen_values = true)]
+    recording: Vec<RecordingId>,
+    #[arg(long, value_enum)]
+    reason: Reason,
+    #[command(flatten)]
+    passphrase: PassphraseSource,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Reason {
+    /// Somebody asked for the deletion, and the clinic granted it.
+    DeletionGranted,
+    /// The device is lost, or no longer to be trusted.
+    DeviceWithdrawn,
+}
+
+fn parse_recording(text: &str) -> Result<RecordingId, String> {
+    text.parse()
+        .map_err(|_| "expected a recording's id".to_owned())
 }
 
 #[derive(Args)]
@@ -188,8 +218,34 @@ impl ClinicCommand {
                 sign(&command.folder, &root, command.valid_days)?;
                 report(&command.folder, output)
             }
+            Self::Wipe(command) => command.run(output),
             Self::Show(command) => report(&command.folder, output),
         }
+    }
+}
+
+#[derive(Serialize)]
+struct WipeResult {
+    ok: bool,
+    order: String,
+}
+
+impl Wipe {
+    /// The order goes to standard output: to be served where pages of the package load.
+    fn run(self, output: &Output) -> anyhow::Result<Outcome> {
+        let root = read_root(&self.folder, &self.passphrase)?;
+        let reason = match self.reason {
+            Reason::DeletionGranted => WipeReason::DeletionGranted,
+            Reason::DeviceWithdrawn => WipeReason::DeviceWithdrawn,
+        };
+        let order = root.sign(&WipeClaims::new(self.recording, reason, now_ms()?));
+        let order = order.as_str().to_owned();
+        let result = WipeResult {
+            ok: true,
+            order: order.clone(),
+        };
+        output.result(&result, || order)?;
+        Ok(Outcome::Well)
     }
 }
 

@@ -17,7 +17,7 @@
 //! | `GET /v1/audit` | reader | the audit log |
 
 use crate::error::ApiError;
-use crate::{Vault, cors, download, envelope, finish, open, reading, tus, withdrawal};
+use crate::{Vault, cors, download, envelope, finish, open, reading, tus, wipe, withdrawal};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::{get, post, put};
@@ -48,6 +48,10 @@ pub fn router(vault: Arc<Vault>) -> Router {
         .route(
             "/v1/recordings/{recording}/parts/{part}/receipt",
             get(finish::get_receipt),
+        )
+        .route(
+            "/v1/recordings/{recording}/parts/{part}/wiped",
+            post(wipe::post),
         )
         .route("/v1/withdrawals", post(withdrawal::post))
         .route("/v1/tracks/{recording}/{part}/{track}", get(download::get))

@@ -29,6 +29,8 @@ pub enum Action {
     DeletionRequested,
     /// Shares and download URLs were handed to a reader.
     Opened,
+    /// A device let go of its spool at the clinic's order.
+    SpoolWiped,
 }
 
 /// Who did it.
@@ -116,6 +118,23 @@ pub async fn append(tx: &mut Tx, event: Event) -> ApiResult<()> {
         .execute(&mut **tx)
         .await?;
     Ok(())
+}
+
+/// Whether this action on this document was logged for the part before.
+pub async fn has(tx: &mut Tx, event: &Event) -> ApiResult<bool> {
+    let action = serde_json::to_value(event.action).map_err(crate::error::ApiError::internal)?;
+    let count: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM audit WHERE json_extract(entry, '$.action') = ? \
+         AND json_extract(entry, '$.recording') = ? AND json_extract(entry, '$.part') = ? \
+         AND json_extract(entry, '$.document') = ?",
+    )
+    .bind(action.as_str().unwrap_or_default().to_owned())
+    .bind(event.recording.map(|recording| recording.to_string()))
+    .bind(event.part)
+    .bind(event.document.map(|document| document.to_string()))
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(count > 0)
 }
 
 /// Entries from number `from` on, at most `limit`.

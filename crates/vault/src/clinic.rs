@@ -42,6 +42,11 @@ impl Clinic {
         })
     }
 
+    /// The pinned key.
+    pub fn root(&self) -> &RootKey {
+        &self.root
+    }
+
     /// The document, read again when its file has changed. A changed file that is refused leaves the old one.
     pub async fn current(&self) -> Arc<ClinicDocument> {
         let known = self.known();

@@ -10,6 +10,7 @@
 //! | [`staging`] | growing uploads: verified, synced, recovered |
 //! | [`finish`], [`ending`] | manifest or closing record in, signed receipt out |
 //! | [`withdrawal`] | signed withdrawals, whatever a manifest says |
+//! | [`wipe`] | devices that obeyed the clinic's wipe order |
 //! | [`reading`], [`download`], [`signed_url`] | listing, share release, ranged download |
 //! | [`audit`] | append-only log with a hash chain |
 //! | [`db`], [`store`] | rows in SQLite, finished tracks in an object store |
@@ -38,6 +39,7 @@ pub mod signed_url;
 pub mod staging;
 pub mod store;
 pub mod tus;
+pub mod wipe;
 pub mod withdrawal;
 
 pub use app::router;

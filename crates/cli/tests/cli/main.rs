@@ -110,6 +110,47 @@ fn a_wrong_or_short_passphrase_is_refused() {
 }
 
 #[test]
+fn a_wipe_order_names_its_recordings_and_is_signed_by_the_root() {
+    let temp = tempfile::tempdir().unwrap();
+    let folder = temp.path().join("clinic");
+    let folder = text(&folder);
+    well([
+        "clinic",
+        "init",
+        folder,
+        "--name",
+        "A clinic",
+        "--contact",
+        "records@clinic.example",
+    ]);
+    let id = "-AAAAAAAAAAAAAAAAAAAAA";
+    let made = well([
+        "clinic",
+        "wipe",
+        folder,
+        "--recording",
+        id,
+        "--reason",
+        "deletion-granted",
+    ]);
+    let root = std::fs::read_to_string(temp.path().join("clinic/root.pub")).unwrap();
+    let root = sealed_visit_protocol::PublicKey::parse(root.trim()).unwrap();
+    let order = sealed_visit_protocol::Jws::from_text(made["order"].as_str().unwrap());
+    let claims = sealed_visit_protocol::recording::WipeClaims::verify(&order, &root).unwrap();
+    assert!(claims.covers(id.parse().unwrap()));
+    let refused = run([
+        "clinic",
+        "wipe",
+        folder,
+        "--recording",
+        "x",
+        "--reason",
+        "deletion-granted",
+    ]);
+    assert_eq!(refused.status.code(), Some(2));
+}
+
+#[test]
 fn a_clinic_is_made_changed_and_signed_anew() {
     let temp = tempfile::tempdir().unwrap();
     let [first, second] = keygen(temp.path()).map(|key| format!("{}.pub.json", key.display()));

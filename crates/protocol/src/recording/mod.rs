@@ -7,6 +7,7 @@
 mod envelope;
 mod manifest;
 mod open;
+mod wipe;
 
 pub use envelope::{EnvelopeClaims, EnvelopeError, WrappedKey};
 pub use manifest::{
@@ -16,3 +17,4 @@ pub use manifest::{
 pub use open::{
     OpenClaims, OpenError, OpenStatement, OpenTrack, PreviousPart, ShareGrant, VaultAnswer,
 };
+pub use wipe::{WipeClaims, WipeReason};

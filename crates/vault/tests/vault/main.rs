@@ -11,4 +11,5 @@ mod reading;
 mod s3;
 mod tus;
 mod tus_faults;
+mod wipe;
 mod withdrawals;
