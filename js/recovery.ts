@@ -17,6 +17,11 @@ export interface RecoveryOptions extends AssetOptions {
    * device before they are safe. Obeyed first of all, told to the vault, and only with `rootKey` and `clinicDocument`.
    */
   readonly wipeOrders?: readonly CompactJws[];
+  /**
+   * Lets go of what was uploaded to a server that gives no receipts (state `uploaded`), as `recorder.release()` does in
+   * the page that recorded it. Default false: it stays, and is told again by the next page.
+   */
+  readonly releaseUnconfirmed?: boolean;
   readonly onProgress?: (status: SpoolStatus) => void;
   /** E.g. a spool older than 14 days. */
   readonly onWarning?: (warning: SpoolWarning) => void;
@@ -46,6 +51,7 @@ export async function recoverSpools(options: RecoveryOptions = {}): Promise<read
         root_key: options.rootKey ?? null,
         clinic_document: options.clinicDocument ?? null,
         wipe_orders: options.wipeOrders ?? [],
+        release_unconfirmed: options.releaseUnconfirmed ?? false,
       },
       request,
     );

@@ -170,6 +170,8 @@ export type Request =
       readonly clinic_document: CompactJws | null;
       /** Signed by the root key. */
       readonly wipe_orders: readonly CompactJws[];
+      /** Also lets go of what a server without receipts has taken. */
+      readonly release_unconfirmed: boolean;
     }
   /** Destroys keys and ends; the answer is the last message. */
   | { readonly r: "close" };

@@ -125,6 +125,7 @@ async function handle(request: Request): Promise<unknown> {
               ? { rootKey: request.root_key, clinicDocument: request.clinic_document }
               : null,
           wipeOrders: request.wipe_orders,
+          releasesUnconfirmed: request.release_unconfirmed,
           loadRecording: () => loadRecording(request.wasm_url, (message) => panicked(message)),
           emit,
         },

@@ -116,10 +116,13 @@ class Page {
     time.forgetPage();
   }
 
-  recover({ wipeOrders = [] } = {}) {
+  recover({ wipeOrders = [], releasesUnconfirmed = false } = {}) {
     const { trust, emit, platform } = this;
     const loadRecording = async () => module;
-    return recover({ trust, wipeOrders, loadRecording, emit, platform }, new AbortController().signal);
+    return recover(
+      { trust, wipeOrders, releasesUnconfirmed, loadRecording, emit, platform },
+      new AbortController().signal,
+    );
   }
 
   warnings() {
@@ -276,6 +279,31 @@ test("with a server that gives no receipts the spool stays until it is released"
     assert.equal(page.disk.folders().length, 1);
     await page.service.release(page.part.recording, 0);
     assert.deepEqual(page.disk.folders(), []);
+  });
+});
+
+test("a page after it may release it, too, and only if it is told to", async () => {
+  const page = new Page();
+  const noReceipts = () => {
+    for (let times = 0; times < 5; times++) world.proxy.arm({ kind: "status", status: 404, steps: ["end"] });
+  };
+  await atVirtualTime(async () => {
+    page.start();
+    await page.begin();
+    page.slice();
+    noReceipts();
+    page.service.endPart("stopped");
+    await page.settle();
+    page.die();
+    for (const [releasesUnconfirmed, left] of [
+      [false, 1],
+      [true, 0],
+    ]) {
+      noReceipts();
+      const [status] = await new Page(page.disk).recover({ releasesUnconfirmed });
+      assert.equal(status.state, "uploaded");
+      assert.equal(page.disk.folders().length, left);
+    }
   });
 });
 

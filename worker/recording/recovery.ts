@@ -18,6 +18,8 @@ export interface RecoveryContext {
   readonly trust: { readonly rootKey: string; readonly clinicDocument: CompactJws } | null;
   /** The clinic's, signed by its root key; obeyed only with `trust`. */
   readonly wipeOrders?: readonly CompactJws[];
+  /** The embedding page says that what was uploaded without a receipt need not stay. */
+  readonly releasesUnconfirmed?: boolean;
   readonly loadRecording: () => Promise<RecordingModule>;
   readonly emit: (event: Event) => void;
   readonly platform?: RecordingPlatform;
@@ -58,7 +60,7 @@ function obey(spool: PartSpool, module: RecordingModule, rootKey: string, contex
 async function recoverPart(
   spool: PartSpool,
   module: RecordingModule | null,
-  { trust, emit, platform }: RecoveryContext,
+  { trust, emit, platform, releasesUnconfirmed = false }: RecoveryContext,
   signal: AbortSignal,
 ): Promise<void> {
   const { recording, part } = spool;
@@ -77,6 +79,7 @@ async function recoverPart(
   const upload = new PartUpload(spool, hooks, platform?.upload);
   try {
     await upload.run(signal);
+    if (releasesUnconfirmed && spool.isUnconfirmed && spool.receipt === null) await spool.letGo();
   } catch (error) {
     if (!signal.aborted) emit({ e: "track_failed", key: -1, error: toFailure(error) });
   } finally {

@@ -12,6 +12,8 @@ export interface Config {
   relay_url: string;
   authority_url: string;
   vault_url: string;
+  /** The clinic's, signed by its root key: recordings that devices shall let go of. */
+  wipe_orders?: readonly string[];
   languages: readonly string[];
   /** Codes, or rules where the defaults do not fit. */
   purposes?: readonly (string | Partial<PurposeRule>)[];

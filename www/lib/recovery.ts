@@ -25,6 +25,7 @@ export function recoveryNotice(config: Config): HTMLElement {
   recoverSpools({
     rootKey: config.root_key,
     clinicDocument: config.clinic_document,
+    wipeOrders: config.wipe_orders ?? [],
     onProgress: (status) => {
       parts.set(`${status.recording}/${status.part}`, status);
       show();
