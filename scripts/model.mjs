@@ -4,7 +4,7 @@
  *
  *   --projections N   distinct states to see (1,000,000)
  *   --seconds N       at most (14,400)
- *   --setting NAME    only there
+ *   --setting NAME,NAME    only there
  *   --seed N          (1)
  *   --open N          open states kept (2,000)
  *   --heal-one-in N   how many new states are healed to the end (200)

@@ -282,6 +282,8 @@ export interface CoreConfig {
   readonly name_salt: string;
   /** 32 random bytes, fresh for every run. */
   readonly entropy: Uint8Array;
+  /** What this participant withdrew in the visit before the page was loaded anew. */
+  readonly withdrawals: readonly CompactJws[];
 }
 
 export type Input =

@@ -13,6 +13,8 @@ export interface Identity {
   readonly seed: Uint8Array<ArrayBuffer>;
   readonly pass: CompactJws | null;
   readonly name_salt: string;
+  /** What this participant withdrew: signed, and no secret. */
+  readonly withdrawals: readonly CompactJws[];
 }
 
 interface StoredIdentity {
@@ -41,13 +43,14 @@ export async function loadIdentity(storageKey: string): Promise<Identity | null>
     pass: string | null;
     name_salt: string;
   };
-  return { seed: Uint8Array.from(seed), pass, name_salt };
+  const withdrawals = await loadWithdrawals(storageKey);
+  return { seed: Uint8Array.from(seed), pass, name_salt, withdrawals };
 }
 
-export async function saveIdentity(storageKey: string, identity: Identity): Promise<void> {
+export async function saveIdentity(storageKey: string, { seed, pass, name_salt }: Identity): Promise<void> {
   const key = await crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]);
   const iv = crypto.getRandomValues(new Uint8Array(12));
-  const bytes = new TextEncoder().encode(JSON.stringify({ ...identity, seed: [...identity.seed] }));
+  const bytes = new TextEncoder().encode(JSON.stringify({ seed: [...seed], pass, name_salt }));
   const additionalData = label(storageKey);
   const sealed = await crypto.subtle.encrypt({ name: "AES-GCM", iv, additionalData }, key, bytes);
   bytes.fill(0);
@@ -86,7 +89,25 @@ function lastPartKey(storageKey: string): string {
 
 export async function deleteIdentity(storageKey: string): Promise<void> {
   await inStore("readwrite", (store) => store.delete(lastPartKey(storageKey)));
+  await inStore("readwrite", (store) => store.delete(withdrawalsKey(storageKey)));
   await inStore("readwrite", (store) => store.delete(storageKey));
+}
+
+/** Whoever withdrew and loads the page anew has withdrawn still. */
+export async function keepWithdrawal(storageKey: string, statement: CompactJws): Promise<void> {
+  const withdrawals = [...(await loadWithdrawals(storageKey)), statement];
+  await inStore("readwrite", (store) => store.put(withdrawals, withdrawalsKey(storageKey)));
+}
+
+async function loadWithdrawals(storageKey: string): Promise<readonly CompactJws[]> {
+  const stored = await inStore<readonly CompactJws[] | undefined>("readonly", (store) =>
+    store.get(withdrawalsKey(storageKey)),
+  );
+  return stored ?? [];
+}
+
+function withdrawalsKey(storageKey: string): string {
+  return `${storageKey}:withdrawals`;
 }
 
 function label(storageKey: string): Uint8Array<ArrayBuffer> {

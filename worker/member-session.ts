@@ -10,6 +10,7 @@ import { attachStreams, attachTransformer } from "./frames/transform.js";
 import {
   deleteIdentity,
   type Identity,
+  keepWithdrawal,
   loadIdentity,
   loadLastPart,
   saveIdentity,
@@ -90,14 +91,17 @@ export class MemberSession {
   async join(pass: CompactJws): Promise<void> {
     if (this.#driver) throw new WorkerError("bad-argument", "joined already");
     const { root_key, clinic_document, display_name, relay_url, role, storage_key } = this.#request;
-    const { seed, name_salt } = this.#identity;
+    const { seed, name_salt, withdrawals } = this.#identity;
     const entropy = crypto.getRandomValues(new Uint8Array(32));
-    const config = { root_key, clinic_document, pass, seed, display_name, name_salt, entropy };
+    const config = { root_key, clinic_document, pass, seed, display_name, name_salt, entropy, withdrawals };
     try {
       this.#driver = new VisitDriver(this.#visit, config, relay_url, this.frames, {
         emit: this.#emit,
         onFatal: (error) => this.#fail(error),
-        onWithdrawal: (statement) => this.#recorder?.noteWithdrawal(statement),
+        onWithdrawal: (statement, mine) => {
+          this.#recorder?.noteWithdrawal(statement);
+          if (mine && storage_key !== null) void keepWithdrawal(storage_key, statement).catch(() => undefined);
+        },
         onEnded: (state) => void this.#onEnded(state),
         onRefused: () => void this.#forget(),
       });
@@ -213,7 +217,7 @@ function identify(
   }
   const { seed, jwk } = visit.VisitCore.generateIdentity();
   const name_salt = request.name_salt ?? toBase64url(crypto.getRandomValues(new Uint8Array(16)));
-  return { jwk, identity: { seed: Uint8Array.from(seed), pass: null, name_salt } };
+  return { jwk, identity: { seed: Uint8Array.from(seed), pass: null, name_salt, withdrawals: [] } };
 }
 
 interface PassClaims {

@@ -23,7 +23,7 @@ export interface DriverHooks {
   readonly emit: (event: Event) => void;
   readonly onFatal: (error: unknown) => void;
   /** Somebody's signed withdrawal from the open round. */
-  readonly onWithdrawal: (statement: CompactJws) => void;
+  readonly onWithdrawal: (statement: CompactJws, mine: boolean) => void;
   /** The visit is over for this member: its identity need not be kept. */
   readonly onEnded: (state: VisitState) => void;
   /** The relay does not take this pass. */
@@ -231,7 +231,7 @@ export class VisitDriver {
         break;
       }
       case "withdrawal":
-        this.#hooks.onWithdrawal(output.statement);
+        this.#hooks.onWithdrawal(output.statement, output.mine);
         if (output.mine) this.#hooks.emit({ e: "withdrawal", statement: output.statement });
         break;
       case "message":

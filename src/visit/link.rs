@@ -281,7 +281,7 @@ impl Visit {
         seq == expected
     }
 
-    fn reconnect(&mut self) {
+    pub(super) fn reconnect(&mut self) {
         self.out.push(Output::Reconnect);
         self.on_relay_closed();
     }

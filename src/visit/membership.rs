@@ -334,6 +334,7 @@ impl Visit {
         self.install_current_epoch(None);
         self.event(VisitEvent::Live);
         self.say_hello();
+        self.say_own_withdrawal();
     }
 
     /// Somebody says which epoch it is in.
@@ -823,6 +824,11 @@ impl Visit {
         {
             member.wants.splice(0..0, pending.wants);
             member.behind_until = Some(current_epoch);
+            // The commit that won was ordered before: it should have come before this word.
+            if current_epoch > epoch && member.refused.is_none() {
+                self.problem(ProblemCode::MessagesMissing, None);
+                self.reconnect();
+            }
         }
     }
 }

@@ -44,6 +44,7 @@ use link::Link;
 use membership::{Membership, Waiter};
 use recording::RecordingMemory;
 use sealed_visit_protocol::clinic::{ClinicClaims, ClinicError};
+use sealed_visit_protocol::consent::StatementClaims;
 use sealed_visit_protocol::hash::sha256;
 use sealed_visit_protocol::pass::{PassClaims, PassError, name_commitment};
 use sealed_visit_protocol::sorted::{SortedMap, SortedSet};
@@ -67,6 +68,8 @@ pub struct Config {
     pub name_salt: [u8; 16],
     /// 32 random bytes from which this run's identifiers are made.
     pub entropy: Zeroizing<[u8; 32]>,
+    /// What this participant withdrew in the visit before the page was loaded anew ([`Output::Withdrawal`], `mine`).
+    pub withdrawals: Vec<Jws<StatementClaims>>,
 }
 
 /// Why a visit cannot begin.
@@ -171,6 +174,8 @@ impl Visit {
         let policy = Policy::new(clinic, pass.visit());
         let identity = Identity::new(&config.pass, key, &policy)
             .map_err(|_| ConfigError::Pass(PassError::OtherKey))?;
+        let mut recording = RecordingMemory::default();
+        recording.remember_withdrawals(&config.withdrawals, &policy, pass.participant(), now_ms);
         Ok(Self {
             me: pass.participant(),
             role: pass.role(),
@@ -191,7 +196,7 @@ impl Visit {
             admitted: SortedMap::new(),
             denied: SortedSet::new(),
             used_key_packages: SortedSet::new(),
-            recording: RecordingMemory::default(),
+            recording,
             keys: keys::KeySchedule::default(),
             problems: Vec::new(),
             verified: None,

@@ -10,7 +10,7 @@ use super::output::{CommandError, ErrorCode, RecorderLeft, VisitEvent};
 use super::round::Round;
 use super::state::ProblemCode;
 use super::{Role, Visit};
-use crate::group::CommitSummary;
+use crate::group::{CommitSummary, Policy};
 #[cfg(test)]
 use crate::sabotage::{Rule, breaks};
 use sealed_visit_protocol::consent::{
@@ -97,6 +97,31 @@ impl RecordingMemory {
         };
         if let Some(recorder) = recorder {
             self.left = Some((RecorderLeft::Removed, recorder));
+        }
+    }
+
+    /// Takes what an earlier page of the same participant withdrew.
+    pub(super) fn remember_withdrawals(
+        &mut self,
+        withdrawals: &[Jws<StatementClaims>],
+        policy: &Policy,
+        me: ParticipantId,
+        now_ms: u64,
+    ) {
+        for jws in withdrawals {
+            let verified = jws.unverified_claims().ok().and_then(|claims| {
+                let group_id = &claims.group_id.0;
+                Statement::verify(jws, policy.clinic(), policy.visit(), group_id).ok()
+            });
+            let Some(statement) = verified.filter(|statement| statement.participant() == me) else {
+                continue;
+            };
+            let claims = statement.claims();
+            if claims.kind == StatementKind::Withdrawal {
+                let key = (me, claims.round, claims.seq);
+                let at_ms = now_ms;
+                self.heard.insert(key, Heard { statement, at_ms });
+            }
         }
     }
 
@@ -375,6 +400,18 @@ impl Visit {
             let claims = heard.statement.claims();
             claims.round == round && claims.kind == StatementKind::Withdrawal
         })
+    }
+
+    /// Who came back into a round that it withdrew from says so again.
+    pub(super) fn say_own_withdrawal(&mut self) {
+        let own = self
+            .open_withdrawal()
+            .map(|heard| &heard.statement)
+            .filter(|statement| statement.participant() == self.me)
+            .map(|statement| statement.jws().clone());
+        if let Some(statement) = own {
+            self.say(AppMessage::Statement { statement });
+        }
     }
 
     /// A withdrawal is known, and the recorder can still derive the keys of this epoch.

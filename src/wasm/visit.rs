@@ -30,6 +30,8 @@ struct JsConfig {
     pass: String,
     display_name: String,
     name_salt: String,
+    #[serde(default)]
+    withdrawals: Vec<String>,
 }
 
 #[wasm_bindgen]
@@ -58,6 +60,7 @@ impl VisitCore {
                 name_salt: salt
                     .ok_or_else(|| bad_config("name_salt: expected 16 bytes in base64url"))?,
                 entropy: Zeroizing::new(array(&entropy, "entropy")?),
+                withdrawals: config.withdrawals.into_iter().map(Jws::from_text).collect(),
             },
             now_ms as u64,
         )

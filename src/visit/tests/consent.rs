@@ -567,3 +567,23 @@ fn a_withdrawal_outlives_the_loss_of_ones_place_in_the_group() {
     assert!(sim.pages[1].gate_open, "and goes on without the recorder");
     assert_eq!(sim.state(1).roster.len(), 3);
 }
+
+#[test]
+fn a_withdrawal_outlives_a_reload_before_it_left_the_page() {
+    let mut sim = recording();
+    sim.hold = Some(|_| true);
+    sim.command(1, Command::Withdraw { wish: None });
+    sim.held.clear();
+    sim.hold = None;
+    sim.reload(1);
+    for _ in 0..50 {
+        sim.pass_ms(100);
+        let recorder_hears = sim.pages[1]
+            .sending_with
+            .is_some_and(|epoch| sim.pages[RECORDER].keys.contains_key(&epoch));
+        assert!(!(sim.pages[1].gate_open && recorder_hears));
+    }
+    assert!(sim.pages[1].gate_open, "and goes on without the recorder");
+    assert!(sim.state(0).consent.is_none(), "the round is dead");
+    assert_eq!(sim.state(1).roster.len(), 3);
+}

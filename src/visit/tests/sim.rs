@@ -136,10 +136,22 @@ impl Sim {
                 display_name,
                 name_salt,
                 entropy: Zeroizing::new([self.runs; 32]),
+                withdrawals: self.kept_withdrawals(n as usize),
             },
             self.now_ms,
         )
         .unwrap()
+    }
+
+    /// What a page keeps over a reload.
+    fn kept_withdrawals(&self, page: usize) -> Vec<Jws<StatementClaims>> {
+        let handed_out = self.pages.get(page).map(|page| &page.withdrawals);
+        handed_out
+            .into_iter()
+            .flatten()
+            .filter(|(_, mine)| *mine)
+            .map(|(jws, _)| jws.clone())
+            .collect()
     }
 
     /// The page is loaded anew: everything but the identity is gone.

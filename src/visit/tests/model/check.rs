@@ -120,9 +120,8 @@ impl Ghost {
         (self.granted, self.withdrawn, self.left) = before;
     }
 
-    /// A page that is loaded anew knows nothing. What had left it may be acted on by others; it itself was not told.
+    /// A page that is loaded anew knows of its own withdrawals, and nothing else.
     pub fn crashed(&mut self, page: usize) {
-        self.withdrawn &= !(1 << page);
         self.beats.remove(&page);
     }
 }

@@ -58,7 +58,7 @@ impl Scene {
     }
 
     fn page(&self, page: &Page, into: &mut DefaultHasher) {
-        (page.connected, page.gate_open).hash(into);
+        (page.connected, page.present, page.gate_open).hash(into);
         // Whose timer is next, not when.
         let timers = self.pages.iter().filter_map(|page| page.timer_ms);
         page.timer_ms

@@ -9,9 +9,9 @@ use crate::group::tests::evil::{Evil, EvilWaiting};
 use crate::visit::app_message::AppMessage;
 use crate::visit::tests::consent::{asked_of, grant, refusal};
 use crate::visit::{Command, Config, Indicator, Input, Output, Phase, Visit, VisitState};
-use sealed_visit_protocol::consent::StatementKind;
+use sealed_visit_protocol::consent::{StatementClaims, StatementKind};
 use sealed_visit_protocol::wire::{ClientMessage, RelayMessage, WelcomeFor};
-use sealed_visit_protocol::{B64, ParticipantId, Pass, Role};
+use sealed_visit_protocol::{B64, Jws, ParticipantId, Pass, Role};
 use sealed_visit_relay::admission::Admitted;
 use sealed_visit_relay::visit::{Delivery, To, Visit as RelayVisit};
 use std::collections::{BTreeMap, VecDeque};
@@ -68,6 +68,8 @@ pub struct Page {
     pub machine: Arc<Visit>,
     pub admitted: Arc<Admitted>,
     pub connected: bool,
+    /// The relay took its hello.
+    pub present: bool,
     pub inbox: VecDeque<Arc<Letter>>,
     pub outbox: VecDeque<Arc<Sent>>,
     /// Base keys by epoch, as installed.
@@ -78,6 +80,8 @@ pub struct Page {
     /// Counts the page's loads.
     pub run: u32,
     pub beats: u32,
+    /// Own withdrawals, which a browser keeps over a reload.
+    pub withdrawals: Vec<Jws<StatementClaims>>,
 }
 
 /// Somebody without rules.
@@ -207,6 +211,7 @@ impl Scene {
             machine,
             admitted,
             connected: false,
+            present: false,
             inbox: VecDeque::new(),
             outbox: VecDeque::new(),
             keys: BTreeMap::new(),
@@ -215,6 +220,7 @@ impl Scene {
             timer_ms: None,
             run: 0,
             beats: 0,
+            withdrawals: Vec::new(),
         });
         self.must(What::Connect, n as usize);
     }
@@ -244,6 +250,11 @@ impl Scene {
                 display_name,
                 name_salt,
                 entropy: Zeroizing::new(entropy),
+                withdrawals: self
+                    .pages
+                    .get(n as usize)
+                    .map(|page| page.withdrawals.clone())
+                    .unwrap_or_default(),
             },
             self.now_ms,
         )
@@ -500,7 +511,10 @@ impl Scene {
         let who = admitted.participant;
         let relay = Arc::make_mut(&mut self.relay);
         let outcome = match sent.message.clone() {
-            ClientMessage::Hello { after_seq, .. } => relay.connect(who, after_seq),
+            ClientMessage::Hello { after_seq, .. } => {
+                self.pages[page].present = true;
+                relay.connect(who, after_seq)
+            }
             message => relay.handle(&admitted, message),
         };
         if let ClientMessage::KeyPackage { key_package } = &sent.message {
@@ -532,7 +546,7 @@ impl Scene {
                 }
             }
             let letter = Arc::new(Letter { message, tag });
-            for page in self.pages.iter_mut().filter(|page| page.connected) {
+            for page in self.pages.iter_mut().filter(|page| page.present) {
                 if is_for(to, page.admitted.participant) {
                     page.inbox.push_back(letter.clone());
                 }
@@ -559,7 +573,7 @@ impl Scene {
 
     fn lose_connection(&mut self, page: usize) {
         let this = &mut self.pages[page];
-        this.connected = false;
+        (this.connected, this.present) = (false, false);
         this.inbox.clear();
         this.outbox.clear();
         let who = this.admitted.participant;
@@ -755,6 +769,7 @@ impl Scene {
                 }
                 Output::Gate { open } => this.gate_open = open,
                 Output::Reconnect => reconnect = true,
+                Output::Withdrawal { statement, mine } if mine => this.withdrawals.push(statement),
                 Output::Failed { .. } => self.ghost.failed += 1,
                 Output::Timer { at_ms } => this.timer_ms = Some(at_ms),
                 _ => {}
