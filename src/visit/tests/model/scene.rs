@@ -89,7 +89,7 @@ pub struct Page {
 pub struct EvilPage {
     pub admitted: Arc<Admitted>,
     /// None: it has lost its place.
-    pub member: Option<Box<Evil>>,
+    pub member: Option<Arc<Evil>>,
     welcome: Option<B64>,
 }
 
@@ -286,7 +286,7 @@ impl Scene {
         self.settle().unwrap();
         let evil = self.evil.as_mut().unwrap();
         let welcome = evil.welcome.take().expect("a welcome");
-        evil.member = Some(Box::new(waiting.join(&welcome.0)));
+        evil.member = Some(Arc::new(waiting.join(&welcome.0)));
         self.calm();
     }
 }
@@ -887,7 +887,7 @@ impl EvilPage {
             RelayMessage::Welcome { welcome, .. } => self.welcome = Some(welcome.clone()),
             RelayMessage::Commit { commit, .. } => {
                 if let Some(member) = &mut self.member {
-                    member.try_follow(&commit.0);
+                    Arc::make_mut(member).try_follow(&commit.0);
                 }
             }
             RelayMessage::GroupCreated { .. } => self.member = None,
