@@ -81,6 +81,7 @@ export type {
   SpoolState,
   SpoolStatus,
   SpoolWarning,
+  StopMeasured,
   Terms,
   Tick,
   TrackCounts,
@@ -88,5 +89,6 @@ export type {
   UploadWait,
   VisitId,
   VisitState,
+  WaitingEntry,
   WorkerStats,
 } from "../worker/protocol.js";

@@ -12,6 +12,7 @@ import type {
   CoreEvent,
   LineQuality,
   ParticipantId,
+  StopMeasured,
   VisitState,
   WorkerStats,
 } from "../worker/protocol.js";
@@ -70,12 +71,18 @@ export interface VisitEvents {
   line_quality: LineQuality;
   first_frame: FirstFrame;
   frames_dropped: FramesDropped;
+  /**
+   * What this person signed: a grant or a refusal, to keep. With a grant come two withdrawals from it, signed ahead, with
+   * the wish to delete and with the wish to keep: the pass key is gone after the visit, and `postWithdrawal` takes either
+   * then. Give them to this person only.
+   */
+  signed: { readonly statement: CompactJws; readonly withdrawals: readonly CompactJws[] };
   /** This person's signed withdrawal: whoever holds it can show it to the vault. */
   withdrawal: { readonly statement: CompactJws };
   /** The vault has recorded the withdrawal. */
   withdrawal_recorded: { readonly statement: CompactJws };
-  /** How fast a withdrawal stopped the frames: click to closed gate, and to the last frame if one still left. */
-  withdrawal_measured: { readonly gate_ms: number; readonly last_frame_ms: number | null };
+  /** How fast a withdrawal, or a hold, stopped the frames. */
+  withdrawal_measured: StopMeasured;
   /** Something failed that concerns one track or connection; the visit goes on. */
   problem: SealedVisitError;
   /** The visit cannot go on in this page. Nothing is sent or decrypted any more. */
@@ -167,6 +174,19 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
     return this.#command({ c: "admit", participant }, options);
   }
 
+  /**
+   * Host, while a recording is under way: asks somebody who waits for consent, sealed to that person alone. Whoever agrees
+   * comes in at once, the grant in the same commit; a refusal shows in `state.waiting`.
+   */
+  askWaiting(participant: ParticipantId, options: CallOptions = {}): Promise<void> {
+    return this.#command({ c: "ask_waiting", participant }, options);
+  }
+
+  /** Host: takes the recorder out and lets a waiting participant in, by one commit. The consent round stays open. */
+  pauseAndAdmit(participant: ParticipantId, options: CallOptions = {}): Promise<void> {
+    return this.#command({ c: "pause_and_admit", participant }, options);
+  }
+
   /** Host: refuses a waiting participant. */
   deny(participant: ParticipantId, options: CallOptions = {}): Promise<void> {
     return this.#command({ c: "deny", participant }, options);
@@ -189,7 +209,7 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
     return this.#command({ c: "request_consent", ...request }, options);
   }
 
-  /** Agrees, for everybody at this device: both layers of every answer must be true. */
+  /** Agrees, for everybody at this device: both layers of every answer must be true. Also from the waiting room, when asked. */
   grant(answer: AnswerInput, options: CallOptions = {}): Promise<void> {
     return this.#command({ c: "answer", kind: "grant", ...answer }, options);
   }
@@ -386,10 +406,9 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
     client.on("frames_dropped", ({ direction, track, participant, reason, count }) =>
       this.emit("frames_dropped", { direction, track, participant, reason, count }),
     );
+    client.on("signed", ({ statement, withdrawals }) => this.emit("signed", { statement, withdrawals }));
     client.on("withdrawal", ({ statement }) => void this.#handOver(statement));
-    client.on("withdrawal_measured", ({ gate_ms, last_frame_ms }) =>
-      this.emit("withdrawal_measured", { gate_ms, last_frame_ms }),
-    );
+    client.on("withdrawal_measured", ({ e: _e, ...measured }) => this.emit("withdrawal_measured", measured));
     client.on("track_failed", ({ error }) => this.emit("problem", SealedVisitError.fromFailure(error)));
     client.on("relay_refused", ({ error }) => this.emit("failed", SealedVisitError.fromFailure(error)));
     client.on("fatal", ({ error }) => {

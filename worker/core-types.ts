@@ -102,11 +102,13 @@ export interface PersonAnswer {
 
 export type Answered = "grant" | "refusal" | "withdrawal";
 
-/** The open consent round. */
+/** The open consent round. Somebody who is asked while waiting does not learn who else was asked, or how they answered. */
 export interface ConsentState {
   readonly round: RoundId;
   readonly purpose: Purpose;
   readonly host: ParticipantId;
+  /** Null until the host has told it. */
+  readonly host_name?: string | null;
   readonly recorder: ParticipantId;
   readonly recipients: readonly RecipientRef[];
   readonly terms: Terms;
@@ -133,6 +135,15 @@ export interface RosterEntry {
   readonly leaf: number;
   readonly connected: boolean;
   readonly is_me: boolean;
+}
+
+/** Somebody who asks to be let in. */
+export interface WaitingEntry {
+  readonly participant: ParticipantId;
+  readonly role: Role;
+  /** The host asked this person for consent while it waits. */
+  readonly asked?: boolean;
+  readonly answer?: Answered | null;
 }
 
 /** Whether a recorder can see this visit; computed from the group's roster alone. */
@@ -181,7 +192,7 @@ export interface VisitState {
   /** The recorder is listed as its own participant. */
   readonly roster: readonly RosterEntry[];
   /** Who asks to be let in; for the host. */
-  readonly waiting: readonly { readonly participant: ParticipantId; readonly role: Role }[];
+  readonly waiting: readonly WaitingEntry[];
   readonly label: { readonly kind: "end_to_end" } | { readonly kind: "server_present" };
   /** At least 20 digits in groups of five, for comparison aloud. */
   readonly safety_code?: string | null;
@@ -247,6 +258,8 @@ export interface OpenInput {
 
 export type Command =
   | { readonly c: "admit"; readonly participant: ParticipantId }
+  | { readonly c: "ask_waiting"; readonly participant: ParticipantId }
+  | { readonly c: "pause_and_admit"; readonly participant: ParticipantId }
   | { readonly c: "deny"; readonly participant: ParticipantId }
   | { readonly c: "remove"; readonly participant: ParticipantId }
   | ({ readonly c: "request_consent" } & ConsentRequestInput)
@@ -320,6 +333,8 @@ export type Output =
   | { readonly t: "timer"; readonly at_ms: number }
   | { readonly t: "done"; readonly id: number; readonly result?: string | null }
   | { readonly t: "failed"; readonly id: number; readonly error: CoreFailure }
+  /** This member's answer, and for a grant the withdrawals that were signed ahead. */
+  | { readonly t: "signed"; readonly statement: CompactJws; readonly withdrawals: readonly CompactJws[] }
   /** A withdrawal from the open round, signed; `mine`: of this member. */
   | { readonly t: "withdrawal"; readonly statement: CompactJws; readonly mine: boolean }
   | { readonly t: "message"; readonly from: ParticipantId; readonly data: Uint8Array };

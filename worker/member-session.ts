@@ -183,14 +183,21 @@ export class MemberSession {
 
   #measureStop(clickedAtMs: number | undefined): void {
     if (clickedAtMs === undefined) return;
+    const { frames } = this;
     const gateAtMs = performance.timeOrigin + performance.now();
+    // The recorder has the keys of this epoch, and of those before.
+    const epoch = frames.sendingEpoch ?? -1n;
+    const encrypted = frames.encryptedUpTo(epoch);
+    const inFlight = frames.lastForwardedAt
+      .map((at) => performance.timeOrigin + at - clickedAtMs)
+      .filter((after_ms) => after_ms > 0);
     setTimeout(() => {
-      const lastFrameMs = performance.timeOrigin + this.frames.lastForwardedAt - clickedAtMs;
       this.#emit({
         e: "withdrawal_measured",
         gate_ms: gateAtMs - clickedAtMs,
-        // Frames that left after the gate had opened again belong to a new epoch.
-        last_frame_ms: lastFrameMs > 0 && lastFrameMs <= gateAtMs - clickedAtMs ? lastFrameMs : null,
+        last_frame_ms: inFlight.length > 0 ? Math.max(...inFlight) : null,
+        frames_in_flight: inFlight.length,
+        frames_after: frames.encryptedUpTo(epoch) - encrypted,
       });
     }, MEASURE_AFTER_MS);
   }

@@ -286,6 +286,18 @@ export interface UploadWait {
   readonly retry_in_ms?: number;
 }
 
+/** What a click that stops sending did. */
+export interface StopMeasured {
+  /** From the click until the worker's gate was shut. */
+  readonly gate_ms: number;
+  /** From the click until the last frame left; null when none left after the click. */
+  readonly last_frame_ms: number | null;
+  /** Frames that left between the click and the gate: captured before the click, and still under way. */
+  readonly frames_in_flight: number;
+  /** Frames encrypted after the gate under a key that the recorder has. */
+  readonly frames_after: number;
+}
+
 export type Event =
   | { readonly e: "state"; readonly state: VisitState }
   | { readonly e: "core"; readonly event: CoreEvent }
@@ -296,10 +308,11 @@ export type Event =
   | { readonly e: "relay_refused"; readonly error: Failure }
   /** Sending is stopped or goes on; `closed_at_ms` is on the shared clock. */
   | { readonly e: "gate"; readonly open: boolean; readonly reason?: string; readonly closed_at_ms?: number }
+  /** This member's answer, signed; for a grant with withdrawals signed ahead: with the wish to delete, and to keep. */
+  | { readonly e: "signed"; readonly statement: CompactJws; readonly withdrawals: readonly CompactJws[] }
   /** This member's own withdrawal, signed: the page hands it to the vault. */
   | { readonly e: "withdrawal"; readonly statement: CompactJws }
-  /** How long a withdrawal's click took to stop the frames. `last_frame_ms` is null when none left after the click. */
-  | { readonly e: "withdrawal_measured"; readonly gate_ms: number; readonly last_frame_ms: number | null }
+  | ({ readonly e: "withdrawal_measured" } & StopMeasured)
   | { readonly e: "publish_answer"; readonly sdp: string }
   | {
       readonly e: "subscribe_offer";

@@ -230,6 +230,9 @@ export class VisitDriver {
         this.#answer(output.id, ({ reject }) => reject(error));
         break;
       }
+      case "signed":
+        this.#hooks.emit({ e: "signed", statement: output.statement, withdrawals: output.withdrawals });
+        break;
       case "withdrawal":
         this.#hooks.onWithdrawal(output.statement, output.mine);
         if (output.mine) this.#hooks.emit({ e: "withdrawal", statement: output.statement });

@@ -2,6 +2,7 @@
 import { formatDay, formatDays, icon, recipientName, stringsFor } from "sealed-visit/components";
 import { button, fill, h, type Child } from "./lib/dom.js";
 import { showPage } from "./lib/frame.js";
+import { laterLink } from "./lib/later.js";
 import { type LoggedRound, storedLog, type VisitLog } from "./lib/visit-log.js";
 import { language, words } from "./strings/index.js";
 
@@ -27,8 +28,7 @@ function show(log: VisitLog): Child[] {
       ),
     ),
     ...(log.rounds.length > 0 ? [h("h2", {}, text.answers), ...log.rounds.map((round) => roundCard(round))] : []),
-    log.recorder_present.length > 0 &&
-      h("p", { class: "notice" }, text.contact.replace("{contact}", log.clinic.contact)),
+    log.recorder_present.length > 0 && later(log),
     h(
       "div",
       { class: "row no-print" },
@@ -40,6 +40,38 @@ function show(log: VisitLog): Child[] {
       button(text.print, { testid: "record-print", onclick: () => print() }),
     ),
   ];
+}
+
+/** How to withdraw after the visit, and whom to ask for a copy. */
+function later(log: VisitLog): HTMLElement {
+  const text = words().after;
+  const round = log.rounds.findLast((candidate) => candidate.later && candidate.withdrawn_ms === undefined);
+  const link = round && laterLink(round, log.clinic.contact);
+  const copied = h("span", { role: "status", class: "small" });
+  return h(
+    "section",
+    { class: "card stack", "data-testid": "later" },
+    h("h2", {}, text.later),
+    link !== undefined && [
+      h("p", {}, text.later_lead),
+      h(
+        "div",
+        { class: "row" },
+        h("a", { class: "button", href: link, "data-testid": "later-link" }, text.later_open),
+        button([icon("copy"), text.later_copy], {
+          testid: "later-copy",
+          class: "no-print",
+          onclick: async () => {
+            await navigator.clipboard.writeText(link);
+            copied.textContent = text.later_copied;
+          },
+        }),
+        copied,
+      ),
+      h("p", { class: "small muted" }, text.later_private),
+    ],
+    h("p", { class: "notice" }, text.contact.replace("{contact}", log.clinic.contact)),
+  );
 }
 
 function facts(log: VisitLog): [string, Child][] {
@@ -128,7 +160,9 @@ function span(from_ms: number, to_ms: number | undefined): string {
 }
 
 function download(log: VisitLog): void {
-  const url = URL.createObjectURL(new Blob([JSON.stringify(log, null, 2)], { type: "application/json" }));
+  const links = log.rounds.flatMap((round) => (round.later ? [laterLink(round, log.clinic.contact)] : []));
+  const kept = { ...log, withdraw_later: links };
+  const url = URL.createObjectURL(new Blob([JSON.stringify(kept, null, 2)], { type: "application/json" }));
   h("a", { href: url, download: `visit-record-${log.visit}.json` }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

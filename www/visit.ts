@@ -13,8 +13,9 @@ import { button, fill, h } from "./lib/dom.js";
 import { reasonOf, showPage } from "./lib/frame.js";
 import { joinPage } from "./lib/join.js";
 import { LocalMedia } from "./lib/local-media.js";
-import { forget, type Link, linkFromLocation, recorderPassFor } from "./lib/link.js";
+import { forget, type Link, linkFromLocation, type Overview, overviewFor, recorderPassFor } from "./lib/link.js";
 import { VisitLogger } from "./lib/visit-log.js";
+import { WaitingRoom } from "./lib/waiting-room.js";
 import { language, words } from "./strings/index.js";
 
 const isCliniciansPage = location.pathname.includes("clinician");
@@ -55,9 +56,11 @@ async function main(): Promise<void> {
     // Only a clinician's browser records.
     notice: isCliniciansPage ? recoveryNotice(config) : null,
   });
+  const logger = new VisitLogger(visit.state);
+  logger.listen(visit);
   const ended = whenEnded(visit);
-  const entered = await Promise.race([waitUntilIn(visit, clinic.name), ended.then(() => false)]);
-  if (entered) await call(config, link, visit, stream, speakerId, ended);
+  const entered = await Promise.race([waitUntilIn(visit, logger, clinic.name), ended.then(() => false)]);
+  if (entered) await call(config, link, visit, logger, stream, speakerId, ended);
   else await ended;
   for (const track of stream?.getTracks() ?? []) track.stop();
   if (visit.state.end_reason !== "left") await forget(link);
@@ -73,26 +76,17 @@ function whenEnded(visit: Visit): Promise<void> {
   });
 }
 
-async function waitUntilIn(visit: Visit, clinicName: string): Promise<boolean> {
+async function waitUntilIn(visit: Visit, logger: VisitLogger, clinicName: string): Promise<boolean> {
   const isIn = ({ phase }: VisitState) => phase === "live" || phase === "rekeying";
   if (isIn(visit.state)) return true;
-  showPage((page) => {
-    const text = words().waiting;
-    fill(
-      page,
-      h(
-        "section",
-        { class: "card stack", role: "status", "data-testid": "waiting-room" },
-        h("h1", {}, text.title),
-        h("p", {}, isCliniciansPage ? text.lead_host : text.lead.replace("{clinic}", clinicName)),
-        button(text.leave, { testid: "leave", onclick: () => void visit.leave() }),
-      ),
-    );
-    return text.title;
-  });
+  const room = new WaitingRoom(visit, { isHost: isCliniciansPage, clinicName });
   return new Promise((resolve) => {
     visit.on("state", (state) => {
       if (isIn(state)) resolve(true);
+      else {
+        logger.update(state);
+        room.update(state);
+      }
     });
   });
 }
@@ -101,6 +95,7 @@ async function call(
   config: Config,
   link: Link,
   visit: Visit,
+  logger: VisitLogger,
   stream: MediaStream | null,
   speakerId: string,
   ended: Promise<void>,
@@ -108,7 +103,6 @@ async function call(
   const clinic = clinicInfo(config);
   const media = await visit.connectMedia(stream ? { stream } : {});
   const local = new LocalMedia(media, stream);
-  const logger = new VisitLogger(visit.state);
   const view = new CallView({
     visit,
     media,
@@ -136,11 +130,27 @@ async function call(
   fill(document.body, view.element);
   const redraw = () => view.redraw();
   window.addEventListener("sv-page-language", redraw);
+  if (isCliniciansPage) watchInvitations(() => overviewFor(config, link), view, ended);
   await ended;
   window.removeEventListener("sv-page-language", redraw);
   logger.update(visit.state);
   local.stop();
   await keepUntilSafe(view);
+}
+
+const WATCH_EVERY_MS = 10_000;
+
+/** The host is told when somebody tries a link that is another's; the authority refused it already. */
+function watchInvitations(ask: () => Promise<Overview>, view: CallView, ended: Promise<void>): void {
+  const look = () =>
+    ask().then(
+      (overview) => view.invitations(overview),
+      // The authority may be away; the visit does not need it.
+      () => undefined,
+    );
+  void look();
+  const timer = setInterval(look, WATCH_EVERY_MS);
+  void ended.then(() => clearInterval(timer));
 }
 
 /** The recording outlives the visit until the clinic has it: the page stays, and says how far it is. */

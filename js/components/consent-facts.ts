@@ -13,19 +13,29 @@ export function nameOf(
   return entry?.name ?? (entry ? strings.role[entry.role] : strings.roster.no_name);
 }
 
+/** Who asks; also for somebody who waits, and sees no roster. */
+export function hostOf(
+  { host, host_name }: Pick<ConsentRound, "host" | "host_name">,
+  view: Pick<VisitView, "roster">,
+  strings: Strings,
+): string {
+  return host_name ?? nameOf(host, view, strings);
+}
+
 export function consentFacts(
-  { purpose, host, recipients, terms }: Pick<ConsentRound, "purpose" | "host" | "recipients" | "terms">,
+  round: Pick<ConsentRound, "purpose" | "host" | "host_name" | "recipients" | "terms">,
   view: Pick<VisitView, "roster" | "clinic">,
   strings: Strings,
   language: string,
 ): HTMLElement {
+  const { purpose, recipients, terms } = round;
   const words = strings.consent;
   const until = [formatText(words.until_value, { span: formatDays(terms.retention_days, language) })];
   if (terms.processor_retention_days !== undefined)
     until.push(formatText(words.processor_until, { span: formatDays(terms.processor_retention_days, language) }));
   const withdrawing = { keep: words.withdrawing_keep, delete: words.withdrawing_delete, ask: words.withdrawing_ask };
   const facts: [string, (string | HTMLElement)[]][] = [
-    [words.who, [h("bdi", {}, nameOf(host, view, strings)), `, ${view.clinic.name}`]],
+    [words.who, [h("bdi", {}, hostOf(round, view, strings)), `, ${view.clinic.name}`]],
     [words.why, [strings.purpose_title[purpose]]],
     [words.watch, [h("ul", {}, ...recipients.map(({ role }) => h("li", {}, recipientName(role, strings))))]],
     [words.where, [formatText(words.where_value, { clinic: view.clinic.name })]],

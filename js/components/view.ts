@@ -89,6 +89,7 @@ export interface ConsentRound {
   round: string;
   purpose: Purpose;
   host: string;
+  host_name?: string | null;
   recorder: string;
   recipients: readonly Recipient[];
   terms: Terms;
@@ -103,13 +104,21 @@ export interface ConsentRound {
   asked_again: boolean;
 }
 
+export interface WaitingEntry {
+  participant: string;
+  role: Role;
+  /** The host asked this person for consent while it waits. */
+  asked?: boolean;
+  answer?: Answered | null;
+}
+
 export interface VisitView {
   phase: "connecting" | "waiting" | "live" | "rekeying" | "ended";
   me: { participant: string; role: Role; name: string };
   clinic: { name: string; contact: string };
   host?: string | null;
   roster: readonly RosterEntry[];
-  waiting: readonly { participant: string; role: Role }[];
+  waiting: readonly WaitingEntry[];
   label: { kind: "end_to_end" } | { kind: "server_present" };
   indicator: Indicator;
   consent?: ConsentRound | null;

@@ -8,7 +8,7 @@
  * It decides nothing: an answer that the core does not accept changes nothing.
  */
 import { ConsentForm, type Signers } from "./consent-form.js";
-import { consentFacts, nameOf } from "./consent-facts.js";
+import { consentFacts, hostOf, nameOf } from "./consent-facts.js";
 import { consentCss } from "./consent-sheet.js";
 import { h, replaceChildren } from "./dom.js";
 import { VisitElement } from "./element.js";
@@ -62,7 +62,14 @@ export class VisitConsentElement extends VisitElement {
     // Other people come, go and answer while somebody reads: that must not rebuild the form.
     const { answered: _answered, by_participant: _by, ...asked } = round;
     this.drawIfChanged(
-      [asked, nameOf(round.host, view, this.strings), view.clinic, this.getAttribute("signers"), this.strings.consent],
+      [
+        asked,
+        hostOf(round, view, this.strings),
+        isOutside(view),
+        view.clinic,
+        this.getAttribute("signers"),
+        this.strings.consent,
+      ],
       () => {
         replaceChildren(this.#status);
         replaceChildren(this.#prompt, this.#panel(round, view));
@@ -79,6 +86,7 @@ export class VisitConsentElement extends VisitElement {
     const languages = [...new Set(round.texts.map(({ language }) => language))];
     const language = languages.find((candidate) => primary(candidate) === primary(this.language));
     const isHost = round.host === view.me.participant;
+    const lead = isHost ? words.lead_host : isOutside(view) ? words.lead_outside : words.lead;
     return h(
       "section",
       {
@@ -89,7 +97,7 @@ export class VisitConsentElement extends VisitElement {
         "data-testid": "consent-prompt",
       },
       h("h2", { id: "title", tabindex: "-1" }, words.title),
-      h("p", {}, isHost ? words.lead_host : formatText(words.lead, { host: nameOf(round.host, view, this.strings) })),
+      h("p", {}, formatText(lead, { host: hostOf(round, view, this.strings) })),
       round.asked_again && h("p", { class: "notice" }, words.again),
       round.terms.part2 && h("p", { class: "notice" }, words.part2),
       this.#languages(languages, language),
@@ -134,14 +142,19 @@ export class VisitConsentElement extends VisitElement {
 
   #tell(round: ConsentRound, view: VisitView): void {
     const words = this.strings.consent;
-    this.drawIfChanged([round, view.roster, words], () => {
+    this.drawIfChanged([round, view.roster, isOutside(view), words], () => {
       replaceChildren(this.#prompt);
       const mine = round.my_answer === "grant" ? words.answered_grant : round.my_answer ? words.answered_refusal : "";
-      const all = round.someone_refused
-        ? words.not_everyone
-        : round.all_agreed
-          ? words.all_agreed
-          : formatText(words.waiting_others, { answered: round.answered, asked: round.asked });
+      const agreed = round.all_agreed || (isOutside(view) && round.my_answer === "grant");
+      const all = isOutside(view)
+        ? agreed
+          ? words.outside_grant
+          : words.outside_refusal
+        : round.someone_refused
+          ? words.not_everyone
+          : round.all_agreed
+            ? words.all_agreed
+            : formatText(words.waiting_others, { answered: round.answered, asked: round.asked });
       replaceChildren(
         this.#status,
         h(
@@ -149,9 +162,9 @@ export class VisitConsentElement extends VisitElement {
           {
             class: "panel stack",
             part: "status",
-            "data-outcome": round.someone_refused ? "refused" : round.all_agreed ? "agreed" : "open",
+            "data-outcome": round.someone_refused ? "refused" : agreed ? "agreed" : "open",
           },
-          h("p", {}, icon(round.someone_refused ? "cross" : round.all_agreed ? "check" : "clock"), ` ${mine} ${all}`),
+          h("p", {}, icon(round.someone_refused ? "cross" : agreed ? "check" : "clock"), ` ${mine} ${all}`),
           this.#answers(round, view),
         ),
       );
@@ -179,4 +192,9 @@ export class VisitConsentElement extends VisitElement {
 
 function primary(language: string): string {
   return language.toLowerCase().split("-")[0] ?? "";
+}
+
+/** Asked in the waiting room: the others are recorded already. */
+function isOutside({ phase }: VisitView): boolean {
+  return phase === "waiting";
 }

@@ -2,13 +2,14 @@
  * `<visit-roster>`: who can see and hear this visit, and who waits to come in.
  *
  * Property `view`: the visit's state. The host gets buttons; they send `sv-admit`, `sv-deny`,
- * `sv-remove`, `sv-stop-and-admit` with `{ participant }`, and `sv-admit-all`.
+ * `sv-remove`, with `{ participant }`, and `sv-admit-all`; while a recorder is in the visit `sv-ask` (consent first) and
+ * `sv-stop-and-admit`.
  */
 import { h, replaceChildren } from "./dom.js";
 import { VisitElement } from "./element.js";
 import { formatText } from "./format.js";
 import { icon } from "./icons.js";
-import type { Role, RosterEntry, VisitView } from "./view.js";
+import type { RosterEntry, VisitView, WaitingEntry } from "./view.js";
 import { recorderInRoster } from "./view.js";
 
 const css = `
@@ -165,7 +166,7 @@ export class VisitRosterElement extends VisitElement {
       h(
         "ul",
         { class: "list", role: "list" },
-        ...people.map(({ participant, role }, index) => this.#waitingEntry(participant, role, index, recorded)),
+        ...people.map((entry, index) => this.#waitingEntry(entry, index, recorded)),
       ),
       !recorded &&
         h(
@@ -176,39 +177,43 @@ export class VisitRosterElement extends VisitElement {
     );
   }
 
-  #waitingEntry(participant: string, role: Role, index: number, recorded: boolean): HTMLElement {
+  #waitingEntry({ participant, role, asked, answer }: WaitingEntry, index: number, recorded: boolean): HTMLElement {
     const words = this.strings.roster;
     const who = `${this.strings.role[role]} ${index + 1}`;
+    const button = (testid: string, look: string, label: string, name: string, event: string) =>
+      h(
+        "button",
+        {
+          type: "button",
+          class: `compact ${look}`,
+          "aria-label": name,
+          "data-testid": `${testid}-${participant}`,
+          onclick: () => this.emit(event, { participant }),
+        },
+        label,
+      );
+    const refused = answer !== undefined && answer !== null && answer !== "grant";
+    const told = !asked ? null : refused ? words.outside_refused : answer ? words.outside_agreed : words.outside_asked;
     return h(
       "li",
       { class: "entry", "data-testid": `waiting-${participant}`, "data-role": role },
       icon("person"),
-      h("span", { class: "who name" }, this.strings.role[role]),
+      h(
+        "span",
+        { class: "who" },
+        h("span", { class: "name" }, this.strings.role[role]),
+        told !== null && h("span", { class: "small", role: "status" }, h("br"), told),
+      ),
       h(
         "span",
         { class: "actions" },
-        h(
-          "button",
-          {
-            type: "button",
-            class: recorded ? "compact alert" : "compact primary",
-            "aria-label": recorded ? `${words.stop_and_admit}: ${who}` : formatText(words.admit_named, { who }),
-            "data-testid": `admit-${participant}`,
-            onclick: () => this.emit(recorded ? "sv-stop-and-admit" : "sv-admit", { participant }),
-          },
-          recorded ? words.stop_and_admit : words.admit,
-        ),
-        h(
-          "button",
-          {
-            type: "button",
-            class: "compact",
-            "aria-label": formatText(words.deny_named, { who }),
-            "data-testid": `deny-${participant}`,
-            onclick: () => this.emit("sv-deny", { participant }),
-          },
-          words.deny,
-        ),
+        recorded
+          ? [
+              !refused && !asked && button("ask", "primary", words.ask, `${words.ask}: ${who}`, "sv-ask"),
+              button("admit", "alert", words.stop_and_admit, `${words.stop_and_admit}: ${who}`, "sv-stop-and-admit"),
+            ]
+          : button("admit", "primary", words.admit, formatText(words.admit_named, { who }), "sv-admit"),
+        button("deny", "", words.deny, formatText(words.deny_named, { who }), "sv-deny"),
       ),
     );
   }

@@ -10,7 +10,7 @@
  *     await stack.stop();
  *
  * Options: `tap` (file for what the relay forwards; uses the relay of test builds), `host` and `tls`
- * (serve to other machines), `port`, `vaultArgs`, `serveOptions`.
+ * (serve to other machines), `port`, `vaultArgs`, `purposes` (as in config.json), `serveOptions`.
  *
  * Everything that pages need comes from one origin: relay, authority and vault stand behind prefixes
  * of the page server, which adds the scheduler's token where a visit is made.
@@ -41,6 +41,7 @@ export async function startStack({
   tls,
   announce,
   vaultArgs = [],
+  purposes = ["medical_record", "supervision", "quality_review", "ai_note", "dispute", "research", "other"],
   serveOptions = {},
 } = {}) {
   const at = (...parts) => path.join(directory, ...parts);
@@ -83,7 +84,7 @@ export async function startStack({
         authority_url: "/api/authority",
         vault_url: "/vault",
         languages: ["en", "es"],
-        purposes: ["medical_record", "supervision", "quality_review", "ai_note", "dispute", "research", "other"],
+        purposes,
       },
       ...serveOptions.documents,
     },

@@ -4,27 +4,21 @@ use super::app_message::AppMessage;
 use super::input::Command;
 use super::membership::Want;
 use super::output::{CommandError, ErrorCode, RecorderLeft};
+use super::outside::DirectMessage;
 use super::state::EndReason;
-use super::{Output, Stage, Visit};
+use super::{Output, Visit};
 use sealed_visit_protocol::wire::ClientMessage;
 use sealed_visit_protocol::{B64, ParticipantId};
-use sealed_visit_protocol::{json, tagged_enum};
-use serde::Serialize;
-
-tagged_enum! {
-    /// What the host tells somebody who waits; not secret, and no more than a courtesy.
-    #[derive(Serialize)]
-    #[serde(tag = "d", rename_all = "snake_case")]
-    enum DirectMessage("DirectMessage", tag = "d") {
-        Denied,
-    }
-}
 
 impl Visit {
     pub(super) fn on_command(&mut self, id: u32, command: Command) {
         // `Ok(true)`: done now. `Ok(false)`: answered when the commit is ordered.
         let outcome = match command {
             Command::Admit { participant } => self.admit(id, participant).map(|()| false),
+            Command::AskWaiting { participant } => self.ask_waiting(participant).map(|()| true),
+            Command::PauseAndAdmit { participant } => {
+                self.pause_and_admit(id, participant).map(|()| false)
+            }
             Command::Deny { participant } => self.deny(participant).map(|()| true),
             Command::Remove { participant } => self.remove(id, participant).map(|()| false),
             Command::RequestConsent(asked) => self.request_consent(id, *asked).map(|()| false),
@@ -87,19 +81,9 @@ impl Visit {
         }
         self.denied.insert(participant);
         self.admitted.remove(&participant);
-        let data = serde_json::to_vec(&DirectMessage::Denied).unwrap_or_default();
-        self.send(ClientMessage::Direct {
-            to: participant,
-            data: B64(data),
-        });
+        self.asked.remove(&participant);
+        self.send_direct(participant, &DirectMessage::Denied);
         Ok(())
-    }
-
-    pub(super) fn on_direct(&mut self, _: ParticipantId, data: &[u8]) {
-        let waits = matches!(self.stage, Stage::Waiting { .. });
-        if let (true, Ok(DirectMessage::Denied)) = (waits, json::from_slice(data)) {
-            self.end(EndReason::Denied);
-        }
     }
 
     fn remove(&mut self, id: u32, participant: ParticipantId) -> Result<(), CommandError> {

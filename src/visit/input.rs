@@ -34,6 +34,10 @@ tagged_enum! {
     pub enum Command("Command", tag = "c") {
         /// Host: lets somebody in who waits.
         Admit { participant: ParticipantId },
+        /// Host: while a recording is under way, asks somebody who waits for consent, and lets them in when they agree.
+        AskWaiting { participant: ParticipantId },
+        /// Host: takes the recorder out and lets somebody in who waits, by one commit.
+        PauseAndAdmit { participant: ParticipantId },
         /// Host: turns somebody away who waits.
         Deny { participant: ParticipantId },
         /// Host: removes a member; keys change.

@@ -98,8 +98,8 @@ pub(super) struct RefusedCommit {
 #[derive(Clone)]
 pub(super) struct Waiter {
     pub(super) role: Role,
-    key: PublicKey,
-    key_package: Vec<u8>,
+    pub(super) key: PublicKey,
+    pub(super) key_package: Vec<u8>,
     key_package_id: Hash32,
 }
 
@@ -325,6 +325,7 @@ impl Visit {
             self.now_ms,
         );
         self.stage = Stage::Member(Box::new(membership));
+        self.asking = None;
         if confirmed {
             self.go_live();
         }
@@ -333,6 +334,7 @@ impl Visit {
     fn go_live(&mut self) {
         self.install_current_epoch(None);
         self.event(VisitEvent::Live);
+        self.tell_of_open_round();
         self.say_hello();
         self.say_own_withdrawal();
     }
@@ -443,6 +445,7 @@ impl Visit {
             key_package_id: id,
         };
         let news = self.waiting.insert(participant, waiter).is_none();
+        self.ask_again_outside(participant);
         if news && self.is_host() && role != Role::Recorder && !self.may_return(participant) {
             self.event(VisitEvent::AdmissionRequested { participant, role });
         }
@@ -499,12 +502,13 @@ impl Visit {
             .map(|(participant, _)| *participant)
             .filter(|participant| self.may_return(*participant))
             .collect();
+        let granted: Vec<bool> = returning.iter().map(|id| self.has_granted(*id)).collect();
         let Some(member) = self.member_mut() else {
             return;
         };
-        for participant in returning {
-            // While a recorder is in the group, only who is in the roster can come back: the others have no grant.
-            let blocked = member.recorder().is_some() && !member.has(participant);
+        for (participant, granted) in returning.into_iter().zip(granted) {
+            // While a recorder is in the group, only who is in the roster, or has granted, can come back.
+            let blocked = member.recorder().is_some() && !member.has(participant) && !granted;
             if !blocked && !member.wants_add(participant) {
                 member.wants.push(Want {
                     add: vec![participant],
@@ -531,25 +535,13 @@ impl Visit {
         participant: ParticipantId,
     ) -> Result<(), CommandError> {
         self.require_host()?;
-        let waiter = self.waiting.get(&participant).ok_or_else(|| {
-            CommandError::new(
-                ErrorCode::UnknownParticipant,
-                "nobody of that id waits to be let in",
-            )
-        })?;
-        let key = waiter.key;
-        if waiter.role == Role::Recorder {
-            return Err(CommandError::new(
-                ErrorCode::NotAgreed,
-                "a recorder is added by start_recorder only",
-            ));
-        }
+        self.waiting_person(participant)?;
         let granted = self.has_granted(participant);
         let member = self.require_member()?;
         if member.recorder().is_some() && !granted {
             return Err(CommandError::new(
                 ErrorCode::RecordingInProgress,
-                "a recorder is in the visit: pause it first, or stop recording",
+                "a recorder is in the visit: ask for consent first, or pause",
             ));
         }
         member.wants.push(Want {
@@ -557,9 +549,36 @@ impl Visit {
             command: Some(id),
             ..Want::default()
         });
-        self.admitted.insert(participant, key);
-        self.denied.remove(&participant);
+        self.let_in(participant);
         Ok(())
+    }
+
+    /// Somebody who waits and is no recorder: that one is added by `start_recorder` only.
+    pub(super) fn waiting_person(
+        &self,
+        participant: ParticipantId,
+    ) -> Result<&Waiter, CommandError> {
+        let entry = self.waiting.get(&participant).ok_or_else(|| {
+            CommandError::new(
+                ErrorCode::UnknownParticipant,
+                "nobody of that id waits to be let in",
+            )
+        })?;
+        if entry.role == Role::Recorder {
+            return Err(CommandError::new(
+                ErrorCode::NotAgreed,
+                "a recorder is added by start_recorder only",
+            ));
+        }
+        Ok(entry)
+    }
+
+    /// The host's decision: this person, with this key, may come in, and come back.
+    pub(super) fn let_in(&mut self, participant: ParticipantId) {
+        if let Some(waiter) = self.waiting.get(&participant) {
+            self.admitted.insert(participant, waiter.key);
+        }
+        self.denied.remove(&participant);
     }
 
     pub(super) fn require_member(&mut self) -> Result<&mut Membership, CommandError> {
@@ -766,6 +785,7 @@ impl Visit {
         self.used_key_packages.extend(summary.used.iter().copied());
         for participant in summary.added.iter().chain(&summary.rejoined) {
             self.regroup.remove(participant);
+            self.asked.remove(participant);
         }
         let Some(member) = self.member_mut() else {
             return;
@@ -794,7 +814,9 @@ impl Visit {
             self.say_confirm();
         } else {
             self.say_hello();
-            self.say_texts();
+            if summary.from == self.me {
+                self.say_texts();
+            }
         }
     }
 

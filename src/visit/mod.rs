@@ -17,6 +17,7 @@
 //! | `membership` | waiting, joining, admitting, commits, refused commits |
 //! | `recording` | consent rounds, the recorder's coming and going, withdrawal |
 //! | `round` | the open round, verified |
+//! | `outside` | asking somebody who waits, while a recording is under way |
 //! | `keys` | when an epoch's key is installed, used, retired |
 //! | `view` | the snapshot |
 
@@ -27,6 +28,7 @@ mod keys;
 mod link;
 mod membership;
 mod output;
+mod outside;
 mod recording;
 mod round;
 mod state;
@@ -40,6 +42,7 @@ pub use state::{
 };
 
 use crate::group::{Group, Identity, Joiner, Policy};
+use app_message::AppMessage;
 use link::Link;
 use membership::{Membership, Waiter};
 use recording::RecordingMemory;
@@ -106,6 +109,10 @@ pub struct Visit {
     denied: SortedSet<ParticipantId>,
     /// Key packages serve once: these did.
     used_key_packages: SortedSet<Hash32>,
+    /// Host: who was asked for consent while waiting.
+    asked: SortedMap<ParticipantId, outside::Asked>,
+    /// Waiting: what the host asks.
+    asking: Option<outside::Asking>,
     recording: RecordingMemory,
     keys: keys::KeySchedule,
     problems: Vec<Problem>,
@@ -196,6 +203,8 @@ impl Visit {
             admitted: SortedMap::new(),
             denied: SortedSet::new(),
             used_key_packages: SortedSet::new(),
+            asked: SortedMap::new(),
+            asking: None,
             recording,
             keys: keys::KeySchedule::default(),
             problems: Vec::new(),

@@ -49,6 +49,13 @@ pub enum Output {
     },
     /// A command failed; nothing changed.
     Failed { id: u32, error: CommandError },
+    /// This member's answer, signed, to keep.
+    Signed {
+        statement: Jws<StatementClaims>,
+        /// For a grant: withdrawals from it, signed ahead, with the wish to delete and with the wish to keep. Whoever has
+        /// one can withdraw after the visit, when the pass key is gone.
+        withdrawals: Vec<Jws<StatementClaims>>,
+    },
     /// A withdrawal from the open round, signed: for the vault, which takes it from anybody, and for the manifest of the
     /// part that it ends.
     Withdrawal {

@@ -9,7 +9,7 @@ use super::membership::{Membership, Want};
 use super::output::{CommandError, ErrorCode, RecorderLeft, VisitEvent};
 use super::round::Round;
 use super::state::ProblemCode;
-use super::{Role, Visit};
+use super::{Role, Stage, Visit};
 use crate::group::{CommitSummary, Policy};
 #[cfg(test)]
 use crate::sabotage::{Rule, breaks};
@@ -159,6 +159,20 @@ impl RecordingMemory {
             .map(|body| body.text.as_str())
     }
 
+    /// All words of a round, if they were told.
+    pub(super) fn bodies(&self, round: RoundId) -> Option<&[TextBody]> {
+        let texts = self.texts.as_ref().filter(|texts| texts.round == round)?;
+        Some(&texts.bodies)
+    }
+
+    pub(super) fn learn(&mut self, round: RoundId, bodies: Vec<TextBody>, note: String) {
+        self.texts = Some(RoundTexts {
+            round,
+            bodies,
+            note,
+        });
+    }
+
     pub(super) fn note(&self, round: RoundId) -> &str {
         self.texts
             .as_ref()
@@ -197,11 +211,7 @@ impl Visit {
             member.group.group_id(),
         ) {
             Ok(request) if request.host().participant() == from => {
-                self.recording.texts = Some(RoundTexts {
-                    round: request.claims().round,
-                    bodies,
-                    note,
-                });
+                self.recording.learn(request.claims().round, bodies, note);
             }
             Err(RequestError::Recipient(_)) => self.problem(ProblemCode::KeySwapped, Some(from)),
             Ok(_) | Err(_) => self.problem(ProblemCode::MessageRefused, Some(from)),
@@ -215,19 +225,12 @@ impl Visit {
             .as_ref()
             .is_none_or(|texts| texts.round != round)
         {
-            self.recording.texts = Some(RoundTexts {
-                round,
-                bodies,
-                note,
-            });
+            self.recording.learn(round, bodies, note);
         }
     }
 
-    /// Tells a newcomer the words of the open round.
+    /// Whoever let somebody in tells the words of the open round.
     pub(super) fn say_texts(&mut self) {
-        if !self.is_host() {
-            return;
-        }
         let open = self.open_round().map(|round| round.id());
         if let Some(texts) = self
             .recording
@@ -291,7 +294,7 @@ impl Visit {
         self.tell_recorder_to_stop(from, why);
     }
 
-    fn tell_recorder_to_stop(&mut self, from: ParticipantId, why: RecorderLeft) {
+    pub(super) fn tell_recorder_to_stop(&mut self, from: ParticipantId, why: RecorderLeft) {
         // A withdrawal outweighs whatever else was said.
         if !matches!(self.recording.stop, Some((_, RecorderLeft::Withdrawn))) {
             self.recording.stop = Some((from, why));
@@ -313,6 +316,16 @@ impl Visit {
         }
     }
 
+    /// Whoever comes in is asked what the others were asked.
+    pub(super) fn tell_of_open_round(&mut self) {
+        let open = self.open_round().map(|round| round.id());
+        if let Some(round) = open
+            && self.answer_of(self.me).is_none()
+        {
+            self.event(VisitEvent::ConsentRequested { round });
+        }
+    }
+
     /// What a new epoch means for recording.
     pub(super) fn recording_epoch(&mut self, commit: &CommitSummary) {
         let Some(member) = self.member() else { return };
@@ -321,6 +334,7 @@ impl Visit {
         let before = std::mem::replace(&mut self.recording.recorder, recorder);
         let old_round = self.recording.round;
         self.recording.keep_round(round);
+        self.forget_questions(round);
         if let (Some(round), true) = (round, round != old_round) {
             self.recording.left = None;
             self.event(VisitEvent::ConsentRequested { round });
@@ -607,11 +621,8 @@ impl Visit {
             &group_id.0,
         )
         .map_err(|error| CommandError::new(ErrorCode::BadRequest, error.to_string()))?;
-        self.recording.texts = Some(RoundTexts {
-            round,
-            bodies: asked.texts.clone(),
-            note: asked.note.clone(),
-        });
+        self.recording
+            .learn(round, asked.texts.clone(), asked.note.clone());
         self.say(AppMessage::Request {
             request: request.clone(),
             texts: asked.texts,
@@ -634,6 +645,14 @@ impl Visit {
         language: String,
         place: String,
     ) -> Result<(), CommandError> {
+        if matches!(self.stage, Stage::Waiting { .. }) && kind != StatementKind::Withdrawal {
+            if let (StatementKind::Grant, Some(asking)) = (kind, &self.asking) {
+                self.require_words(&asking.request, &language)?;
+            }
+            return self.answer_outside(id, kind, |request, claims| {
+                shown(request, claims, answers, language, place);
+            });
+        }
         let recorder_present = self.require_member()?.recorder().is_some();
         match kind {
             StatementKind::Withdrawal => return self.withdraw(id, None),
@@ -643,32 +662,58 @@ impl Visit {
         }
         let round = self.require_round()?;
         let request = &round.request;
-        let texts: Vec<&ConsentText> = [Layer::Information, Layer::Recording]
+        if kind == StatementKind::Grant {
+            self.require_words(request, &language)?;
+        }
+        let statement = self.make_statement(request, kind, |claims| {
+            shown(request, claims, answers, language, place);
+        })?;
+        self.say(AppMessage::Statement {
+            statement: statement.jws().clone(),
+        });
+        self.hand_out(request, &statement)?;
+        self.hear(statement);
+        self.out.push(super::Output::Done { id, result: None });
+        Ok(())
+    }
+
+    /// Whoever swaps the words, or holds them back, gets no agreement to them.
+    fn require_words(&self, request: &Request, language: &str) -> Result<(), CommandError> {
+        let claims = request.claims();
+        let unread = [Layer::Information, Layer::Recording]
             .iter()
-            .filter_map(|layer| request.claims().text(*layer, &language))
-            .collect();
-        // Whoever swaps the words, or holds them back, gets no agreement to them.
-        let unread = texts
-            .iter()
-            .any(|text| self.recording.words(round.id(), text).is_none());
-        if kind == StatementKind::Grant && unread {
+            .filter_map(|layer| claims.text(*layer, language))
+            .any(|text| self.recording.words(claims.round, text).is_none());
+        if unread {
             return Err(CommandError::new(
                 ErrorCode::BadAnswer,
                 "the words that the request names have not arrived",
             ));
         }
-        let texts = texts.into_iter().map(|text| text.hash).collect();
-        let statement = self.make_statement(request, kind, |claims| {
-            claims.answers = answers;
-            claims.texts = texts;
-            claims.language = language;
-            claims.place = place;
-        })?;
-        self.say(AppMessage::Statement {
+        Ok(())
+    }
+
+    /// The person gets what it signed, and the means to take it back later.
+    pub(super) fn hand_out(
+        &mut self,
+        request: &Request,
+        statement: &Statement,
+    ) -> Result<(), CommandError> {
+        let mut withdrawals = Vec::new();
+        if statement.claims().kind == StatementKind::Grant {
+            let seq = statement.claims().seq + 1;
+            for wish in [WithdrawalWish::Delete, WithdrawalWish::Keep] {
+                let kind = StatementKind::Withdrawal;
+                let later = self.make_statement_with(request, kind, seq, |claims| {
+                    claims.wish = Some(wish);
+                })?;
+                withdrawals.push(later.jws().clone());
+            }
+        }
+        self.out.push(super::Output::Signed {
             statement: statement.jws().clone(),
+            withdrawals,
         });
-        self.hear(statement);
-        self.out.push(super::Output::Done { id, result: None });
         Ok(())
     }
 
@@ -708,6 +753,17 @@ impl Visit {
         kind: StatementKind,
         fill: impl FnOnce(&mut StatementClaims),
     ) -> Result<Statement, CommandError> {
+        let seq = self.statement_seq_of(self.me);
+        self.make_statement_with(request, kind, seq, fill)
+    }
+
+    pub(super) fn make_statement_with(
+        &self,
+        request: &Request,
+        kind: StatementKind,
+        seq: u64,
+        fill: impl FnOnce(&mut StatementClaims),
+    ) -> Result<Statement, CommandError> {
         let bad = |error: sealed_visit_protocol::consent::StatementError| {
             CommandError::new(ErrorCode::BadAnswer, error.to_string())
         };
@@ -718,7 +774,7 @@ impl Visit {
             group_id: claims.group_id.clone(),
             round: claims.round,
             request: request.hash(),
-            seq: self.next_statement_seq(),
+            seq,
             kind,
             answers: Vec::new(),
             texts: Vec::new(),
@@ -737,8 +793,9 @@ impl Visit {
         Ok(statement)
     }
 
-    fn next_statement_seq(&self) -> u64 {
-        self.last_statement_of(self.me)
+    /// The sequence number of somebody's next statement in the open round.
+    pub(super) fn statement_seq_of(&self, participant: ParticipantId) -> u64 {
+        self.last_statement_of(participant)
             .map_or(0, |claims| claims.seq + 1)
     }
 
@@ -901,7 +958,7 @@ impl Visit {
         }
     }
 
-    fn require_round(&self) -> Result<Arc<Round>, CommandError> {
+    pub(super) fn require_round(&self) -> Result<Arc<Round>, CommandError> {
         self.open_round().cloned().ok_or_else(|| {
             CommandError::new(ErrorCode::NoRound, "nobody has been asked for consent")
         })
@@ -923,4 +980,22 @@ impl Visit {
             Ok(())
         }
     }
+}
+
+/// What a person was shown, and decided.
+fn shown(
+    request: &Request,
+    claims: &mut StatementClaims,
+    answers: Vec<Answer>,
+    language: String,
+    place: String,
+) {
+    claims.texts = [Layer::Information, Layer::Recording]
+        .iter()
+        .filter_map(|layer| request.claims().text(*layer, &language))
+        .map(|text| text.hash)
+        .collect();
+    claims.answers = answers;
+    claims.language = language;
+    claims.place = place;
 }

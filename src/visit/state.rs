@@ -81,6 +81,9 @@ pub struct Member {
 pub struct WaitingView {
     pub participant: ParticipantId,
     pub role: Role,
+    /// The host asked this person for consent while it waits.
+    pub asked: bool,
+    pub answer: Option<StatementKind>,
 }
 
 /// Who can see and hear this, from the roster alone.
@@ -119,6 +122,7 @@ pub struct ConsentView {
     pub round: RoundId,
     pub purpose: Purpose,
     pub host: ParticipantId,
+    pub host_name: Option<String>,
     pub recorder: ParticipantId,
     pub recipients: Vec<RecipientRef>,
     pub terms: Terms,

@@ -2,6 +2,7 @@
 
 use super::membership::Membership;
 use super::output::RecorderLeft;
+use super::outside::Asking;
 use super::state::{
     AnswerOf, ClinicView, ConsentView, Indicator, Label, Me, Member, Phase, Sending, TextView,
     VisitState, WaitingView,
@@ -10,7 +11,7 @@ use super::{Role, Stage, Visit};
 #[cfg(test)]
 use crate::sabotage::{Rule, breaks};
 use sealed_visit_protocol::ParticipantId;
-use sealed_visit_protocol::consent::{Purpose, StatementKind};
+use sealed_visit_protocol::consent::{Purpose, Request, StatementKind};
 
 impl Visit {
     pub(super) fn view(&self) -> VisitState {
@@ -88,9 +89,14 @@ impl Visit {
         self.waiting
             .iter()
             .filter(|(participant, _)| !in_group(participant))
-            .map(|(participant, waiter)| WaitingView {
-                participant: *participant,
-                role: waiter.role,
+            .map(|(participant, waiter)| {
+                let asked = self.asked.get(participant);
+                WaitingView {
+                    participant: *participant,
+                    role: waiter.role,
+                    asked: asked.is_some(),
+                    answer: asked.and_then(|asked| asked.answer),
+                }
             })
             .collect()
     }
@@ -137,10 +143,11 @@ impl Visit {
     }
 
     fn consent_view(&self) -> Option<ConsentView> {
+        if let (Stage::Waiting { .. }, Some(asking)) = (&self.stage, &self.asking) {
+            return Some(self.asked_outside_view(asking));
+        }
         let request = &self.open_round()?.request;
         let member = self.member()?;
-        let claims = request.claims();
-        let round = claims.round;
         let asked: Vec<ParticipantId> = member
             .group
             .roster()
@@ -161,10 +168,44 @@ impl Visit {
             .iter()
             .filter(|answer| answer.answer == StatementKind::Grant)
             .count();
+        let host = request.host().participant();
+        let host_name = if host == self.me {
+            Some(self.name.clone())
+        } else {
+            self.peers.get(&host).and_then(|peer| peer.name.clone())
+        };
         Some(ConsentView {
+            my_answer: self.answer_of(self.me),
+            all_agreed: granted == asked.len(),
+            someone_refused: answers
+                .iter()
+                .any(|answer| answer.answer != StatementKind::Grant),
+            answered: answers.len(),
+            asked: asked.len(),
+            by_participant: if self.is_host() { answers } else { Vec::new() },
+            ..self.request_view(request, host_name)
+        })
+    }
+
+    /// What somebody is asked who still waits. How the others answered is not known out here.
+    fn asked_outside_view(&self, asking: &Asking) -> ConsentView {
+        let mine = asking.answer.as_ref().map(|answer| answer.claims().kind);
+        ConsentView {
+            my_answer: mine,
+            someone_refused: mine == Some(StatementKind::Refusal),
+            ..self.request_view(&asking.request, Some(asking.host_name.clone()))
+        }
+    }
+
+    /// The request itself, unanswered.
+    fn request_view(&self, request: &Request, host_name: Option<String>) -> ConsentView {
+        let claims = request.claims();
+        let round = claims.round;
+        ConsentView {
             round,
             purpose: claims.purpose,
             host: request.host().participant(),
+            host_name,
             recorder: claims.recorder,
             recipients: claims.recipients.clone(),
             terms: claims.terms.clone(),
@@ -177,16 +218,14 @@ impl Visit {
                 })
                 .collect(),
             note: self.recording.note(round).to_owned(),
-            my_answer: self.answer_of(self.me),
-            all_agreed: granted == asked.len(),
-            someone_refused: answers
-                .iter()
-                .any(|answer| answer.answer != StatementKind::Grant),
-            answered: answers.len(),
-            asked: asked.len(),
+            my_answer: None,
+            all_agreed: false,
+            someone_refused: false,
+            answered: 0,
+            asked: 0,
+            by_participant: Vec::new(),
             asked_again: claims.again_after.is_some(),
-            by_participant: if self.is_host() { answers } else { Vec::new() },
-        })
+        }
     }
 }
 

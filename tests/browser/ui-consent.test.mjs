@@ -321,14 +321,34 @@ test("a recorder is listed with a warning, a server changes the label", async ()
   assert.equal((await testid("label").textContent()).trim(), "The clinic’s server can see this visit");
 });
 
-test("during a recording nobody is admitted but by “Stop recording and admit”", async () => {
+test("during a recording somebody new is asked first, or comes in as the recorder leaves", async () => {
+  const participant = "c".repeat(22);
   await show("recording-late-joiner");
   assert.equal(await testid("admit-all").count(), 0);
-  await testid(`admit-${"c".repeat(22)}`).click();
-  assert.deepEqual(
-    (await commands()).map(({ name }) => name),
-    ["pause", "admit"],
-  );
+  await testid(`ask-${participant}`).click();
+  await testid(`admit-${participant}`).click();
+  assert.deepEqual(await commands(), [
+    { name: "askWaiting", args: [participant] },
+    { name: "pauseAndAdmit", args: [participant] },
+  ]);
+  await show("recording-late-asked");
+  assert.match(await testid(`waiting-${"b".repeat(22)}`).textContent(), /No answer yet/);
+  assert.match(await testid(`waiting-${participant}`).textContent(), /Does not agree to be recorded/);
+  assert.equal(await page.locator('[data-testid^="ask-"]').count(), 0);
+});
+
+test("asked in the waiting room: who asks is named, and no is as easy as yes", async () => {
+  await show("outside-asked");
+  assert.match(await testid("consent-prompt").textContent(), /Dr\. Ana Ruiz asks you before you come in/);
+  await testid("consent-recording-refuse").check();
+  await testid("consent-submit").click();
+  const [{ name, args }] = await commands();
+  assert.equal(name, "refuse");
+  assert.equal(args[0].language, "en");
+  await show("outside-refused");
+  assert.match(await testid("consent-status").textContent(), /You did not agree\. .*only|except the host/);
+  await show("outside-granted");
+  assert.match(await testid("consent-status").textContent(), /You agreed\. The host lets you in now\./);
 });
 
 test("leaving and ending ask first, and the answer is not under Enter", async () => {

@@ -18,8 +18,17 @@ const shots = inRoot("test-out", "ui");
 const states = [
   ...["alone", "live", "live-host", "waiting-people", "asked-patient", "asked-host", "asked-again", "asked-part2"],
   ...["text-missing", "answered-waiting", "answers-host", "all-agreed-host", "refused", "refused-host", "recording"],
-  ...["recording-host", "recording-late-joiner", "recorder-silent", "paused-by-me", "paused-host", "stopped-by-me"],
+  ...[
+    "recording-host",
+    "recording-late-joiner",
+    "recording-late-asked",
+    "recorder-silent",
+    "paused-by-me",
+    "paused-host",
+    "stopped-by-me",
+  ],
   ...["stopped", "withdrawing", "key-swapped", "server", "rekeying"],
+  ...["outside-asked", "outside-granted", "outside-refused"],
   ...[
     "live-host+request",
     "recording+wish",
@@ -66,7 +75,7 @@ for (const variant of variants) {
     await inPage(variant, async (page, problems) => {
       for (const state of states) {
         await open(page, `/dev/states.html?lang=${variant.language}#${state}`);
-        if (!state.startsWith("progress")) await indicatorIsSeen(page, state);
+        if (!/^(progress|outside)-/.test(state)) await indicatorIsSeen(page, state);
         await page.screenshot({ path: shotPath(state, variant) });
         await nothingSerious(page, state);
         assert.deepEqual(problems, [], state);

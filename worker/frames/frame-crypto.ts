@@ -45,7 +45,9 @@ export class FrameCrypto {
   #leaves: ReadonlyMap<ParticipantId, number> = new Map();
   #isOpen = false;
   #isDead = false;
-  #lastForwardedAt = Number.NEGATIVE_INFINITY;
+  /** When the last frames left; a ring. */
+  readonly #forwardedAt = new Float64Array(64).fill(Number.NEGATIVE_INFINITY);
+  #forwarded = 0;
   #keyFrameRequests = 0;
   #releaseTimer: ReturnType<typeof setTimeout> | null = null;
 
@@ -99,9 +101,19 @@ export class FrameCrypto {
     if (!this.#isDead) this.#engine.setSending(this.#isOpen);
   }
 
-  /** When a frame last left, on the clock of `performance.now()`. */
-  get lastForwardedAt(): number {
-    return this.#lastForwardedAt;
+  /** When the last frames left, at most 64, on the clock of `performance.now()`; in no order. */
+  get lastForwardedAt(): readonly number[] {
+    return [...this.#forwardedAt];
+  }
+
+  /** Frames encrypted so far under the keys of this epoch and those before. */
+  encryptedUpTo(epoch: bigint): number {
+    if (this.#isDead) return 0;
+    return this.#engine.encryptedPerEpoch().reduce((sum, [of, count]) => (of <= epoch ? sum + Number(count) : sum), 0);
+  }
+
+  get sendingEpoch(): bigint | undefined {
+    return this.#isDead ? undefined : this.#engine.sendingEpoch();
   }
 
   /** Nothing is encrypted or decrypted from now on, and the engine is not called again. */
@@ -159,7 +171,7 @@ export class FrameCrypto {
         this.#report(track, result);
       } else {
         this.#forward(frame, result, sink);
-        this.#lastForwardedAt = performance.now();
+        this.#forwardedAt[this.#forwarded++ % this.#forwardedAt.length] = performance.now();
         this.#notePassed(track);
       }
     } catch (error) {

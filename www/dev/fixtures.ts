@@ -42,6 +42,7 @@ const consent = (change: Partial<Consent> = {}): Consent => ({
   round: id("q"),
   purpose: "medical_record",
   host: ana,
+  host_name: "Dr. Ana Ruiz",
   recorder: recorderId,
   recipients,
   terms,
@@ -64,6 +65,9 @@ interface Example {
   change?: Partial<VisitState>;
   consent?: Consent;
 }
+
+/** Somebody who waits while the others record. */
+const outside = (round: Consent): Example => ({ roster: [], consent: round, change: { phase: "waiting" } });
 
 const recording: Indicator = { kind: "recording", purpose: "medical_record", since_ms };
 const withRecorder = [...people, recorder];
@@ -137,6 +141,18 @@ export const examples: Record<string, Example> = {
     consent: agreed,
     change: { waiting: [{ participant: carla, role: "guest" }] },
   },
+  "recording-late-asked": {
+    me: ana,
+    roster: [person(ana, "clinician", "Dr. Ana Ruiz", 0), recorder],
+    indicator: recording,
+    consent: agreed,
+    change: {
+      waiting: [
+        { participant: ben, role: "patient", asked: true },
+        { participant: carla, role: "guest", asked: true, answer: "refusal" },
+      ],
+    },
+  },
   "recorder-silent": {
     roster: withRecorder,
     indicator: { kind: "recorder_present", purpose: "medical_record" },
@@ -154,6 +170,9 @@ export const examples: Record<string, Example> = {
   },
   "key-swapped": { change: { problems: [{ code: "key_swapped", at_ms: 1 }] } },
   server: { roster: [...people, server], change: { label: { kind: "server_present" } } },
+  "outside-asked": outside(consent({ asked: 0 })),
+  "outside-granted": outside(consent({ asked: 0, my_answer: "grant" })),
+  "outside-refused": outside(consent({ asked: 0, my_answer: "refusal", someone_refused: true })),
   rekeying: { change: { phase: "rekeying" } },
 };
 
@@ -203,6 +222,8 @@ export class StandingVisit extends TypedEventTarget<{ state: VisitState }> {
   asCallVisit(): CallVisit {
     const names = [
       "admit",
+      "askWaiting",
+      "pauseAndAdmit",
       "deny",
       "remove",
       "markVerified",

@@ -11,6 +11,7 @@ import { showPage } from "../lib/frame.js";
 import { LocalMedia } from "../lib/local-media.js";
 import { ProgressPanel } from "../lib/progress-panel.js";
 import { VisitLogger } from "../lib/visit-log.js";
+import { WaitingRoom } from "../lib/waiting-room.js";
 import { language } from "../strings/index.js";
 import { examples, painted, StandingMedia, StandingVisit, standingRecorder, stateOf } from "./fixtures.js";
 
@@ -31,7 +32,13 @@ const pages: Record<string, () => void> = {
   "progress-uploading": () => showProgress("uploading"),
   "progress-safe": () => showProgress("safe"),
 };
-(pages[name] ?? showCall)();
+(pages[name] ?? (name.startsWith("outside-") ? showWaitingRoom : showCall))();
+
+function showWaitingRoom(): void {
+  const visit = new StandingVisit(stateOf(examples[name] ?? {}));
+  window.visit = visit;
+  new WaitingRoom(visit.asCallVisit(), { isHost: false, clinicName: visit.state.clinic.name });
+}
 
 function showCall(): void {
   const [exampleName = "live", dialog] = name.split("+");

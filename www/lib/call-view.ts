@@ -10,6 +10,7 @@ import {
   type ClinicRecipient,
   type PurposeRule,
   recorderInRoster,
+  stringsFor,
 } from "sealed-visit/components";
 import type { VisitState } from "sealed-visit";
 import { language, words } from "../strings/index.js";
@@ -18,6 +19,7 @@ import { ControlBar } from "./control-bar.js";
 import { askWish, confirmLeave, showSafetyCode, type Wish } from "./dialogs.js";
 import { fill, h } from "./dom.js";
 import { languageSwitch, reasonOf } from "./frame.js";
+import type { Overview } from "./link.js";
 import type { LocalMedia } from "./local-media.js";
 import { Notices } from "./notices.js";
 import { ProgressPanel } from "./progress-panel.js";
@@ -122,6 +124,18 @@ export class CallView {
     this.#draw();
   }
 
+  /** Host: whose link another browser tried, and which was locked. */
+  invitations({ participants }: Overview): void {
+    const { call } = words();
+    const roles = stringsFor(language()).role as Record<string, string>;
+    const told = participants
+      .filter(({ second_browser, locked }) => second_browser > 0 || locked)
+      .map(({ role, locked }) =>
+        (locked ? call.link_locked : call.second_browser).replace("{role}", roles[role] ?? role),
+      );
+    this.#notices.set("second-browser", told.length > 0 ? [...new Set(told)].join(" ") : null, "serious");
+  }
+
   set speakerId(id: string) {
     this.#videos.speakerId = id;
   }
@@ -164,10 +178,8 @@ export class CallView {
     on(this.#roster, "sv-deny", (event) => visit.deny(participantOf(event)));
     on(this.#roster, "sv-remove", (event) => visit.remove(participantOf(event)));
     on(this.#roster, "sv-admit-all", () => this.#admitAll());
-    on(this.#roster, "sv-stop-and-admit", async (event) => {
-      await visit.pause();
-      await visit.admit(participantOf(event));
-    });
+    on(this.#roster, "sv-ask", (event) => visit.askWaiting(participantOf(event)));
+    on(this.#roster, "sv-stop-and-admit", (event) => visit.pauseAndAdmit(participantOf(event)));
     on(this.#consent, "sv-answer", (event) => {
       const { kind, ...answer } = (event as CustomEvent<ConsentReply>).detail;
       return kind === "grant" ? visit.grant(answer) : visit.refuse(answer);

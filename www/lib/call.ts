@@ -9,6 +9,8 @@ export type CallVisit = Pick<
   | "state"
   | "on"
   | "admit"
+  | "askWaiting"
+  | "pauseAndAdmit"
   | "deny"
   | "remove"
   | "markVerified"

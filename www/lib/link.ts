@@ -84,6 +84,23 @@ export async function recorderPassFor(
   return pass;
 }
 
+/** What the host may know of the invitations. */
+export interface Overview {
+  ends_ms: number;
+  participants: {
+    participant: string;
+    role: string;
+    redeemed: boolean;
+    /** How often another browser tried a link that was used already. */
+    second_browser: number;
+    locked: boolean;
+  }[];
+}
+
+export async function overviewFor(config: Config, link: Link): Promise<Overview> {
+  return post<Overview>(config, link, "overview", { credential: readStored(await storageKey(link)) });
+}
+
 /** After the visit the credential has nothing left to open. */
 export async function forget(link: Link): Promise<void> {
   try {

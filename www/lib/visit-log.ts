@@ -4,7 +4,8 @@
  * It is made from the states that this page was shown, stays in this tab (sessionStorage), and can be
  * saved as a file. Nothing of it is sent.
  */
-import type { ConsentText, EndReason, Purpose, RecipientRef, Terms, VisitState } from "sealed-visit";
+import type { ConsentText, EndReason, Purpose, RecipientRef, Terms, Visit, VisitState } from "sealed-visit";
+import { claimsOf } from "./config.js";
 
 export interface LoggedRound {
   round: string;
@@ -15,6 +16,10 @@ export interface LoggedRound {
   texts: readonly ConsentText[];
   answer: "grant" | "refusal" | "withdrawal" | null;
   answered_ms?: number;
+  /** The signed answers, and a withdrawal if there was one, as any JWT library can check them. */
+  signed?: string[];
+  /** Withdrawals signed ahead: with one of them this person can still withdraw after the visit. Not for others. */
+  later?: { delete: string; keep: string };
   withdrawn_ms?: number;
   wish?: "keep" | "delete";
 }
@@ -37,6 +42,7 @@ const STORED = "sealed-visit:record";
 
 export class VisitLogger {
   readonly log: VisitLog;
+  #papers: { statement: string; withdrawals: readonly string[] }[] = [];
 
   constructor(state: VisitState) {
     this.log = {
@@ -60,11 +66,38 @@ export class VisitLogger {
     }
     this.#noteRound(state);
     this.#noteRecorder(state);
+    this.#file();
     if (state.phase === "ended" && log.ended_ms === undefined) {
       log.ended_ms = Date.now();
       if (state.end_reason) log.end_reason = state.end_reason;
     }
     store(log);
+  }
+
+  /** What this person signed, whenever it comes. */
+  listen(visit: Pick<Visit, "on">): void {
+    visit.on("signed", ({ statement, withdrawals }) => {
+      this.#papers.push({ statement, withdrawals });
+      this.#file();
+    });
+    visit.on("withdrawal", ({ statement }) => {
+      this.#papers.push({ statement, withdrawals: [] });
+      this.#file();
+    });
+  }
+
+  /** A paper may come before the state that shows its round. */
+  #file(): void {
+    this.#papers = this.#papers.filter(({ statement, withdrawals }) => {
+      const { round } = claimsOf(statement) as { round: string };
+      const noted = this.log.rounds.find((candidate) => candidate.round === round);
+      if (!noted) return true;
+      noted.signed = [...(noted.signed ?? []), statement];
+      const [remove, keep] = withdrawals;
+      if (remove !== undefined && keep !== undefined) noted.later = { delete: remove, keep };
+      return false;
+    });
+    store(this.log);
   }
 
   withdrew(wish: "keep" | "delete" | undefined): void {

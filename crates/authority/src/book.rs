@@ -74,6 +74,30 @@ pub struct VisitInfo {
     pub ended: bool,
 }
 
+/// What the host may know besides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overview {
+    pub starts_ms: u64,
+    pub ends_ms: u64,
+    pub template: Option<String>,
+    /// Everybody who was invited; recorders are not people.
+    pub participants: Vec<Invited>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invited {
+    pub participant: ParticipantId,
+    pub role: Role,
+    /// Somebody came with the link.
+    pub redeemed: bool,
+    /// How often another browser tried a link that was used already, and when it did last.
+    pub second_browser: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_browser_ms: Option<u64>,
+    /// The link is dead after too many wrong passcodes.
+    pub locked: bool,
+}
+
 /// A pass, and the credential by which the same browser gets another after a reload.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Admission {
@@ -251,6 +275,9 @@ impl Book {
             return Err(BookError::LinkLocked);
         }
         if entry.credential.is_some() {
+            // The host is told: a link may have gone to somebody else.
+            entry.second_browser = entry.second_browser.saturating_add(1);
+            entry.second_browser_ms = Some(now_ms);
             return Err(BookError::LinkUsed);
         }
         let given = passcode.map(|passcode| passcode_hash(*participant, passcode));
@@ -308,6 +335,38 @@ impl Book {
             participant,
             role: Role::Recorder,
             credential: None,
+        })
+    }
+
+    /// For the host: who was invited, who came, and whose link another browser tried.
+    pub fn overview(
+        &mut self,
+        visit: VisitId,
+        credential: &str,
+        now_ms: u64,
+    ) -> Result<Overview, BookError> {
+        let (_, role) = self.by_credential(visit, credential, now_ms)?;
+        if role != Role::Clinician {
+            return Err(BookError::NotTheHost);
+        }
+        let stored = self.open_visit(visit, now_ms)?;
+        Ok(Overview {
+            starts_ms: stored.starts_ms,
+            ends_ms: stored.ends_ms,
+            template: stored.template.clone(),
+            participants: stored
+                .participants
+                .iter()
+                .filter(|(_, entry)| entry.role != Role::Recorder)
+                .map(|(participant, entry)| Invited {
+                    participant: *participant,
+                    role: entry.role,
+                    redeemed: entry.credential.is_some(),
+                    second_browser: entry.second_browser,
+                    second_browser_ms: entry.second_browser_ms,
+                    locked: entry.wrong_passcodes >= MAX_WRONG_PASSCODES,
+                })
+                .collect(),
         })
     }
 

@@ -7,9 +7,10 @@
 //! | `POST /v1/visits/{visit}/redeem` | link holder | `{secret, jwk, name_commitment, passcode?}` → pass, credential |
 //! | `POST /v1/visits/{visit}/pass` | same browser | `{credential, jwk, name_commitment}` → pass |
 //! | `POST /v1/visits/{visit}/recorder-pass` | host | the same → the recorder's pass |
+//! | `POST /v1/visits/{visit}/overview` | host | `{credential}` → times, who was invited, who came, whose link another browser tried |
 //! | `POST /v1/visits/{visit}/end` | host | `{credential}` |
 
-use crate::book::{Admission, Book, BookError, Holder, NewVisit, VisitInfo, VisitLinks};
+use crate::book::{Admission, Book, BookError, Holder, NewVisit, Overview, VisitInfo, VisitLinks};
 use crate::persist;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -57,6 +58,7 @@ pub fn router(config: Config) -> io::Result<Router> {
         .route("/v1/visits/{visit}/redeem", post(redeem))
         .route("/v1/visits/{visit}/pass", post(renew))
         .route("/v1/visits/{visit}/recorder-pass", post(recorder_pass))
+        .route("/v1/visits/{visit}/overview", post(overview))
         .route("/v1/visits/{visit}/end", post(end))
         // No cookies are used: any origin may call, each call carries its own secret.
         .layer(CorsLayer::permissive())
@@ -150,6 +152,17 @@ async fn recorder_pass(
     Ok(Json(authority.change(|book| {
         book.recorder_pass(visit, &asked.credential, asked.holder(), now_ms())
     })?))
+}
+
+async fn overview(
+    State(authority): State<Arc<Authority>>,
+    Path(visit): Path<VisitId>,
+    Json(asked): Json<End>,
+) -> Result<Json<Overview>, ApiError> {
+    let overview = authority
+        .lock()
+        .overview(visit, &asked.credential, now_ms())?;
+    Ok(Json(overview))
 }
 
 async fn end(

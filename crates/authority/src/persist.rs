@@ -45,6 +45,11 @@ pub(crate) struct StoredParticipant {
     /// Of the browser that redeemed the link.
     #[serde(default)]
     pub(crate) credential: Option<Hash32>,
+    /// Tries of other browsers after the link was used.
+    #[serde(default)]
+    pub(crate) second_browser: u32,
+    #[serde(default)]
+    pub(crate) second_browser_ms: Option<u64>,
 }
 
 impl StoredParticipant {
@@ -55,6 +60,8 @@ impl StoredParticipant {
             passcode,
             wrong_passcodes: 0,
             credential: None,
+            second_browser: 0,
+            second_browser_ms: None,
         }
     }
 }

@@ -83,12 +83,20 @@ export const en = {
     remove_no: "Cancel",
     stop_and_admit: "Stop recording and admit",
     stop_and_admit_why:
-      "This visit is being recorded. Someone new may only come in after the recorder has left. You can ask everyone again after that.",
+      "This visit is being recorded. Someone new comes in when they agree to it, or after the recorder has left.",
+    ask: "Ask, and let in if they agree",
+    outside_asked: "Asked if they agree to the recording. No answer yet.",
+    outside_agreed: "Agreed. Coming in now.",
+    outside_refused: "Does not agree to be recorded.",
   },
   consent: {
     title: "May this visit be recorded?",
     lead: "{host} asks to record this visit. Nothing is recorded unless everyone says yes. You can say no, and the visit goes on.",
     lead_host: "You asked to record this visit. You decide for yourself too, like everyone else.",
+    lead_outside:
+      "This visit is being recorded, and everyone in it agreed. {host} asks you before you come in. If you say no, you are not recorded. The host can stop the recording and let you in.",
+    outside_grant: "The host lets you in now.",
+    outside_refusal: "Nobody in the visit is told, except the host. The host can stop the recording and let you in.",
     again: "You are asked a second time. You will not be asked again. You can say no again.",
     who: "Who asks",
     why: "Why",

@@ -83,12 +83,20 @@ export const es: Strings = {
     remove_no: "Cancelar",
     stop_and_admit: "Detener la grabación y dejar entrar",
     stop_and_admit_why:
-      "Esta consulta se está grabando. Otra persona solo puede entrar cuando la grabadora haya salido. Después puede preguntar a todos de nuevo.",
+      "Esta consulta se está grabando. Otra persona entra si está de acuerdo, o cuando la grabadora haya salido.",
+    ask: "Preguntar, y dejar entrar si acepta",
+    outside_asked: "Se le preguntó si acepta la grabación. Aún no contesta.",
+    outside_agreed: "Aceptó. Entra ahora.",
+    outside_refused: "No acepta que se le grabe.",
   },
   consent: {
     title: "¿Se puede grabar esta consulta?",
     lead: "{host} pide grabar esta consulta. No se graba nada si no están todos de acuerdo. Usted puede decir que no, y la consulta sigue.",
     lead_host: "Usted pidió grabar esta consulta. También usted decide por su parte, como todos.",
+    lead_outside:
+      "Esta consulta se está grabando, y todos están de acuerdo. {host} le pregunta antes de entrar. Si dice que no, no se le graba. El anfitrión puede detener la grabación y dejarle entrar.",
+    outside_grant: "El anfitrión le deja entrar ahora.",
+    outside_refusal: "Nadie en la consulta lo sabe, solo el anfitrión. Puede detener la grabación y dejarle entrar.",
     again: "Se le pregunta por segunda vez. No se le preguntará más. Puede decir que no otra vez.",
     who: "Quién lo pide",
     why: "Para qué",

@@ -14,9 +14,9 @@ use sealed_visit_protocol::wire::ClientMessage;
 use sealed_visit_protocol::{B64, ParticipantId, Role};
 
 const PEOPLE: [Role; 3] = [Role::Clinician, Role::Patient, Role::Guest];
-const RECORDER: usize = 3;
+pub const RECORDER: usize = 3;
 
-fn asked(sim: &Sim) -> ConsentRequest {
+pub fn asked(sim: &Sim) -> ConsentRequest {
     asked_of(&sim.world, sim.id(RECORDER))
 }
 
@@ -70,7 +70,7 @@ pub fn refusal() -> Command {
 }
 
 /// Three people live, a recorder waiting, consent asked.
-fn waiting_recorder() -> Sim {
+pub fn waiting_recorder() -> Sim {
     let mut sim = Sim::live(&PEOPLE);
     sim.open(Role::Recorder);
     sim.settle();
@@ -80,7 +80,7 @@ fn waiting_recorder() -> Sim {
 }
 
 /// The same, granted by all and recording.
-fn recording() -> Sim {
+pub fn recording() -> Sim {
     let mut sim = waiting_recorder();
     for page in 0..3 {
         sim.must(page, grant());
@@ -91,7 +91,7 @@ fn recording() -> Sim {
     sim
 }
 
-fn beat(sim: &mut Sim) {
+pub fn beat(sim: &mut Sim) {
     sim.must(
         RECORDER,
         Command::Heartbeat {
@@ -102,7 +102,7 @@ fn beat(sim: &mut Sim) {
     );
 }
 
-fn is_recording(sim: &Sim, page: usize) -> bool {
+pub fn is_recording(sim: &Sim, page: usize) -> bool {
     matches!(sim.state(page).indicator, Indicator::Recording { .. })
 }
 
@@ -275,6 +275,39 @@ fn a_withdrawal_comes_out_signed_with_its_wish_for_the_vault_and_the_manifest() 
         assert_eq!(statement.claims().kind, StatementKind::Withdrawal);
         assert_eq!(statement.claims().wish, Some(WithdrawalWish::Delete));
     }
+}
+
+#[test]
+fn everybody_gets_what_it_signed_and_the_means_to_take_it_back_later() {
+    let mut sim = waiting_recorder();
+    sim.must(1, grant());
+    sim.must(2, refusal());
+    let [(refused, none)] = sim.pages[2].signed.as_slice() else {
+        panic!("{:?}", sim.pages[2].signed);
+    };
+    let kind = refused.unverified_claims().unwrap().kind;
+    assert!(none.is_empty() && kind == StatementKind::Refusal);
+    let [(granted, later)] = sim.pages[1].signed.as_slice() else {
+        panic!("{:?}", sim.pages[1].signed);
+    };
+    let given = granted.unverified_claims().unwrap();
+    assert_eq!(given.kind, StatementKind::Grant);
+    let clinic = sim.world.policy.clinic();
+    let wishes = later.iter().map(|jws| {
+        let statement = Statement::verify(jws, clinic, sim.world.visit, &given.group_id.0).unwrap();
+        let claims = statement.claims();
+        assert_eq!(claims.kind, StatementKind::Withdrawal);
+        assert_eq!((claims.round, claims.request), (given.round, given.request));
+        assert!(claims.seq > given.seq && statement.participant() == sim.id(1));
+        claims.wish
+    });
+    assert_eq!(
+        wishes.collect::<Vec<_>>(),
+        [Some(WithdrawalWish::Delete), Some(WithdrawalWish::Keep)]
+    );
+    // Signed ahead, and not said: the round is open, and nobody is told of a withdrawal.
+    assert!(sim.pages.iter().all(|page| page.withdrawals.is_empty()));
+    assert!(sim.state(0).consent.is_some());
 }
 
 #[test]

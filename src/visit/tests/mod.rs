@@ -4,4 +4,5 @@ mod adversaries;
 mod consent;
 mod life;
 mod model;
+mod outside;
 mod sim;

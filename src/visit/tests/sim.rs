@@ -21,6 +21,8 @@ pub struct Page {
     pub failed: BTreeMap<u32, ErrorCode>,
     pub results: BTreeMap<u32, String>,
     pub messages: Vec<Vec<u8>>,
+    /// Its own answers, with the withdrawals that were signed ahead.
+    pub signed: Vec<(Jws<StatementClaims>, Vec<Jws<StatementClaims>>)>,
     /// What this page would hand to the vault, or put into a manifest.
     pub withdrawals: Vec<(Jws<StatementClaims>, bool)>,
     /// Base keys by epoch, as installed and not yet retired.
@@ -113,6 +115,7 @@ impl Sim {
             failed: BTreeMap::new(),
             results: BTreeMap::new(),
             messages: Vec::new(),
+            signed: Vec::new(),
             withdrawals: Vec::new(),
             keys: BTreeMap::new(),
             sending_with: None,
@@ -253,6 +256,10 @@ impl Sim {
                 );
             }
             Output::Message { data, .. } => this.messages.push(data),
+            Output::Signed {
+                statement,
+                withdrawals,
+            } => this.signed.push((statement, withdrawals)),
             Output::Withdrawal { statement, mine } => this.withdrawals.push((statement, mine)),
             Output::Reconnect => {
                 self.disconnect(page);

@@ -208,3 +208,49 @@ fn refuses_visits_without_a_host_or_with_two_recorders() {
         Some(BookError::BadPasscode)
     );
 }
+
+#[test]
+fn the_host_is_told_of_a_link_that_another_browser_tried() {
+    let mut book = book();
+    let links = book.create(&visit(None)).unwrap();
+    let redeem = |book: &mut Book, link: usize, seed: u8, now_ms: u64| {
+        book.redeem(
+            links.visit,
+            &links.links[link].secret,
+            None,
+            holder(seed),
+            now_ms,
+        )
+    };
+    let host = redeem(&mut book, 0, 1, NOON_MS).unwrap();
+    let host = host.credential.unwrap();
+    let patient = links.links[1].participant;
+    let seen = |book: &mut Book| {
+        let overview = book.overview(links.visit, &host, NOON_MS).unwrap();
+        assert_eq!(overview.ends_ms, NOON_MS + HOUR_MS);
+        let mut found = overview.participants.into_iter();
+        let entry = found.find(|entry| entry.participant == patient).unwrap();
+        (
+            entry.redeemed,
+            entry.second_browser,
+            entry.second_browser_ms,
+        )
+    };
+    assert_eq!(seen(&mut book), (false, 0, None));
+    let credential = redeem(&mut book, 1, 2, NOON_MS)
+        .unwrap()
+        .credential
+        .unwrap();
+    assert_eq!(seen(&mut book), (true, 0, None));
+    // The same browser comes back: nobody needs to know.
+    book.renew(links.visit, &credential, holder(3), NOON_MS)
+        .unwrap();
+    assert_eq!(seen(&mut book), (true, 0, None));
+    for at_ms in [NOON_MS + 5, NOON_MS + 9] {
+        let refused = redeem(&mut book, 1, 4, at_ms).err();
+        assert_eq!(refused, Some(BookError::LinkUsed));
+    }
+    assert_eq!(seen(&mut book), (true, 2, Some(NOON_MS + 9)));
+    let asked = book.overview(links.visit, &credential, NOON_MS);
+    assert_eq!(asked.err(), Some(BookError::NotTheHost));
+}
