@@ -150,7 +150,9 @@ function roleName(role: string): string {
   return (stringsFor(language()).role as Record<string, string>)[role] ?? role;
 }
 
-const time = (at_ms: number) => new Intl.DateTimeFormat(language(), { timeStyle: "medium" }).format(at_ms);
+function time(at_ms: number): string {
+  return new Intl.DateTimeFormat(language(), { timeStyle: "medium" }).format(at_ms);
+}
 
 function span(from_ms: number, to_ms: number | undefined): string {
   const format = new Intl.DateTimeFormat(language(), { dateStyle: "medium", timeStyle: "medium" });

@@ -8,12 +8,20 @@ import { CallView } from "./lib/call-view.js";
 import { ask } from "./lib/dialogs.js";
 import { ProgressPanel } from "./lib/progress-panel.js";
 import { recoveryNotice } from "./lib/recovery.js";
-import { clinicInfo, loadConfig, purposeRules, type Config } from "./lib/config.js";
+import { clinicInfo, loadConfig, purposeRules, type Config, type VisitTemplate } from "./lib/config.js";
 import { button, fill, h } from "./lib/dom.js";
 import { reasonOf, showPage } from "./lib/frame.js";
 import { joinPage } from "./lib/join.js";
 import { LocalMedia } from "./lib/local-media.js";
-import { forget, type Link, linkFromLocation, type Overview, overviewFor, recorderPassFor } from "./lib/link.js";
+import {
+  forget,
+  type Link,
+  linkFromLocation,
+  type Overview,
+  overviewFor,
+  recorderPassFor,
+  templateFor,
+} from "./lib/link.js";
 import { VisitLogger } from "./lib/visit-log.js";
 import { WaitingRoom } from "./lib/waiting-room.js";
 import { language, words } from "./strings/index.js";
@@ -51,6 +59,7 @@ async function main(): Promise<void> {
   }
   const config = await loadConfig();
   const clinic = clinicInfo(config);
+  const asking = templateFor(config, link);
   const { visit, stream, speakerId } = await joinPage(config, clinic, link, {
     isHost: isCliniciansPage,
     // Only a clinician's browser records.
@@ -58,9 +67,10 @@ async function main(): Promise<void> {
   });
   const logger = new VisitLogger(visit.state);
   logger.listen(visit);
+  const template = await asking;
   const ended = whenEnded(visit);
-  const entered = await Promise.race([waitUntilIn(visit, logger, clinic.name), ended.then(() => false)]);
-  if (entered) await call(config, link, visit, logger, stream, speakerId, ended);
+  const entered = await Promise.race([waitUntilIn(visit, logger, template, clinic.name), ended.then(() => false)]);
+  if (entered) await call(config, link, visit, logger, template, stream, speakerId, ended);
   else await ended;
   for (const track of stream?.getTracks() ?? []) track.stop();
   if (visit.state.end_reason !== "left") await forget(link);
@@ -76,10 +86,16 @@ function whenEnded(visit: Visit): Promise<void> {
   });
 }
 
-async function waitUntilIn(visit: Visit, logger: VisitLogger, clinicName: string): Promise<boolean> {
+async function waitUntilIn(
+  visit: Visit,
+  logger: VisitLogger,
+  template: VisitTemplate,
+  clinicName: string,
+): Promise<boolean> {
   const isIn = ({ phase }: VisitState) => phase === "live" || phase === "rekeying";
   if (isIn(visit.state)) return true;
-  const room = new WaitingRoom(visit, { isHost: isCliniciansPage, clinicName });
+  const signers = signersHere(visit.state, template);
+  const room = new WaitingRoom(visit, { isHost: isCliniciansPage, clinicName, signers });
   return new Promise((resolve) => {
     visit.on("state", (state) => {
       if (isIn(state)) resolve(true);
@@ -96,6 +112,7 @@ async function call(
   link: Link,
   visit: Visit,
   logger: VisitLogger,
+  template: VisitTemplate,
   stream: MediaStream | null,
   speakerId: string,
   ended: Promise<void>,
@@ -108,7 +125,8 @@ async function call(
     media,
     local,
     logger,
-    rules: purposeRules(config, clinic),
+    rules: purposeRules(config, clinic, template),
+    signers: signersHere(visit.state, template),
     recipients: clinic.recipients,
     languages: config.languages,
     speakerId,
@@ -119,10 +137,7 @@ async function call(
         storageKey: `${link.visit}:recorder`,
         getPass: (request) => recorderPassFor(config, link, request, replaces),
       }),
-    chooseDevices: () =>
-      chooseDevices(local, (id) => {
-        view.speakerId = id;
-      }),
+    chooseDevices: () => chooseDevices(local, view),
   });
   // For the browser's console, and for whoever measures this page.
   Object.assign(globalThis, { sealedVisit: { visit, media, view } });
@@ -136,6 +151,11 @@ async function call(
   logger.update(visit.state);
   local.stop();
   await keepUntilSafe(view);
+}
+
+/** The template speaks of the patient's side; everybody else decides for themselves. */
+function signersHere({ me }: VisitState, { signers }: VisitTemplate): VisitTemplate["signers"] {
+  return me.role === "patient" || me.role === "representative" ? signers : undefined;
 }
 
 const WATCH_EVERY_MS = 10_000;
@@ -165,13 +185,13 @@ async function keepUntilSafe(view: CallView): Promise<void> {
   await recorder.close();
 }
 
-async function chooseDevices(local: LocalMedia, chooseSpeaker: (id: string) => void): Promise<void> {
+async function chooseDevices(local: LocalMedia, view: CallView): Promise<void> {
   const check = h("device-check", { lang: language() });
   let chosen: MediaStream | null = null;
   check.addEventListener("sv-devices", (event) => {
     const { stream, speakerId } = (event as CustomEvent<{ stream: MediaStream | null; speakerId: string }>).detail;
     chosen = stream;
-    chooseSpeaker(speakerId);
+    view.speakerId = speakerId;
   });
   const shown = ask(
     "devices-dialog",
@@ -181,6 +201,19 @@ async function chooseDevices(local: LocalMedia, chooseSpeaker: (id: string) => v
         { class: "stack" },
         h("h2", { id: "devices-dialog-title", class: "visually-hidden" }, words().call.devices),
         check,
+        h(
+          "label",
+          { class: "option" },
+          h("input", {
+            type: "checkbox",
+            checked: view.indicatorSound,
+            "data-testid": "indicator-sound",
+            onchange: (event) => {
+              view.indicatorSound = (event.target as HTMLInputElement).checked;
+            },
+          }),
+          h("span", {}, words().call.indicator_sound),
+        ),
         button(words().page.close, { testid: "devices-close", class: "primary", onclick: () => close(true) }),
       ),
     true,

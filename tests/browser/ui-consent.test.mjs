@@ -346,9 +346,54 @@ test("asked in the waiting room: who asks is named, and no is as easy as yes", a
   assert.equal(name, "refuse");
   assert.equal(args[0].language, "en");
   await show("outside-refused");
-  assert.match(await testid("consent-status").textContent(), /You did not agree\. .*only|except the host/);
+  assert.match(await testid("consent-status").textContent(), /You did not agree\..*except the host/);
   await show("outside-granted");
   assert.match(await testid("consent-status").textContent(), /You agreed\. The host lets you in now\./);
+});
+
+test("the visit record shows the answer, and a private link that withdraws with a statement signed ahead", async () => {
+  const signed = (name) =>
+    `h.${Buffer.from(JSON.stringify({ at_ms: 1.7e12, round: "q", name })).toString("base64url")}.s`;
+  const log = {
+    v: 1,
+    visit: "v".repeat(22),
+    clinic: { name: "River Clinic", contact: "privacy@river.example" },
+    me: { role: "patient", name: "Ben Okafor" },
+    started_ms: 1.7e12,
+    ended_ms: 1.7e12 + 36e5,
+    people: [{ name: "Ben Okafor", role: "patient" }],
+    rounds: [
+      {
+        round: "q",
+        asked_ms: 1.7e12,
+        purpose: "medical_record",
+        recipients: [{ fingerprint: "f", role: "archive" }],
+        terms: { retention_days: 30, on_withdrawal: "ask" },
+        texts: [],
+        answer: "grant",
+        answered_ms: 1.7e12,
+        signed: [signed("grant")],
+        later: { delete: signed("delete"), keep: signed("keep") },
+      },
+    ],
+    recorder_present: [{ from_ms: 1.7e12, to_ms: 1.7e12 + 1e6 }],
+  };
+  await page.goto(`${server.url}/record.html`);
+  await page.evaluate((text) => sessionStorage.setItem("sealed-visit:record", text), JSON.stringify(log));
+  await page.reload();
+  await page.getByText(/You agreed at/).waitFor();
+  const posted = [];
+  await page.route("**/v1/withdrawals", async (route) => {
+    posted.push(route.request().postData());
+    await route.fulfill({ status: posted.length === 1 ? 403 : 204, body: "{}" });
+  });
+  await testid("later-link").click();
+  await testid("withdraw-later-delete").click();
+  await page.getByText(/does not take this link/).waitFor();
+  await testid("withdraw-later-keep").click();
+  await page.getByText(/^Done\./).waitFor();
+  assert.deepEqual(posted, [signed("delete"), signed("keep")]);
+  assert.equal(await page.locator('[data-testid^="withdraw-later-"]').count(), 0);
 });
 
 test("leaving and ending ask first, and the answer is not under Enter", async () => {
@@ -379,7 +424,7 @@ test("a page read from right to left mirrors, and nothing leaves the window", as
 async function show(state, language = "en") {
   await page.goto("about:blank");
   await page.goto(`${server.url}/dev/states.html?lang=${language}#${state}`);
-  await testid("indicator").waitFor();
+  await page.locator('[data-testid="indicator"], [data-testid="waiting-room"]').first().waitFor();
   await page.evaluate(() => {
     window.deepActive = () => {
       let active = document.activeElement;

@@ -44,6 +44,7 @@ const pages = [
   "patient.html#visit=v&secret=s",
   "clinician.html#visit=v&secret=s",
   "record.html",
+  "withdraw.html",
   "recorder.html",
   "playback.html",
 ];

@@ -16,6 +16,16 @@ async function post(path, body) {
 
 const decode = (jws) => JSON.parse(atob(jws.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")));
 
+/** Every worker that the package made, oldest first, for a test that kills one. */
+const workers = [];
+const Original = Worker;
+window.Worker = class extends Original {
+  constructor(...options) {
+    super(...options);
+    if (String(options[0]).includes("visit-worker")) workers.push(this);
+  }
+};
+
 const page = {
   sealedVisit,
   config,
@@ -85,12 +95,12 @@ const page = {
     return this.recorder.participant;
   },
 
-  ask() {
+  ask(purpose = "medical_record") {
     const recipients = decode(config.clinic_document)
       .recipients.map(({ fingerprint, role }) => ({ fingerprint, role }))
       .sort((a, b) => (a.fingerprint < b.fingerprint ? -1 : 1));
     return this.visit.requestConsent({
-      purpose: "medical_record",
+      purpose,
       recipients,
       recorder: this.recorder.participant,
       terms: { retention_days: 30, on_withdrawal: "keep" },
@@ -105,8 +115,23 @@ const page = {
   },
 
   grant() {
-    const answer = { person: "self", on_behalf_of: { kind: "myself" }, information: true, recording: true };
-    return this.visit.grant({ answers: [answer], language: "en", place: "" });
+    return this.grantFor([true]);
+  },
+
+  /** Everybody at this device, by who agrees to being recorded. */
+  grantFor(people) {
+    const answers = people.map((recording, index) => ({
+      person: index === 0 ? "self" : `person-${index + 1}`,
+      on_behalf_of: { kind: "myself" },
+      information: true,
+      recording,
+    }));
+    return this.visit.grant({ answers, language: "en", place: "" });
+  },
+
+  /** As a crash would: without a word to anybody. */
+  killRecorder() {
+    workers.at(-1).terminate();
   },
 
   /** As the pages do: the click stops, the wish comes later, the statement with it. */

@@ -36,6 +36,8 @@ export interface CallViewOptions {
   rules: readonly PurposeRule[];
   recipients: readonly ClinicRecipient[];
   languages: readonly string[];
+  /** Who signs at this device, by the visit's template. */
+  signers?: string | undefined;
   speakerId: string;
   /** Host: makes a recorder in this page ready; with an id, as a replacement of that recorder under its grants. */
   prepareRecorder: (replaces?: string) => Promise<CallRecorder>;
@@ -46,7 +48,7 @@ export class CallView {
   readonly element = h("div", { class: "call" });
 
   readonly #options: CallViewOptions;
-  readonly #indicator = h("recording-indicator", { sound: true });
+  readonly #indicator = h("recording-indicator");
   readonly #label = h("visit-label");
   readonly #roster = h("visit-roster");
   readonly #consent = h("visit-consent");
@@ -115,8 +117,20 @@ export class CallView {
       this.#controls.element,
     );
     fill(this.#panel, this.#consent, this.#request, this.#roster, this.#recordingHere, this.#languages);
+    this.#indicator.toggleAttribute("sound", soundIsOn());
+    if (options.signers !== undefined) this.#consent.setAttribute("signers", options.signers);
     this.#listen();
     this.#draw();
+  }
+
+  /** Whether a change that concerns recording is heard, too; remembered in this browser. */
+  get indicatorSound(): boolean {
+    return this.#indicator.hasAttribute("sound");
+  }
+
+  set indicatorSound(isOn: boolean) {
+    this.#indicator.toggleAttribute("sound", isOn);
+    rememberSound(isOn);
   }
 
   /** Draws again, in the language of now. */
@@ -396,4 +410,23 @@ function openRound({ consent }: VisitState): boolean {
 
 function isUsable({ state }: CallRecorder): boolean {
   return state.phase !== "failed" && state.phase !== "ended";
+}
+
+const SOUND = "sealed-visit:indicator-sound";
+
+/** On until somebody turns it off. */
+function soundIsOn(): boolean {
+  try {
+    return localStorage.getItem(SOUND) !== "off";
+  } catch {
+    return true;
+  }
+}
+
+function rememberSound(isOn: boolean): void {
+  try {
+    localStorage.setItem(SOUND, isOn ? "on" : "off");
+  } catch {
+    // Storage is refused: it lasts as long as the page.
+  }
 }

@@ -17,6 +17,17 @@ export interface Config {
   languages: readonly string[];
   /** Codes, or rules where the defaults do not fit. */
   purposes?: readonly (string | Partial<PurposeRule>)[];
+  /** The clinic's logo, shown before the visit; of the page's origin. */
+  logo_url?: string;
+  /** What the visits' templates mean for these pages, by the name that the scheduler gives. */
+  templates?: Readonly<Record<string, VisitTemplate>>;
+}
+
+export interface VisitTemplate {
+  /** Who signs for the patient's side: the person, a representative, or both. Default: the person says. */
+  signers?: "any" | "self" | "representative" | "both";
+  /** Only these purposes are offered. */
+  purposes?: readonly string[];
 }
 
 /** What the clinic document says, read but not verified: the core verifies it and refuses to join otherwise. */
@@ -60,13 +71,14 @@ const defaultRoles: Record<string, readonly RecipientRole[]> = {
   other: ["responsible_clinician"],
 };
 
-/** The clinic's purposes with their rules; an archive, where the clinic has one, gets every recording. */
-export function purposeRules(config: Config, { recipients }: ClinicInfo): PurposeRule[] {
+/** The purposes that clinic and template offer, with their rules; an archive, where there is one, gets every recording. */
+export function purposeRules(config: Config, { recipients }: ClinicInfo, template: VisitTemplate): PurposeRule[] {
   const hasArchive = recipients.some(({ role }) => role === "archive");
   return (config.purposes ?? PURPOSES).flatMap((entry): PurposeRule[] => {
     const own = typeof entry === "string" ? { purpose: entry as PurposeRule["purpose"] } : entry;
     const purpose = own.purpose;
     if (purpose === undefined || !PURPOSES.includes(purpose)) return [];
+    if (template.purposes && !template.purposes.includes(purpose)) return [];
     return [
       {
         retention_days: purpose === "medical_record" || purpose === "dispute" ? 365 * 7 : 30,

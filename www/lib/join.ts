@@ -104,6 +104,8 @@ export async function joinPage(
       );
       fill(
         main,
+        config.logo_url !== undefined &&
+          h("img", { class: "logo", src: config.logo_url, alt: clinic.name, "data-testid": "logo" }),
         h("h1", {}, title),
         notice,
         h("p", {}, text.join.lead),

@@ -5,7 +5,7 @@
  * secret itself works once.
  */
 import type { PassRequest } from "sealed-visit";
-import type { Config } from "./config.js";
+import type { Config, VisitTemplate } from "./config.js";
 
 export interface Link {
   visit: string;
@@ -82,6 +82,17 @@ export async function recorderPassFor(
     ...(participant !== undefined && { participant }),
   });
   return pass;
+}
+
+/** What the visit's template means for these pages; nothing, when it has none or the authority is away. */
+export async function templateFor(config: Config, link: Link): Promise<VisitTemplate> {
+  try {
+    const url = new URL(`v1/visits/${encodeURIComponent(link.visit)}`, base(config));
+    const { template } = await answerOf<{ template?: string | null }>(await fetch(url));
+    return (template && config.templates?.[template]) || {};
+  } catch {
+    return {};
+  }
 }
 
 /** What the host may know of the invitations. */

@@ -9,13 +9,21 @@ import type { CallVisit } from "./call.js";
 import { button, fill, h } from "./dom.js";
 import { reasonOf, showPage } from "./frame.js";
 
+export interface WaitingRoomOptions {
+  isHost: boolean;
+  clinicName: string;
+  /** Who signs at this device, by the visit's template. */
+  signers?: string | undefined;
+}
+
 export class WaitingRoom {
   readonly #consent = h("visit-consent");
   readonly #problem = h("p", { class: "error", role: "alert" });
   #state: VisitState;
 
-  constructor(visit: CallVisit, { isHost, clinicName }: { isHost: boolean; clinicName: string }) {
+  constructor(visit: CallVisit, { isHost, clinicName, signers }: WaitingRoomOptions) {
     this.#state = visit.state;
+    if (signers !== undefined) this.#consent.setAttribute("signers", signers);
     this.#consent.addEventListener("sv-answer", (event) => {
       const { kind, ...answer } = (event as CustomEvent<ConsentReply>).detail;
       this.#problem.textContent = "";

@@ -87,6 +87,7 @@ export const en = {
     alone: "Nobody else is here yet.",
     reconnecting: "The connection was lost. We are connecting you again…",
     rekeying: "Changing keys. Sound and picture come back in a moment…",
+    indicator_sound: "Play a sound when recording starts or stops",
     second_browser:
       "Someone tried to use the link of this person in a second browser: {role}. They were not let in. Ask the person if it was them.",
     link_locked: "The link of this person was locked after too many wrong passcodes: {role}.",

@@ -89,6 +89,7 @@ export const es: PageStrings = {
     alone: "Todavía no hay nadie más.",
     reconnecting: "Se perdió la conexión. Le conectamos de nuevo…",
     rekeying: "Cambiamos las llaves. El sonido y la imagen vuelven en un momento…",
+    indicator_sound: "Tocar un sonido cuando la grabación empieza o termina",
     second_browser:
       "Alguien intentó usar el enlace de esta persona en otro navegador: {role}. No se le dejó entrar. Pregunte a la persona si fue ella.",
     link_locked: "El enlace de esta persona se bloqueó por demasiadas contraseñas equivocadas: {role}.",

@@ -23,6 +23,7 @@ const entries = [
   "www/record.ts",
   "www/recorder.ts",
   "www/playback.ts",
+  "www/withdraw.ts",
   "www/dev/states.ts",
 ];
 

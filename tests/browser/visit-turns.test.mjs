@@ -1,0 +1,166 @@
+/**
+ * What happens to people in the middle of a recorded visit, with the real relay, authority and vault: two people at one
+ * device, a reload, another purpose, a recorder that dies and is replaced, a host who leaves.
+ */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, test } from "node:test";
+import { openBrowser } from "../../scripts/lib/browser.mjs";
+import { inRoot } from "../../scripts/lib/paths.mjs";
+import { startStack } from "../../scripts/lib/stack.mjs";
+
+/** A shared machine may be slow: what is waited for comes, or the test fails. */
+const PATIENCE_MS = 60_000;
+const directory = mkdtempSync(path.join(tmpdir(), "sealed-visit-turns-"));
+let stack;
+let clinician;
+let patient;
+
+before(async () => {
+  const file = (name) => inRoot("tests", "browser", name);
+  stack = await startStack({
+    directory: path.join(directory, "clinic"),
+    logDirectory: path.join(directory, "logs"),
+    serveOptions: {
+      files: { "/test/visit.html": file("visit-page.html"), "/test/visit-page.js": file("visit-page.js") },
+    },
+  });
+  const { visit, links } = await stack.makeVisit(["clinician", "patient"]);
+  [clinician, patient] = [
+    await person("clinician", { visit, secret: links[0].secret }),
+    await person("patient", { visit, secret: links[1].secret }),
+  ];
+  for (const one of [clinician, patient]) {
+    await one.join();
+    await one.until((page) => page.visit.state.phase === "live");
+    await one.do((page) => page.connect());
+  }
+  await clinician.do((page) => page.prepareRecorder());
+});
+
+after(async () => {
+  await clinician?.browser.close();
+  await patient?.browser.close();
+  await stack?.stop();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+async function person(name, { visit, secret }) {
+  const browser = await openBrowser({ name });
+  const tab = await browser.newPage();
+  await tab.goto(stack.site.url("/test/visit.html"));
+  const evaluate = (act, argument) => tab.evaluate(`(${act})(window.page, ${JSON.stringify(argument)})`);
+  return {
+    browser,
+    tab,
+    do: evaluate,
+    async join() {
+      await tab.waitForFunction(() => window.page !== undefined, undefined, { timeout: PATIENCE_MS });
+      await evaluate((page, details) => page.join(details), { visit, secret, name });
+    },
+    // Not waitForFunction: it evaluates in the page, which the page's policy forbids.
+    async until(holds) {
+      const giveUpAt = Date.now() + PATIENCE_MS;
+      while (!(await evaluate(holds))) {
+        if (Date.now() > giveUpAt) {
+          const log = await evaluate((page) => [page.log, page.recorderLog?.slice(-20), page.visit?.state]);
+          assert.fail(`${name}: did not come: ${holds}\n${JSON.stringify(log)}`);
+        }
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    },
+  };
+}
+
+const claims = (jws) => JSON.parse(Buffer.from(jws.split(".")[1], "base64url"));
+const isRecording = (page) => page.visit.state.indicator.kind === "recording";
+const hasRecorder = (page) => page.visit.state.roster.some(({ role }) => role === "recorder");
+
+/** The newest recording's parts, with the claims of their open statements. */
+async function newestOpens() {
+  const recordings = await stack.recordings();
+  const { recording } = recordings.toSorted((a, b) => a.opened_ms - b.opened_ms).at(-1);
+  const { parts } = await stack.reads(`/v1/recordings/${recording}`);
+  return parts.map(({ open }) => claims(open));
+}
+
+test("two people at one device decide for themselves: one no is a no, two yeses are in the signed grant", async () => {
+  await clinician.do((page) => page.ask());
+  await clinician.do((page) => page.grant());
+  await patient.until((page) => page.visit.state.consent);
+  const code = await patient.do((page) => page.grantFor([true, false]).catch((error) => error.code));
+  assert.equal(code, "visit-bad-answer");
+  assert.equal(await patient.do((page) => page.visit.state.consent.my_answer ?? null), null);
+  await patient.do((page) => page.grantFor([true, true]));
+  await clinician.until((page) => page.visit.state.consent?.all_agreed);
+  await clinician.do((page) => page.visit.startRecorder());
+  for (const one of [clinician, patient]) await one.until(isRecording);
+  const [{ grants }] = await newestOpens();
+  assert.deepEqual(
+    grants
+      .map(claims)
+      .map(({ answers }) => answers.map(({ person }) => person))
+      .toSorted((a, b) => a.length - b.length),
+    [["self"], ["self", "person-2"]],
+  );
+});
+
+test("a reload while recording: the same person is back under the same grant, and the recording goes on", async () => {
+  const before = await patient.do((page) => page.visit.state.me.participant);
+  await patient.tab.reload();
+  await patient.join();
+  await patient.until((page) => page.visit.state.phase === "live");
+  await patient.do((page) => page.connect());
+  await patient.until(isRecording);
+  const { me, consent } = await patient.do((page) => page.visit.state);
+  assert.deepEqual([me.participant, consent.my_answer], [before, "grant"]);
+  assert.equal(await patient.do((page) => page.credential ?? null), null, "no new pass was asked for");
+  await clinician.until((page) => page.shown().some((frames) => frames > 5));
+  assert.equal((await newestOpens()).length, 1, "one part still");
+});
+
+test("another purpose is another question: no grant carries over", async () => {
+  const early = await clinician.do((page) => page.ask("supervision").catch((error) => error.code));
+  assert.equal(early, "visit-recording-in-progress");
+  await clinician.do((page) => page.visit.stopRecording());
+  await patient.until((page) => page.visit.state.indicator.kind === "stopped");
+  await clinician.until((page) => page.recorder.state.phase === "waiting");
+  await clinician.do((page) => page.ask("supervision"));
+  await patient.until((page) => page.visit.state.consent?.purpose === "supervision");
+  assert.equal(await patient.do((page) => page.visit.state.consent.my_answer ?? null), null);
+  await clinician.do((page) => page.grant());
+  const code = await clinician.do((page) => page.visit.startRecorder().catch((error) => error.code));
+  assert.equal(code, "visit-not-agreed");
+  await patient.do((page) => page.grant());
+  await clinician.until((page) => page.visit.state.consent?.all_agreed);
+  await clinician.do((page) => page.visit.startRecorder());
+  await patient.until(isRecording);
+  assert.equal(await patient.do((page) => page.visit.state.indicator.purpose), "supervision");
+  const [open] = await newestOpens();
+  assert.equal(claims(open.request).purpose, "supervision");
+});
+
+test("a recorder that dies is shown as silent, never as gone, and its replacement goes on under the same grants", async () => {
+  await clinician.do((page) => page.killRecorder());
+  await patient.until((page) => page.visit.state.indicator.kind === "recorder_present");
+  assert.equal(await patient.do(hasRecorder), true);
+  await patient.until((page) => page.visit.state.problems.some(({ code }) => code === "recorder_silent"));
+  await clinician.do((page) => page.prepareRecorder());
+  await clinician.do((page) => page.visit.startRecorder());
+  for (const one of [clinician, patient]) await one.until(isRecording);
+  assert.equal(await patient.do((page) => page.visit.state.consent.my_answer), "grant");
+});
+
+test("the host leaves: the recorder in the host's page is taken out, and the others' keys change", async () => {
+  const epoch = await patient.do((page) => page.visit.state.epoch);
+  await clinician.do((page) => page.recorder.close());
+  await clinician.do((page) => page.visit.leave());
+  await patient.until((page) => page.visit.state.roster.length === 1);
+  const state = await patient.do((page) => page.visit.state);
+  assert.deepEqual([state.phase, state.roster[0].role], ["live", "patient"]);
+  assert.ok(state.epoch > epoch);
+  assert.ok(!["recording", "recorder_present"].includes(state.indicator.kind), state.indicator.kind);
+  assert.deepEqual(patient.browser.problems, []);
+});
