@@ -1,16 +1,8 @@
 /**
- * The package's web components and consent texts: `import { defineVisitElements } from "sealed-visit/components"`.
+ * The package's web components: `import { defineVisitElements } from "sealed-visit/components"`.
  *
  * The visit works without them: they read the state and send events; the gate is in the core.
  */
-export {
-  type ClinicRecipient,
-  type ConsentTextOptions,
-  consentLanguages,
-  consentTexts,
-  type WrittenText,
-} from "./consent-texts/index.js";
-export { ConsentRequestElement, type PurposeRule } from "./components/consent-request.js";
 export { defineVisitElements } from "./components/define.js";
 export { DeviceCheckElement, type SupportReport } from "./components/device-check.js";
 export { formatDay, formatDays, formatList, formatText, formatTime } from "./components/format.js";

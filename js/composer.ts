@@ -1,29 +1,9 @@
 /** The page's side of the composing worker: hands it the pictures, gets one picture back. */
 import type { ComposeCounts, FromComposer, ToComposer } from "../worker/compose-protocol.js";
 import type { ParticipantId } from "../worker/protocol.js";
+import type { BreakoutBox } from "./breakout-box.js";
 import { SealedVisitError } from "./errors.js";
 import type { RemoteTrack } from "./media-session.js";
-
-/** Chromium, in windows only. */
-interface TrackProcessor {
-  readonly readable: ReadableStream<VideoFrame>;
-}
-interface TrackGenerator extends MediaStreamTrack {
-  readonly writable: WritableStream<VideoFrame>;
-}
-interface BreakoutBox {
-  readonly MediaStreamTrackProcessor?: new (init: {
-    track: MediaStreamTrack;
-    maxBufferSize?: number;
-  }) => TrackProcessor;
-  readonly MediaStreamTrackGenerator?: new (init: { kind: "video" }) => TrackGenerator;
-}
-
-/** @internal Whether this browser can compose in a worker. */
-export function canCompose(): boolean {
-  const { MediaStreamTrackProcessor, MediaStreamTrackGenerator } = globalThis as BreakoutBox;
-  return MediaStreamTrackProcessor !== undefined && MediaStreamTrackGenerator !== undefined;
-}
 
 /** @internal */
 export class Composer {

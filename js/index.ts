@@ -24,20 +24,20 @@ export {
   type RemoteTrack,
 } from "./media-session.js";
 export { type GetPass, type MemberOptions, type PassRequest, preload } from "./member.js";
-export {
-  type LoadOptions,
-  type OpenedPart,
-  type OpenedRecording,
-  type OpenedTrack,
+export { joinAsRecorder, unlockPlayer } from "./on-demand.js";
+export type {
+  LoadOptions,
+  OpenedPart,
+  OpenedRecording,
+  OpenedTrack,
   Player,
-  type PlayerOptions,
-  type Slice,
-  type TrackAbout,
-  unlockPlayer,
+  PlayerOptions,
+  Slice,
+  TrackAbout,
 } from "./playback.js";
 export type { ProtectedReceiver, ProtectedSender, ReceiverOptions, SenderOptions } from "./protect.js";
-export { joinAsRecorder, Recorder, type RecorderEvents, type RecorderOptions, type RecorderState } from "./recorder.js";
 export type { LineDirection, LineState } from "./line-watch.js";
+export type { Recorder, RecorderEvents, RecorderOptions, RecorderState } from "./recorder.js";
 export { type RecoveryOptions, recoverSpools } from "./recovery.js";
 export { type Capability, type Support, support } from "./support.js";
 export {

@@ -49,12 +49,8 @@ export interface LoadOptions {
   readonly vaultUrl?: string | URL;
 }
 
-/**
- * Opens a key file in a worker of its own.
- *
- * @throws SealedVisitError `wrong-passphrase`, `key-file-invalid`, `wasm-load-failed`
- */
-export async function unlockPlayer(options: PlayerOptions): Promise<Player> {
+/** @internal Use `unlockPlayer`. */
+export async function openPlayer(options: PlayerOptions): Promise<Player> {
   const player = new Player(newOpenWorker(options));
   try {
     await player.unlock(wasmUrlOf(options), options.keyFile, options.passphrase);
@@ -65,7 +61,7 @@ export async function unlockPlayer(options: PlayerOptions): Promise<Player> {
   }
 }
 
-/** See {@link unlockPlayer}. */
+/** See `unlockPlayer`. */
 export class Player implements AsyncDisposable {
   readonly #worker: Worker;
   #nextId = 1;

@@ -79,16 +79,13 @@ export interface RecorderEvents {
   problem: SealedVisitError;
 }
 
-/** @internal Use `visit.prepareRecorder` or {@link joinAsRecorder}. */
+/** @internal Use `visit.prepareRecorder` or `joinAsRecorder`. */
 export async function connectRecorder(options: RecorderOptions): Promise<Recorder> {
   await assertCanRecord();
   return new Recorder(await connectMember("recorder", options), options);
 }
 
-/** Joins a visit as its declared recorder, on a page of its own. */
-export const joinAsRecorder = connectRecorder;
-
-/** See the module. Made by `visit.prepareRecorder` or {@link joinAsRecorder}. */
+/** See the module. Made by `visit.prepareRecorder` or `joinAsRecorder`. */
 export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncDisposable {
   /** The recorder's participant id: consent is asked for exactly this one. */
   readonly participant: ParticipantId;

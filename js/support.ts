@@ -1,5 +1,5 @@
 /** What this browser can do, and why not. */
-import { canCompose } from "./composer.js";
+import { canCompose } from "./breakout-box.js";
 import { SealedVisitError } from "./errors.js";
 import { transformApi } from "./protect.js";
 

@@ -27,7 +27,8 @@ import {
   type ReceiverOptions,
   type SenderOptions,
 } from "./protect.js";
-import { connectRecorder, type Recorder, type RecorderOptions } from "./recorder.js";
+import { joinAsRecorder } from "./on-demand.js";
+import type { Recorder, RecorderOptions } from "./recorder.js";
 import { postWithdrawal } from "./withdrawal.js";
 import type { WorkerClient } from "./worker-client.js";
 
@@ -272,7 +273,7 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
     const { relayUrl, rootKey, clinicDocument, workerUrl, composeWorkerUrl, openWorkerUrl, wasmUrl } = this.#options;
     const inherited = { relayUrl, rootKey, clinicDocument, workerUrl, composeWorkerUrl, openWorkerUrl, wasmUrl };
     const set = Object.fromEntries(Object.entries(inherited).filter(([, value]) => value !== undefined));
-    const recorder = await connectRecorder({ displayName: "Recorder", ...set, ...options } as RecorderOptions);
+    const recorder = await joinAsRecorder({ displayName: "Recorder", ...set, ...options } as RecorderOptions);
     this.#recorders.add(recorder);
     if ([...this.#sessions].some(({ line }) => line.up !== "good")) recorder.yieldUpload(true);
     return recorder;

@@ -29,6 +29,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
+import { homedir } from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { bundles, serverInputs, servers, wasmInputs, wasmModules, wasmOptFeatures } from "./lib/artifacts.mjs";
@@ -71,6 +72,11 @@ async function buildWasm() {
   }
 }
 
+/** Panic messages name a crate's file, not where this machine keeps it. */
+const withoutMachinePaths = [
+  `--remap-path-prefix=${path.join(process.env.CARGO_HOME ?? path.join(homedir(), ".cargo"), "registry", "src")}=crates`,
+];
+
 /** Cargo, wasm-bindgen, wasm-opt; the finished files move into `destination` in one step. */
 async function compileModule({ name, features, profile, rustflags, optimize }, { cargo, env, bindgen }, destination) {
   const wasmTarget = "wasm32-unknown-unknown";
@@ -94,7 +100,7 @@ async function compileModule({ name, features, profile, rustflags, optimize }, {
       env: {
         ...env,
         CARGO_TARGET_DIR: targetDir,
-        CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: rustflags.join(" "),
+        CARGO_ENCODED_RUSTFLAGS: [...rustflags, ...withoutMachinePaths].join("\x1f"),
       },
     },
   );
@@ -111,7 +117,7 @@ async function compileModule({ name, features, profile, rustflags, optimize }, {
   await run(process.execPath, [
     inRoot("node_modules", "binaryen", "bin", "wasm-opt"),
     ...[
-      optimize,
+      ...optimize,
       ...wasmOptFeatures,
       ...(rustflags.some((flag) => flag.endsWith("+simd128")) ? ["--enable-simd"] : []),
     ],
@@ -164,7 +170,7 @@ function bundleGroup(esbuild, group) {
     entryPoints: members.map(({ entry, output }) => ({ in: inRoot(entry), out: output.replace(/\.js$/, "") })),
     outdir: distDir,
     splitting: true,
-    chunkNames: "worker-chunk-[hash]",
+    chunkNames: "chunk-[hash]",
     banner: { js: "/*! sealed-visit. MIT OR Apache-2.0 */" },
   });
 }
@@ -216,6 +222,8 @@ async function buildPages(esbuild) {
       ...esbuildOptions,
       entryPoints: entries.map((file) => inRoot(file)),
       outdir: wwwDir,
+      splitting: true,
+      chunkNames: "chunk-[hash]",
       plugins: [packageByUrl],
     });
   });

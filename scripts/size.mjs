@@ -114,16 +114,16 @@ async function beginToJoin({ enter, later }) {
   await Promise.all(later.map((name) => fetch(new URL(`./sealed-visit/${name}`, location.href))));
 }
 
-/** What the workers import beside themselves, whenever. An upper bound for a recorder. */
+/** What package and workers import beside themselves, whenever. An upper bound for a recorder. */
 function laterChunks() {
   const directory = path.join(wwwDir, "sealed-visit");
   const names = existsSync(directory) ? readdirSync(directory) : [];
-  const starts = ["visit-worker.js", "compose-worker.js"];
+  const starts = ["index.js", "visit-worker.js", "compose-worker.js"];
   const reached = new Set();
   while (starts.length > 0) {
     const text = readFileSync(path.join(directory, starts.pop()), "utf8");
     for (const name of names) {
-      if (!/^worker-chunk-.*\.js$/.test(name) || reached.has(name) || !text.includes(name)) continue;
+      if (!/^chunk-.*\.js$/.test(name) || reached.has(name) || !text.includes(name)) continue;
       reached.add(name);
       starts.push(name);
     }

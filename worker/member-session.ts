@@ -17,9 +17,11 @@ import {
   saveLastPart,
 } from "./identity-store.js";
 import type { Event, PrepareRequest, Prepared, TransformOptions } from "./protocol.js";
-import { RecorderService } from "./recording/recorder-service.js";
+import type { RecorderService } from "./recording/recorder-service.js";
 import { VisitDriver } from "./visit-driver.js";
 import { loadFrames, loadRecording, loadVisit, type VisitModule } from "./wasm.js";
+
+type RecordingCode = typeof import("./recording/recorder-service.js");
 
 /** How long after a withdrawal a last frame is looked for. */
 const MEASURE_AFTER_MS = 250;
@@ -30,6 +32,8 @@ export class MemberSession {
   readonly #visit: VisitModule;
   readonly #emit: (event: Event) => void;
   readonly #identity: Identity;
+  /** Null for everybody who does not record. */
+  readonly #recording: RecordingCode | null;
   #driver: VisitDriver | null = null;
   #recorder: RecorderService | null = null;
   #hasFailed = false;
@@ -39,12 +43,14 @@ export class MemberSession {
     visit: VisitModule,
     frames: FrameCrypto,
     identity: Identity,
+    recording: RecordingCode | null,
     emit: (event: Event) => void,
   ) {
     this.#request = request;
     this.#visit = visit;
     this.frames = frames;
     this.#identity = identity;
+    this.#recording = recording;
     this.#emit = emit;
   }
 
@@ -60,10 +66,11 @@ export class MemberSession {
       if (session) session.#fail(error);
       else early = error;
     };
-    const [visit, framesModule, kept] = await Promise.all([
+    const [visit, framesModule, kept, recording] = await Promise.all([
       loadVisit(request.wasm_url, onPanic),
       loadFrames(request.wasm_url, onPanic),
       request.storage_key === null ? null : loadIdentity(request.storage_key).catch(() => null),
+      request.role === "recorder" ? loadRecordingCode() : null,
     ]);
     if (early !== null) throw early;
     const { jwk, identity } = identify(visit, request, kept);
@@ -73,7 +80,7 @@ export class MemberSession {
         if (session) session.#fail(error);
       },
     });
-    session = new MemberSession(request, visit, frames, identity, emit);
+    session = new MemberSession(request, visit, frames, identity, recording, emit);
     const name_commitment = visit.VisitCore.nameCommitment(request.display_name, identity.name_salt);
     return { session, prepared: { jwk, name_commitment, pass: identity.pass } };
   }
@@ -90,7 +97,7 @@ export class MemberSession {
 
   async join(pass: CompactJws): Promise<void> {
     if (this.#driver) throw new WorkerError("bad-argument", "joined already");
-    const { root_key, clinic_document, display_name, relay_url, role, storage_key } = this.#request;
+    const { root_key, clinic_document, display_name, relay_url, storage_key } = this.#request;
     const { seed, name_salt, withdrawals } = this.#identity;
     const entropy = crypto.getRandomValues(new Uint8Array(32));
     const config = { root_key, clinic_document, pass, seed, display_name, name_salt, entropy, withdrawals };
@@ -116,7 +123,7 @@ export class MemberSession {
     }
     seed.fill(0);
     entropy.fill(0);
-    if (role === "recorder") this.#makeRecorder(this.#driver);
+    if (this.#recording) this.#makeRecorder(this.#recording, this.#driver);
     this.#driver.connect();
   }
 
@@ -152,7 +159,7 @@ export class MemberSession {
     this.frames.kill();
   }
 
-  #makeRecorder(driver: VisitDriver): void {
+  #makeRecorder({ RecorderService }: RecordingCode, driver: VisitDriver): void {
     const { root_key: rootKey, clinic_document: clinicDocument, wasm_url, storage_key } = this.#request;
     this.#recorder = new RecorderService({
       rootKey,
@@ -210,6 +217,15 @@ export class MemberSession {
     this.#driver?.abandon();
     const failure = toFailure(error);
     this.#emit({ e: "fatal", error: { ...failure, code: "core-panicked" } });
+  }
+}
+
+/** Sealing, spool and upload are a third of this worker's code; only a recorder downloads them. */
+async function loadRecordingCode(): Promise<RecordingCode> {
+  try {
+    return await import("./recording/recorder-service.js");
+  } catch (cause) {
+    throw new WorkerError("worker-failed", "the recorder's part of the worker could not be loaded", { cause });
   }
 }
 

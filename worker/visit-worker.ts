@@ -6,7 +6,6 @@
 import { toFailure, WorkerError } from "./failure.js";
 import { MemberSession } from "./member-session.js";
 import type { Envelope, Event, Request, Response } from "./protocol.js";
-import { recover } from "./recording/recovery.js";
 import { loadFrames, loadRecording, loadVisit } from "./wasm.js";
 
 const worker = self as unknown as DedicatedWorkerGlobalScope;
@@ -117,7 +116,8 @@ async function handle(request: Request): Promise<unknown> {
     case "capability":
       joined().recorder.setCapability(request.recording, request.part, request.capability);
       return null;
-    case "recover":
+    case "recover": {
+      const { recover } = await import("./recording/recovery.js");
       return await recover(
         {
           trust:
@@ -131,6 +131,7 @@ async function handle(request: Request): Promise<unknown> {
         },
         recoveries.signal,
       );
+    }
     case "close":
       recoveries.abort();
       session?.close();

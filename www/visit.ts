@@ -57,7 +57,7 @@ async function main(): Promise<void> {
     });
     return;
   }
-  const config = await loadConfig();
+  const [config] = await Promise.all([loadConfig(), isCliniciansPage && defineHosts()]);
   const clinic = clinicInfo(config);
   const asking = templateFor(config, link);
   const { visit, stream, speakerId } = await joinPage(config, clinic, link, {
@@ -75,6 +75,12 @@ async function main(): Promise<void> {
   for (const track of stream?.getTracks() ?? []) track.stop();
   if (visit.state.end_reason !== "left") await forget(link);
   showAfter(visit.state, link);
+}
+
+/** Whoever is asked for consent need not download the form that asks. */
+async function defineHosts(): Promise<void> {
+  const { defineHostElements } = await import("sealed-visit/host");
+  defineHostElements();
 }
 
 /** Resolves when the visit is over for this page, whatever the reason. */

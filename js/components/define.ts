@@ -1,4 +1,3 @@
-import { ConsentRequestElement } from "./consent-request.js";
 import { DeviceCheckElement } from "./device-check.js";
 import { RecordingIndicatorElement } from "./recording-indicator.js";
 import { VisitConsentElement } from "./visit-consent.js";
@@ -6,7 +5,6 @@ import { VisitLabelElement } from "./visit-label.js";
 import { VisitRosterElement } from "./visit-roster.js";
 
 const elements = {
-  "consent-request": ConsentRequestElement,
   "device-check": DeviceCheckElement,
   "recording-indicator": RecordingIndicatorElement,
   "visit-consent": VisitConsentElement,
@@ -16,13 +14,17 @@ const elements = {
 
 /** Registers the custom elements; those that are registered already are left alone. */
 export function defineVisitElements(): void {
-  for (const [name, element] of Object.entries(elements))
+  define(elements);
+}
+
+/** @internal */
+export function define(named: Record<string, CustomElementConstructor>): void {
+  for (const [name, element] of Object.entries(named))
     if (!customElements.get(name)) customElements.define(name, element);
 }
 
 declare global {
   interface HTMLElementTagNameMap {
-    "consent-request": ConsentRequestElement;
     "device-check": DeviceCheckElement;
     "recording-indicator": RecordingIndicatorElement;
     "visit-consent": VisitConsentElement;

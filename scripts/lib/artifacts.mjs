@@ -4,6 +4,11 @@
 
 const simd = ["-Ctarget-feature=+simd128"];
 const smallCiphers = ['--cfg=sha2_backend_soft="compact"', '--cfg=aes_backend_soft="compact"'];
+/** Functions that are alike stand side by side, where gzip finds them; inlining would make them differ. */
+const compressible = [
+  ...["--always-inline-max-function-size=0", "--one-caller-inline-max-function-size=0"],
+  "--reorder-functions-by-name",
+];
 
 /**
  * The core, compiled to WebAssembly three times: a patient downloads `visit` and `frames` to join,
@@ -11,12 +16,19 @@ const smallCiphers = ['--cfg=sha2_backend_soft="compact"', '--cfg=aes_backend_so
  *
  * `simd`: fixslicing in 128-bit lanes needs it; every browser with encoded transforms has it.
  * `smallCiphers`: rounds of SHA-2 and AES as loops; a handshake needs few of them.
- * `optimize`: what wasm-opt is told; size for what everybody downloads, speed for the frame path.
+ * `optimize`: what wasm-opt is told; for what everybody downloads the size when compressed, for the
+ * frame path speed.
  */
 export const wasmModules = [
-  { name: "visit", features: ["wasm", "visit"], profile: "wasm-size", rustflags: smallCiphers, optimize: "-Oz" },
-  { name: "frames", features: ["wasm", "frames"], profile: "wasm-speed", rustflags: simd, optimize: "-O3" },
-  { name: "recording", features: ["wasm", "recording"], profile: "wasm-speed", rustflags: simd, optimize: "-O3" },
+  {
+    name: "visit",
+    features: ["wasm", "visit"],
+    profile: "wasm-size",
+    rustflags: smallCiphers,
+    optimize: ["-Os", ...compressible],
+  },
+  { name: "frames", features: ["wasm", "frames"], profile: "wasm-speed", rustflags: simd, optimize: ["-O3"] },
+  { name: "recording", features: ["wasm", "recording"], profile: "wasm-speed", rustflags: simd, optimize: ["-O3"] },
 ];
 
 /** What the modules are made from. */
@@ -37,13 +49,13 @@ export const wasmOptFeatures = [
 ];
 
 /**
- * The npm package: ES modules for the page, and module workers. Workers share what they have in
- * common, and what they load later, in `worker-chunk-*.js`: a patient does not download the
- * recorder's part.
+ * The npm package: ES modules for the page, and module workers. What they have in common, and
+ * what they load later, is in `chunk-*.js`: a patient does not download the recorder's part.
  */
 export const bundles = [
   { entry: "js/index.ts", output: "index.js", group: "page" },
   { entry: "js/components.ts", output: "components.js", group: "components" },
+  { entry: "js/host.ts", output: "host.js", group: "components" },
   { entry: "worker/visit-worker.ts", output: "visit-worker.js", group: "workers" },
   { entry: "worker/compose-worker.ts", output: "compose-worker.js", group: "workers" },
   { entry: "worker/open-worker.ts", output: "open-worker.js", group: "workers" },

@@ -22,7 +22,8 @@ test("the tarball holds package, workers, WebAssembly, types and licences, and n
   const { files, unpackedBytes } = project.tarball;
   const wanted = [
     ...["package.json", "README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"],
-    ...["dist/index.js", "dist/components.js", "dist/types/js/index.d.ts", "dist/types/js/components.d.ts"],
+    ...["dist/index.js", "dist/components.js", "dist/host.js"],
+    ...["dist/types/js/index.d.ts", "dist/types/js/components.d.ts", "dist/types/js/host.d.ts"],
     ...["dist/visit-worker.js", "dist/compose-worker.js", "dist/open-worker.js"],
     ...["visit", "frames", "recording"].map((name) => `dist/wasm/${name}_bg.wasm`),
   ];

@@ -1,6 +1,6 @@
 /** Examples of every state that the call page shows, and a visit that stands still in one of them. */
 import { type Indicator, type RosterEntry, TypedEventTarget, type Visit, type VisitState } from "sealed-visit";
-import { consentTexts } from "sealed-visit/components";
+import { consentTexts } from "sealed-visit/host";
 import type { CallMedia, CallRecorder, CallVisit } from "../lib/call.js";
 
 const clinic = { name: "River Clinic", contact: "privacy@river.example" };

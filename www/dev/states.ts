@@ -4,6 +4,7 @@
  * `window.visit` is the standing visit, for tests that look at what the page asked for.
  */
 import { defineVisitElements } from "sealed-visit/components";
+import { defineHostElements } from "sealed-visit/host";
 import { CallView } from "../lib/call-view.js";
 import { askWish, showSafetyCode } from "../lib/dialogs.js";
 import { fill, h } from "../lib/dom.js";
@@ -24,6 +25,7 @@ declare global {
 }
 
 defineVisitElements();
+defineHostElements();
 window.exampleNames = Object.keys(examples);
 const name = location.hash.slice(1);
 const pages: Record<string, () => void> = {

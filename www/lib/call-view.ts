@@ -4,15 +4,9 @@
  *
  * It draws what the state says and keeps no truth of its own.
  */
-import {
-  type ConsentReply,
-  type ConsentRequest,
-  type ClinicRecipient,
-  type PurposeRule,
-  recorderInRoster,
-  stringsFor,
-} from "sealed-visit/components";
 import type { VisitState } from "sealed-visit";
+import { type ConsentReply, type ConsentRequest, recorderInRoster, stringsFor } from "sealed-visit/components";
+import type { ClinicRecipient, PurposeRule } from "sealed-visit/host";
 import { language, words } from "../strings/index.js";
 import type { CallMedia, CallRecorder, CallVisit } from "./call.js";
 import { ControlBar } from "./control-bar.js";

@@ -3,8 +3,8 @@
  *
  * `root_key` is the one thing a real page must not fetch: whoever serves it decides what is trusted.
  */
-import type { ClinicRecipient, PurposeRule, RecipientRole } from "sealed-visit/components";
-import { PURPOSES } from "sealed-visit/components";
+import { PURPOSES, type RecipientRole } from "sealed-visit/components";
+import type { ClinicRecipient, PurposeRule } from "sealed-visit/host";
 
 export interface Config {
   root_key: string;

@@ -37,7 +37,7 @@ export function languageSwitch(): HTMLElement {
           lang: tag,
           "aria-pressed": tag === language() ? "true" : "false",
           "data-testid": `language-${tag}`,
-          onclick: () => pickLanguage(tag),
+          onclick: () => void pickLanguage(tag),
         },
         new Intl.DisplayNames(tag, { type: "language" }).of(tag) ?? tag,
       ),

@@ -1,6 +1,5 @@
 /** The pages' words in the language that the person picked, or the browser asks for. */
-import { en } from "./en.js";
-import { es } from "./es.js";
+import type { en } from "./en.js";
 
 type Widen<T> = { [K in keyof T]: T[K] extends string ? string : Widen<T[K]> };
 
@@ -9,8 +8,13 @@ export type PageStrings = Widen<typeof en>;
 export const languages = ["en", "es"] as const;
 export type Language = (typeof languages)[number];
 
-const all: Record<Language, PageStrings> = { en, es };
+/** Nobody downloads a language that is not shown. */
+const load: Record<Language, () => Promise<PageStrings>> = {
+  en: async () => (await import("./en.js")).en,
+  es: async () => (await import("./es.js")).es,
+};
 const STORED = "sealed-visit:language";
+let shown = await load[language()]();
 
 export function language(): Language {
   const wanted = [new URLSearchParams(location.search).get("lang"), stored(), ...navigator.languages];
@@ -21,10 +25,11 @@ export function language(): Language {
   return "en";
 }
 
-export const words = (): PageStrings => all[language()];
+export const words = (): PageStrings => shown;
 
 /** Keeps the choice, and tells the page; whoever shows words listens for `sv-page-language`. */
-export function pickLanguage(next: Language): void {
+export async function pickLanguage(next: Language): Promise<void> {
+  shown = await load[next]();
   try {
     localStorage.setItem(STORED, next);
   } catch {

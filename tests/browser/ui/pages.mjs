@@ -54,7 +54,11 @@ async function bundle() {
     outdir: "/",
     outbase: inRoot("www"),
     logLevel: "silent",
-    alias: { "sealed-visit": inRoot("js/index.ts"), "sealed-visit/components": inRoot("js/components.ts") },
+    alias: {
+      "sealed-visit": inRoot("js/index.ts"),
+      "sealed-visit/components": inRoot("js/components.ts"),
+      "sealed-visit/host": inRoot("js/host.ts"),
+    },
   });
   return new Map(built.outputFiles.map(({ path: file, text }) => [file.replace(/^\//, ""), text]));
 }
