@@ -8,7 +8,14 @@ export { DeviceCheckElement, type SupportReport } from "./components/device-chec
 export { formatDay, formatDays, formatList, formatText, formatTime } from "./components/format.js";
 export { type IconName, icon } from "./components/icons.js";
 export { RecordingIndicatorElement } from "./components/recording-indicator.js";
-export { en, es, type Strings, recipientName, type StringsPatch, stringsFor } from "./components/strings/index.js";
+export {
+  en,
+  loadStrings,
+  type Strings,
+  recipientName,
+  type StringsPatch,
+  stringsFor,
+} from "./components/strings/index.js";
 export type {
   ChecklistItem,
   Answered,

@@ -6,7 +6,7 @@
  * so a page may hand it every snapshot of the state.
  */
 import { sharedSheet, sheetOf } from "./sheet.js";
-import { type Strings, type StringsPatch, stringsFor } from "./strings/index.js";
+import { loadStrings, type Strings, type StringsPatch, stringsFor } from "./strings/index.js";
 
 /** Importing the module outside a browser must not fail; constructing an element there may. */
 const Base = (globalThis.HTMLElement ?? class {}) as typeof HTMLElement;
@@ -48,9 +48,19 @@ export abstract class VisitElement extends Base {
     this.refresh();
   }
 
-  /** Draws again, now. */
+  /** Draws again, now; and once more in its own language, when that had to be loaded. */
   protected refresh(): void {
-    if (this.isConnected) this.render();
+    if (!this.isConnected) return;
+    this.render();
+    loadStrings(this.language).then(
+      (isNew) => {
+        if (!isNew) return;
+        this.#shown = undefined;
+        this.refresh();
+      },
+      // English words are better than none.
+      () => undefined,
+    );
   }
 
   protected abstract render(): void;

@@ -14,6 +14,7 @@ import { h, replaceChildren } from "./dom.js";
 import { VisitElement } from "./element.js";
 import { formatText } from "./format.js";
 import { icon } from "./icons.js";
+import { primary } from "./strings/index.js";
 import { recorderInRoster } from "./view.js";
 import type { ConsentReply, ConsentRound, VisitView } from "./view.js";
 
@@ -188,10 +189,6 @@ export class VisitConsentElement extends VisitElement {
       }),
     );
   }
-}
-
-function primary(language: string): string {
-  return language.toLowerCase().split("-")[0] ?? "";
 }
 
 /** Asked in the waiting room: the others are recorded already. */

@@ -8,7 +8,9 @@
  * words do, a random form number keeps the hash from being guessed.
  */
 import { formatDay, formatDays, formatList, formatText } from "../components/format.js";
-import { recipientName, stringsFor } from "../components/strings/index.js";
+import { en as enStrings } from "../components/strings/en.js";
+import { es as esStrings } from "../components/strings/es.js";
+import { recipientName, type Strings } from "../components/strings/index.js";
 import type { Layer, Purpose, Recipient, Terms } from "../components/view.js";
 import { en } from "./en.js";
 import { es } from "./es.js";
@@ -39,6 +41,8 @@ export interface WrittenText {
 }
 
 const wordings: readonly ConsentWording[] = [en, es];
+/** Not those that a page has loaded: whoever writes the texts writes all languages. */
+const strings: Record<string, Strings> = { en: enStrings, es: esStrings };
 
 /** Purposes beyond treatment, payment and operations: a written authorization is due. */
 const beyondOperations: readonly Purpose[] = ["dispute", "research", "other"];
@@ -78,13 +82,13 @@ function write(
   reference: string | undefined,
 ): string {
   const { purpose, clinic, terms } = options;
-  const strings = stringsFor(wording.language);
   const values = {
     clinic: clinic.name,
     contact: clinic.contact,
     recipients: formatList(
       options.recipients.map(
-        ({ role, display_name }) => recipientName(role, strings) + (display_name ? ` (${display_name})` : ""),
+        ({ role, display_name }) =>
+          recipientName(role, strings[wording.language] ?? enStrings) + (display_name ? ` (${display_name})` : ""),
       ),
       wording.language,
     ),

@@ -6,7 +6,7 @@ import { PURPOSES } from "../../js/components/view.js";
 import { consentTexts, type ConsentTextOptions } from "../../js/consent-texts/index.js";
 import { en } from "../../js/components/strings/en.js";
 import { es } from "../../js/components/strings/es.js";
-import { stringsFor } from "../../js/components/strings/index.js";
+import { loadStrings, stringsFor } from "../../js/components/strings/index.js";
 import { englishGrade, spanishEase, spanishGrade } from "../lib/readability.js";
 
 const GRADE_LIMIT = 8;
@@ -123,7 +123,11 @@ test("the host's own words cannot pass for a heading, a list or a placeholder, a
   assert.notEqual(first?.text, second?.text);
 });
 
-test("replacing a string leaves the others, and an unknown language gets English", () => {
+test("replacing a string leaves the others, and an unknown language gets English", async () => {
+  assert.equal(stringsFor("es-MX").indicator.not_recorded, en.indicator.not_recorded, "before it is loaded");
+  assert.equal(await loadStrings("es-MX"), true);
+  assert.equal(await loadStrings("es"), false, "it is there");
+  assert.equal(await loadStrings("xx"), false, "there is none");
   const patched = stringsFor("es-MX", { indicator: { paused: "Pausa" } });
   assert.equal(patched.indicator.paused, "Pausa");
   assert.equal(patched.indicator.not_recorded, es.indicator.not_recorded);

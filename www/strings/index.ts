@@ -1,4 +1,5 @@
 /** The pages' words in the language that the person picked, or the browser asks for. */
+import { loadStrings } from "sealed-visit/components";
 import type { en } from "./en.js";
 
 type Widen<T> = { [K in keyof T]: T[K] extends string ? string : Widen<T[K]> };
@@ -14,7 +15,7 @@ const load: Record<Language, () => Promise<PageStrings>> = {
   es: async () => (await import("./es.js")).es,
 };
 const STORED = "sealed-visit:language";
-let shown = await load[language()]();
+let shown = await loadAll(language());
 
 export function language(): Language {
   const wanted = [new URLSearchParams(location.search).get("lang"), stored(), ...navigator.languages];
@@ -29,7 +30,7 @@ export const words = (): PageStrings => shown;
 
 /** Keeps the choice, and tells the page; whoever shows words listens for `sv-page-language`. */
 export async function pickLanguage(next: Language): Promise<void> {
-  shown = await load[next]();
+  shown = await loadAll(next);
   try {
     localStorage.setItem(STORED, next);
   } catch {
@@ -48,4 +49,10 @@ function stored(): string | null {
   } catch {
     return null;
   }
+}
+
+/** The page's words, and with them the components'. */
+async function loadAll(wanted: Language): Promise<PageStrings> {
+  const [words] = await Promise.all([load[wanted](), loadStrings(wanted)]);
+  return words;
 }

@@ -3,20 +3,36 @@
  * ones, or the compiler says which is missing.
  */
 import { en } from "./en.js";
-import { es } from "./es.js";
 
 type Widen<T> = { [K in keyof T]: T[K] extends string ? string : Widen<T[K]> };
 
 export type Strings = Widen<typeof en>;
 export type StringsPatch = { [K in keyof Strings]?: Strings[K] extends string ? string : Partial<Strings[K]> };
 
-export { en, es };
+export { en };
 
-const shipped: Record<string, Strings> = { en, es };
+/** Languages beside English: nobody downloads one that is not shown. */
+const others: Record<string, () => Promise<Strings>> = {
+  es: async () => (await import("./es.js")).es,
+};
 
-/** The strings of a language (English where it is not shipped), with a deployment's own over them. */
+const loaded = new Map<string, Strings>([["en", en]]);
+
+/**
+ * Loads the strings of a language; `false` where there is nothing to load, or it is there already.
+ * Components do so by themselves, and are in English until then.
+ */
+export async function loadStrings(language: string): Promise<boolean> {
+  const wanted = primary(language);
+  const load = others[wanted];
+  if (!load || loaded.has(wanted)) return false;
+  loaded.set(wanted, await load());
+  return true;
+}
+
+/** The strings of a language (English where it is not shipped, or not loaded), with a deployment's own over them. */
 export function stringsFor(language: string, patch: StringsPatch = {}): Strings {
-  const base = shipped[language.toLowerCase().split("-")[0] ?? ""] ?? en;
+  const base = loaded.get(primary(language)) ?? en;
   const merged = Object.entries(base).map(([name, value]) => {
     const own = patch[name as keyof Strings];
     if (own === undefined) return [name, value];
@@ -28,4 +44,9 @@ export function stringsFor(language: string, patch: StringsPatch = {}): Strings 
 /** What a recipient is called; one that is newer than these strings shows its code. */
 export function recipientName(role: string, strings: Strings): string {
   return (strings.recipient as Record<string, string>)[role] ?? role;
+}
+
+/** The language without region or script. */
+export function primary(language: string): string {
+  return language.toLowerCase().split("-")[0] ?? "";
 }
