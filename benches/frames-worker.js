@@ -6,7 +6,7 @@
  * frame, as a transform must. All four cases of a size are timed in batches of about 10 ms, one after
  * another, in an order that rotates from run to run, so that what slows the machine slows all.
  */
-import initFrames, { FrameEngine, wasmMemory } from "/wasm/frames.js";
+import initFrames, { FrameEngine, wasmMemory } from "/wasm/visit.js";
 
 const SIZES_BYTES = [100, 1_200, 8_192, 30_000, 120_000];
 const RUNS = 15;
@@ -17,7 +17,7 @@ const WARM_UP_MS = 1_500;
 async function main() {
   if (!globalThis.crossOriginIsolated)
     throw new Error("the page is not cross-origin isolated: its clock is too coarse");
-  await initFrames({ module_or_path: "/wasm/frames_bg.wasm" });
+  await initFrames({ module_or_path: "/wasm/visit_bg.wasm" });
   const memory = wasmMemory();
   const rig = makeRig(memory);
   await warmUp(rig);

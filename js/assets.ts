@@ -11,7 +11,7 @@ export interface AssetOptions {
   readonly composeWorkerUrl?: string | URL;
   /** `open-worker.js`; for playback. */
   readonly openWorkerUrl?: string | URL;
-  /** The folder that holds `visit_bg.wasm`, `frames_bg.wasm`, `recording_bg.wasm`; ends with a slash. */
+  /** The folder that holds `visit_bg.wasm` and `recording_bg.wasm`; ends with a slash. */
   readonly wasmUrl?: string | URL;
 }
 

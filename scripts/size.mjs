@@ -26,12 +26,12 @@ const JOIN_CEILING_GZIP_BYTES = 442_000;
 
 /** `needs`: files that must have been loaded, or the measurement missed something. */
 const people = () => [
-  { name: "join", page: "/patient.html", enter: "joinVisit", needs: ["visit_bg.wasm", "frames_bg.wasm"], later: [] },
+  { name: "join", page: "/patient.html", enter: "joinVisit", needs: ["visit_bg.wasm"], later: [] },
   {
     name: "recorder",
     page: "/recorder.html",
     enter: "joinAsRecorder",
-    needs: ["visit_bg.wasm", "frames_bg.wasm", "recording_bg.wasm", "compose-worker.js"],
+    needs: ["visit_bg.wasm", "recording_bg.wasm", "compose-worker.js"],
     // Loaded when capturing begins, which needs a visit; with everything that they load in turn.
     later: ["compose-worker.js", "wasm/recording_bg.wasm", ...laterChunks()],
   },

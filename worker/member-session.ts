@@ -19,7 +19,7 @@ import {
 import type { Event, PrepareRequest, Prepared, TransformOptions } from "./protocol.js";
 import type { RecorderService } from "./recording/recorder-service.js";
 import { VisitDriver } from "./visit-driver.js";
-import { loadFrames, loadRecording, loadVisit, type VisitModule } from "./wasm.js";
+import { loadRecording, loadVisit, type VisitModule } from "./wasm.js";
 
 type RecordingCode = typeof import("./recording/recorder-service.js");
 
@@ -66,15 +66,14 @@ export class MemberSession {
       if (session) session.#fail(error);
       else early = error;
     };
-    const [visit, framesModule, kept, recording] = await Promise.all([
+    const [visit, kept, recording] = await Promise.all([
       loadVisit(request.wasm_url, onPanic),
-      loadFrames(request.wasm_url, onPanic),
       request.storage_key === null ? null : loadIdentity(request.storage_key).catch(() => null),
       request.role === "recorder" ? loadRecordingCode() : null,
     ]);
     if (early !== null) throw early;
     const { jwk, identity } = identify(visit, request, kept);
-    const frames = new FrameCrypto(framesModule, {
+    const frames = new FrameCrypto(visit, {
       emit,
       onFatal: (error) => {
         if (session) session.#fail(error);

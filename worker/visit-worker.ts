@@ -6,7 +6,7 @@
 import { toFailure, WorkerError } from "./failure.js";
 import { MemberSession } from "./member-session.js";
 import type { Envelope, Event, Request, Response } from "./protocol.js";
-import { loadFrames, loadRecording, loadVisit } from "./wasm.js";
+import { loadRecording, loadVisit } from "./wasm.js";
 
 const worker = self as unknown as DedicatedWorkerGlobalScope;
 
@@ -50,7 +50,7 @@ function joined(): MemberSession {
 async function handle(request: Request): Promise<unknown> {
   switch (request.r) {
     case "load":
-      await Promise.all([loadVisit(request.wasm_url, panicked), loadFrames(request.wasm_url, panicked)]);
+      await loadVisit(request.wasm_url, panicked);
       return null;
     case "prepare": {
       if (session) throw new WorkerError("bad-argument", "prepared already");

@@ -4,8 +4,13 @@
  * One instance of each module for a worker. A panic in any of them is fatal: it is reported once,
  * the frame gate is closed by whoever listens, and no instance is called again.
  */
-import initFrames, { dropReasons, FrameEngine, onPanic as onFramesPanic, wasmMemory } from "../dist/wasm/frames.js";
-import initVisit, { VisitCore as VisitCoreWasm, onPanic as onVisitPanic } from "../dist/wasm/visit.js";
+import init, {
+  dropReasons,
+  FrameEngine,
+  onPanic as onVisitPanic,
+  VisitCore as VisitCoreWasm,
+  wasmMemory,
+} from "../dist/wasm/visit.js";
 import type { CoreConfig, GeneratedIdentity, VisitCore } from "./core-types.js";
 import { WorkerError } from "./failure.js";
 import { bindVisitCore } from "./visit-core.js";
@@ -33,18 +38,12 @@ export interface FramesModule {
 
 export type OnPanic = (message: string) => void;
 
-export async function loadVisit(baseUrl: string | null, onPanic: OnPanic): Promise<VisitModule> {
+/** What every member needs: group, state machine, frames. */
+export async function loadVisit(baseUrl: string | null, onPanic: OnPanic): Promise<VisitModule & FramesModule> {
   const url = baseUrl === null ? new URL("./wasm/visit_bg.wasm", import.meta.url) : new URL("visit_bg.wasm", baseUrl);
-  await load(() => initVisit({ module_or_path: url }), url);
+  await load(() => init({ module_or_path: url }), url);
   onVisitPanic(onPanic);
-  return { VisitCore: bindVisitCore(VisitCoreWasm) };
-}
-
-export async function loadFrames(baseUrl: string | null, onPanic: OnPanic): Promise<FramesModule> {
-  const url = baseUrl === null ? new URL("./wasm/frames_bg.wasm", import.meta.url) : new URL("frames_bg.wasm", baseUrl);
-  await load(() => initFrames({ module_or_path: url }), url);
-  onFramesPanic(onPanic);
-  return { FrameEngine, dropReasons: dropReasons(), memory: wasmMemory() };
+  return { VisitCore: bindVisitCore(VisitCoreWasm), FrameEngine, dropReasons: dropReasons(), memory: wasmMemory() };
 }
 
 /** Only recorders and playback download it. */

@@ -11,28 +11,26 @@ const compressible = [
 ];
 
 /**
- * The core, compiled to WebAssembly three times: a patient downloads `visit` and `frames` to join,
- * a recorder `recording` too. Each becomes `dist/wasm/NAME.js`, `NAME_bg.wasm` and `NAME.d.ts`.
+ * The core, compiled to WebAssembly twice: whoever joins downloads `visit` (group, state machine,
+ * frames), a recorder `recording` too. Each becomes `dist/wasm/NAME.js`, `NAME_bg.wasm` and `NAME.d.ts`.
  *
  * `simd`: fixslicing in 128-bit lanes needs it; every browser with encoded transforms has it.
  * `smallCiphers`: rounds of SHA-2 and AES as loops; a handshake needs few of them.
- * `optimize`: what wasm-opt is told; for what everybody downloads the size when compressed, for the
- * frame path speed.
+ * `optimize`: what wasm-opt is told; for what everybody downloads the size when compressed, else speed.
  */
 export const wasmModules = [
   {
     name: "visit",
-    features: ["wasm", "visit"],
+    features: ["wasm", "visit", "frames"],
     profile: "wasm-size",
-    rustflags: smallCiphers,
+    rustflags: [...simd, ...smallCiphers],
     optimize: ["-Os", ...compressible],
   },
-  { name: "frames", features: ["wasm", "frames"], profile: "wasm-speed", rustflags: simd, optimize: ["-O3"] },
   { name: "recording", features: ["wasm", "recording"], profile: "wasm-speed", rustflags: simd, optimize: ["-O3"] },
 ];
 
 /** What the modules are made from. */
-export const wasmInputs = ["Cargo.toml", "Cargo.lock", "src", "crates/protocol"];
+export const wasmInputs = ["Cargo.toml", "Cargo.lock", "src", "crates/aes", "crates/protocol"];
 
 /**
  * wasm-opt may use exactly what the compiler used already. `--all-features` would let it emit

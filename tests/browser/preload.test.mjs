@@ -16,7 +16,7 @@ test("joining takes the worker that was started ahead", async () => {
   await person.run("preload");
   await person.run("preload");
   await until("a worker runs", () => person.page.workers().length > 0);
-  await until("WebAssembly is loaded", () => requestsFor("visit_bg.wasm") === 1 && requestsFor("frames_bg.wasm") === 1);
+  await until("WebAssembly is loaded", () => requestsFor("visit_bg.wasm") === 1);
   await person.run("join", person.given);
   await until("the clinician is in", async () => (await person.run("state")).phase === "live");
   assert.equal(person.page.workers().length, 1);

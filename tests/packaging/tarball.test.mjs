@@ -25,7 +25,7 @@ test("the tarball holds package, workers, WebAssembly, types and licences, and n
     ...["dist/index.js", "dist/components.js", "dist/host.js"],
     ...["dist/types/js/index.d.ts", "dist/types/js/components.d.ts", "dist/types/js/host.d.ts"],
     ...["dist/visit-worker.js", "dist/compose-worker.js", "dist/open-worker.js"],
-    ...["visit", "frames", "recording"].map((name) => `dist/wasm/${name}_bg.wasm`),
+    ...["visit", "recording"].map((name) => `dist/wasm/${name}_bg.wasm`),
   ];
   assert.deepEqual(
     wanted.filter((file) => !files.includes(file)),

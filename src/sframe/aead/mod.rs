@@ -5,8 +5,6 @@
 //! [SP 800-38D]: https://doi.org/10.6028/NIST.SP.800-38D
 //! [RFC 5869]: https://www.rfc-editor.org/rfc/rfc5869.html
 
-#[cfg(any(all(target_arch = "wasm32", target_feature = "simd128"), test))]
-mod lanes;
 #[cfg(any(not(all(target_arch = "wasm32", target_feature = "simd128")), test))]
 mod rust_crypto;
 #[cfg(test)]
@@ -26,16 +24,11 @@ use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-pub use lanes::Aes128Gcm;
+pub use sealed_visit_aes::Aes128Gcm;
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 pub use rust_crypto::Aes128Gcm;
 
-/// Length of an AES-128 key.
-pub const KEY_BYTES: usize = 16;
-/// Length of a nonce.
-pub const NONCE_BYTES: usize = 12;
-/// Length of a tag.
-pub const TAG_BYTES: usize = 16;
+pub use sealed_visit_aes::{KEY_BYTES, NONCE_BYTES, NotAuthentic, TAG_BYTES};
 
 /// Key derivation of RFC 9605, section 4.4.2.
 pub enum HkdfSha256 {}
@@ -139,7 +132,3 @@ impl AeadDecrypt for AesGcm {
             .map_err(|NotAuthentic| SframeError::DecryptionFailure)
     }
 }
-
-/// The tag does not belong to this nonce, data and ciphertext under this key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotAuthentic;

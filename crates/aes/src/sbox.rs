@@ -160,8 +160,6 @@ pub fn sub_word(word: [u8; 4]) -> [u8; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_arch = "wasm32")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     /// FIPS 197, section 5.1.1: inversion in GF(2^8), then an affine map.
     fn defined(byte: u8) -> u8 {

@@ -9,10 +9,20 @@ mod vector;
 
 use zeroize::ZeroizeOnDrop;
 
-use super::{KEY_BYTES, NONCE_BYTES, NotAuthentic, TAG_BYTES};
 use aes::{Aes128, BATCH_BLOCKS, BATCH_BYTES, NoncePlanes};
 use ghash::{Ghash, GhashKey};
 use vector::V128;
+
+/// Length of an AES-128 key.
+pub const KEY_BYTES: usize = 16;
+/// Length of a nonce.
+pub const NONCE_BYTES: usize = 12;
+/// Length of a tag.
+pub const TAG_BYTES: usize = 16;
+
+/// The tag does not belong to this nonce, data and ciphertext under this key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotAuthentic;
 
 /// AES-128-GCM with its key schedule and multiples of its hash key.
 pub struct Aes128Gcm {

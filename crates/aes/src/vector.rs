@@ -15,9 +15,9 @@ pub type Permutation = [usize; 16];
 macro_rules! permute {
     ($vector:expr, $permutation:expr) => {{
         use core::arch::wasm32::i8x16_shuffle;
-        const P: $crate::sframe::aead::lanes::vector::Permutation = $permutation;
+        const P: $crate::vector::Permutation = $permutation;
         let v = $vector.0;
-        $crate::sframe::aead::lanes::vector::V128(i8x16_shuffle::<
+        $crate::vector::V128(i8x16_shuffle::<
             { P[0] },
             { P[1] },
             { P[2] },
@@ -42,7 +42,7 @@ macro_rules! permute {
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 macro_rules! permute {
     ($vector:expr, $permutation:expr) => {{
-        const P: $crate::sframe::aead::lanes::vector::Permutation = $permutation;
+        const P: $crate::vector::Permutation = $permutation;
         $vector.permuted(&P)
     }};
 }
