@@ -23,10 +23,10 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-pub use sealed_visit_aes::Aes128Gcm;
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 pub use rust_crypto::Aes128Gcm;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub use sealed_visit_aes::Aes128Gcm;
 
 pub use sealed_visit_aes::{KEY_BYTES, NONCE_BYTES, NotAuthentic, TAG_BYTES};
 
