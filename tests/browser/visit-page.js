@@ -129,6 +129,17 @@ const page = {
     return this.visit.grant({ answers, language: "en", place: "" });
   },
 
+  /** Whether the recorder could be started. */
+  started() {
+    return this.visit.startRecorder().then(
+      () => true,
+      (error) => {
+        if (error.code !== "visit-recorder-not-ready") throw error;
+        return false;
+      },
+    );
+  },
+
   /** As a crash would: without a word to anybody. */
   killRecorder() {
     workers.at(-1).terminate();

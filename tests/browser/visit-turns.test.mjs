@@ -148,7 +148,8 @@ test("a recorder that dies is shown as silent, never as gone, and its replacemen
   assert.equal(await patient.do(hasRecorder), true);
   await patient.until((page) => page.visit.state.problems.some(({ code }) => code === "recorder_silent"));
   await clinician.do((page) => page.prepareRecorder());
-  await clinician.do((page) => page.visit.startRecorder());
+  // It asks to be let in a moment after it has connected.
+  await clinician.until((page) => page.started());
   for (const one of [clinician, patient]) await one.until(isRecording);
   assert.equal(await patient.do((page) => page.visit.state.consent.my_answer), "grant");
 });

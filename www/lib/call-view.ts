@@ -247,7 +247,7 @@ export class CallView {
     const asked = visit.state.consent?.recorder;
     if (this.#recorder && !isUsable(this.#recorder) && this.#recorder.participant === asked)
       await this.#adopt(prepareRecorder(asked));
-    await visit.startRecorder();
+    await startWhenReady(visit);
   }
 
   async #adopt(preparing: Promise<CallRecorder>): Promise<CallRecorder> {
@@ -422,5 +422,21 @@ function rememberSound(isOn: boolean): void {
     localStorage.setItem(SOUND, isOn ? "on" : "off");
   } catch {
     // Storage is refused: it lasts as long as the page.
+  }
+}
+
+const RECORDER_READY_LIMIT_MS = 10_000;
+
+/** A recorder that was just prepared asks to be let in a moment after it has connected. */
+async function startWhenReady(visit: CallVisit): Promise<void> {
+  const giveUpAt = Date.now() + RECORDER_READY_LIMIT_MS;
+  for (;;) {
+    try {
+      return await visit.startRecorder();
+    } catch (error) {
+      const isEarly = error instanceof Error && "code" in error && error.code === "visit-recorder-not-ready";
+      if (!isEarly || Date.now() > giveUpAt) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
   }
 }
