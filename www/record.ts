@@ -5,6 +5,7 @@ import { showPage } from "./lib/frame.js";
 import { laterLink } from "./lib/later.js";
 import { type LoggedRound, storedLog, type VisitLog } from "./lib/visit-log.js";
 import { language, words } from "./strings/index.js";
+import { laterWords } from "./strings/later.js";
 
 const log = storedLog();
 
@@ -44,7 +45,7 @@ function show(log: VisitLog): Child[] {
 
 /** How to withdraw after the visit, and whom to ask for a copy. */
 function later(log: VisitLog): HTMLElement {
-  const text = words().after;
+  const text = laterWords().record;
   const round = log.rounds.findLast((candidate) => candidate.later && candidate.withdrawn_ms === undefined);
   const link = round && laterLink(round, log.clinic.contact);
   const copied = h("span", { role: "status", class: "small" });

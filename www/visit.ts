@@ -4,7 +4,7 @@
  */
 import type { Visit, VisitState } from "sealed-visit";
 import { defineVisitElements } from "sealed-visit/components";
-import { CallView } from "./lib/call-view.js";
+import type { CallView } from "./lib/call-view.js";
 import { ask } from "./lib/dialogs.js";
 import { ProgressPanel } from "./lib/progress-panel.js";
 import { recoveryNotice } from "./lib/recovery.js";
@@ -70,7 +70,8 @@ async function main(): Promise<void> {
   const template = await asking;
   const ended = whenEnded(visit);
   const entered = await Promise.race([waitUntilIn(visit, logger, template, clinic.name), ended.then(() => false)]);
-  if (entered) await call(config, link, visit, logger, template, stream, speakerId, ended);
+  if (entered)
+    await call(config, link, visit, logger, template, await import("./lib/call-view.js"), stream, speakerId, ended);
   else await ended;
   for (const track of stream?.getTracks() ?? []) track.stop();
   if (visit.state.end_reason !== "left") await forget(link);
@@ -119,6 +120,7 @@ async function call(
   visit: Visit,
   logger: VisitLogger,
   template: VisitTemplate,
+  { CallView }: typeof import("./lib/call-view.js"),
   stream: MediaStream | null,
   speakerId: string,
   ended: Promise<void>,

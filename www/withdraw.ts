@@ -5,13 +5,14 @@ import { button, fill, h } from "./lib/dom.js";
 import { reasonOf, showPage } from "./lib/frame.js";
 import { laterFromLocation } from "./lib/later.js";
 import { language, words } from "./strings/index.js";
+import { laterWords } from "./strings/later.js";
 
 const later = laterFromLocation();
 const outcome = h("p", { role: "status", "data-testid": "withdraw-outcome" });
 let isDone = false;
 
 showPage((main) => {
-  const text = words().withdraw;
+  const text = laterWords().withdraw;
   if (!later) {
     fill(main, h("h1", {}, text.title), h("p", { class: "notice", "data-testid": "no-link" }, text.no_link));
     return text.title;
@@ -56,7 +57,7 @@ showPage((main) => {
 });
 
 async function withdraw(statement: string): Promise<void> {
-  const text = words().withdraw;
+  const text = laterWords().withdraw;
   try {
     const { vault_url } = await loadConfig();
     await postWithdrawal(vault_url, statement);
