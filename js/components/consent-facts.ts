@@ -1,26 +1,9 @@
 /** The short facts of a request, in front of the long texts: who, why, who watches, where, until when. */
 import { h } from "./dom.js";
 import { formatDay, formatDays, formatText } from "./format.js";
+import { hostOf } from "./names.js";
 import { recipientName, type Strings } from "./strings/index.js";
 import type { ConsentRound, VisitView } from "./view.js";
-
-export function nameOf(
-  participant: string | null | undefined,
-  { roster }: Pick<VisitView, "roster">,
-  strings: Strings,
-): string {
-  const entry = roster.find((candidate) => candidate.participant === participant);
-  return entry?.name ?? (entry ? strings.role[entry.role] : strings.roster.no_name);
-}
-
-/** Who asks; also for somebody who waits, and sees no roster. */
-export function hostOf(
-  { host, host_name }: Pick<ConsentRound, "host" | "host_name">,
-  view: Pick<VisitView, "roster">,
-  strings: Strings,
-): string {
-  return host_name ?? nameOf(host, view, strings);
-}
 
 export function consentFacts(
   round: Pick<ConsentRound, "purpose" | "host" | "host_name" | "recipients" | "terms">,

@@ -7,16 +7,23 @@
  *
  * It decides nothing: an answer that the core does not accept changes nothing.
  */
-import { ConsentForm, type Signers } from "./consent-form.js";
-import { consentFacts, hostOf, nameOf } from "./consent-facts.js";
+import type { Signers } from "./consent-form.js";
 import { consentCss } from "./consent-sheet.js";
 import { h, replaceChildren } from "./dom.js";
 import { VisitElement } from "./element.js";
 import { formatText } from "./format.js";
 import { icon } from "./icons.js";
+import { hostOf, nameOf } from "./names.js";
 import { primary } from "./strings/index.js";
 import { recorderInRoster } from "./view.js";
 import type { ConsentReply, ConsentRound, VisitView } from "./view.js";
+
+type PanelCode = typeof import("./consent-panel.js");
+
+const RETRY_MS = 3_000;
+
+/** Of all elements on a page; null until somebody is in a visit, or is asked. */
+let panelCode: PanelCode | null = null;
 
 export class VisitConsentElement extends VisitElement {
   static override readonly observedAttributes = ["lang", "signers"];
@@ -25,6 +32,7 @@ export class VisitConsentElement extends VisitElement {
   readonly #prompt = h("div");
   #view: VisitView | undefined;
   #askedRound: string | undefined;
+  #isLoading = false;
 
   constructor() {
     super(consentCss);
@@ -33,6 +41,8 @@ export class VisitConsentElement extends VisitElement {
 
   set view(view: VisitView) {
     this.#view = view;
+    // Ahead of the question, while nobody waits for it.
+    if (view.phase === "live") this.#load();
     this.refresh();
   }
 
@@ -60,6 +70,11 @@ export class VisitConsentElement extends VisitElement {
   }
 
   #ask(round: ConsentRound, view: VisitView): void {
+    if (!panelCode) {
+      this.#load();
+      return;
+    }
+    const code = panelCode;
     // Other people come, go and answer while somebody reads: that must not rebuild the form.
     const { answered: _answered, by_participant: _by, ...asked } = round;
     this.drawIfChanged(
@@ -73,7 +88,7 @@ export class VisitConsentElement extends VisitElement {
       ],
       () => {
         replaceChildren(this.#status);
-        replaceChildren(this.#prompt, this.#panel(round, view));
+        replaceChildren(this.#prompt, this.#panel(round, view, code));
         if (this.#askedRound === round.round) return;
         this.#askedRound = round.round;
         this.root.querySelector<HTMLElement>("h2")?.focus({ preventScroll: true });
@@ -82,7 +97,34 @@ export class VisitConsentElement extends VisitElement {
     );
   }
 
-  #panel(round: ConsentRound, view: VisitView): HTMLElement {
+  /** Without the form nobody can agree. Trying goes on for as long as somebody is to be asked. */
+  #load(): void {
+    if (panelCode || this.#isLoading) return;
+    this.#isLoading = true;
+    import("./consent-panel.js").then(
+      (code) => {
+        panelCode = code;
+        this.#isLoading = false;
+        this.refresh();
+      },
+      () => {
+        setTimeout(() => {
+          this.#isLoading = false;
+          this.refresh();
+        }, RETRY_MS);
+        if (this.asking) {
+          const notice = h(
+            "p",
+            { class: "notice", "data-testid": "consent-not-loaded" },
+            this.strings.consent.not_loaded,
+          );
+          replaceChildren(this.#status, notice);
+        }
+      },
+    );
+  }
+
+  #panel(round: ConsentRound, view: VisitView, { ConsentForm, consentFacts }: PanelCode): HTMLElement {
     const words = this.strings.consent;
     const languages = [...new Set(round.texts.map(({ language }) => language))];
     const language = languages.find((candidate) => primary(candidate) === primary(this.language));

@@ -153,6 +153,8 @@ export const en = {
     incomplete: "Please choose “I agree” or “I do not agree” for each part, for each person.",
     incomplete_behalf: "Please say how you act for this person.",
     language: "Language",
+    not_loaded:
+      "You are asked if this visit may be recorded, but the question could not be loaded. It is tried again. Nothing is recorded without your answer.",
     no_language:
       "There is no text in your language. You do not have to agree. You can say no, or ask for an interpreter who also signs.",
     text_missing: "The words of this part did not arrive unchanged. You can not agree to them.",

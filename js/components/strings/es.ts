@@ -155,6 +155,8 @@ export const es: Strings = {
     incomplete: "Elija «Estoy de acuerdo» o «No estoy de acuerdo» en cada parte, para cada persona.",
     incomplete_behalf: "Diga cómo representa a esta persona.",
     language: "Idioma",
+    not_loaded:
+      "Le preguntan si se puede grabar esta visita, pero no se pudo cargar la pregunta. Se intenta otra vez. No se graba nada sin su respuesta.",
     no_language:
       "No hay texto en su idioma. No tiene que aceptar. Puede decir que no, o pedir un intérprete que también firme.",
     text_missing: "El texto de esta parte no llegó sin cambios. No puede aceptarlo.",
