@@ -170,7 +170,8 @@ function bundleGroup(esbuild, group) {
     entryPoints: members.map(({ entry, output }) => ({ in: inRoot(entry), out: output.replace(/\.js$/, "") })),
     outdir: distDir,
     splitting: true,
-    chunkNames: "chunk-[hash]",
+    // Named so that whoever bundles the page copies `*worker*.js`, and has all that workers load.
+    chunkNames: group === "workers" ? "worker-chunk-[hash]" : "chunk-[hash]",
     banner: { js: "/*! sealed-visit. MIT OR Apache-2.0 */" },
   });
 }

@@ -117,7 +117,7 @@ function laterChunks() {
   while (starts.length > 0) {
     const text = readFileSync(path.join(directory, starts.pop()), "utf8");
     for (const name of names) {
-      if (!/^chunk-.*\.js$/.test(name) || reached.has(name) || !text.includes(name)) continue;
+      if (!/^(worker-)?chunk-.*\.js$/.test(name) || reached.has(name) || !text.includes(name)) continue;
       reached.add(name);
       starts.push(name);
     }

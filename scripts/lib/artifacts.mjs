@@ -48,7 +48,7 @@ export const wasmOptFeatures = [
 
 /**
  * The npm package: ES modules for the page, and module workers. What they have in common, and
- * what they load later, is in `chunk-*.js`: a patient does not download the recorder's part.
+ * what they load later, is in `chunk-*.js` (workers: `worker-chunk-*.js`): a patient does not download the recorder's part.
  */
 export const bundles = [
   { entry: "js/index.ts", output: "index.js", group: "page" },
