@@ -149,9 +149,9 @@ export const suites = [
         attempts: 3,
       },
       {
-        title: "npm run soak -- --hours 0.1",
+        title: "npm run soak -- --hours 0.5",
         command: process.execPath,
-        args: ["--expose-gc", "--import", "tsx", "tests/durability/soak.mjs", "--hours", "0.1"],
+        args: ["--expose-gc", "--import", "tsx", "tests/durability/soak.mjs", "--hours", "0.5"],
         counts: "json",
       },
     ],
