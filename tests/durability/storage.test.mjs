@@ -263,11 +263,13 @@ test("an expired capability is renewed by recovery, from nothing but the journal
   await judge(page, world, new Set());
 });
 
+/** The next ends of a part are answered as by a server that knows no receipts. */
+function noReceipts() {
+  for (let times = 0; times < 5; times++) world.proxy.arm({ kind: "status", status: 404, steps: ["end"] });
+}
+
 test("with a server that gives no receipts the spool stays until it is released", async () => {
   const page = new Page();
-  const noReceipts = () => {
-    for (let times = 0; times < 5; times++) world.proxy.arm({ kind: "status", status: 404, steps: ["end"] });
-  };
   await atVirtualTime(async () => {
     page.start();
     await page.begin();
@@ -284,9 +286,6 @@ test("with a server that gives no receipts the spool stays until it is released"
 
 test("a page after it may release it, too, and only if it is told to", async () => {
   const page = new Page();
-  const noReceipts = () => {
-    for (let times = 0; times < 5; times++) world.proxy.arm({ kind: "status", status: 404, steps: ["end"] });
-  };
   await atVirtualTime(async () => {
     page.start();
     await page.begin();
@@ -313,7 +312,7 @@ test("a page after it asks again: a server that gives receipts after all lets th
     page.start();
     await page.begin();
     page.slice();
-    for (let times = 0; times < 5; times++) world.proxy.arm({ kind: "status", status: 404, steps: ["end"] });
+    noReceipts();
     page.service.endPart("stopped");
     assert.equal((await page.settle()).state, "uploaded");
     page.die();
