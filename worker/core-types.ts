@@ -156,8 +156,11 @@ export type Indicator =
   | { readonly kind: "stopped" };
 
 export type Phase = "connecting" | "waiting" | "live" | "rekeying" | "ended";
-/** `replaced`: the same participant joined from another page. */
-export type EndReason = "left" | "ended_by_host" | "removed" | "failed" | "denied" | "replaced";
+/**
+ * `time_over`: the visit's time is over, the last pass has expired; `empty`: nobody was connected for long; `replaced`: the
+ * same participant joined from another page.
+ */
+export type EndReason = "left" | "ended_by_host" | "time_over" | "empty" | "removed" | "failed" | "denied" | "replaced";
 /** `withdrawn`: a withdrawal is known, and the recorder is still in the group. */
 export type ClosedReason = "not_live" | "withdrawn" | "refused_commit";
 

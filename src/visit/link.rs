@@ -13,7 +13,9 @@ use crate::group::Processed;
 #[cfg(test)]
 use crate::sabotage::{Rule, breaks};
 use sealed_visit_protocol::hash::sha256;
-use sealed_visit_protocol::wire::{ClientMessage, HelloClaims, RelayErrorCode, RelayMessage};
+use sealed_visit_protocol::wire::{
+    ClientMessage, EndedBy, HelloClaims, RelayErrorCode, RelayMessage,
+};
 use sealed_visit_protocol::{B64, Hash32, ParticipantId};
 use std::collections::VecDeque;
 
@@ -262,7 +264,11 @@ impl Visit {
                 self.on_app(&group_id.0, epoch, from, &data.0);
             }
             RelayMessage::Direct { from, data } => self.on_direct(from, &data.0),
-            RelayMessage::Ended {} => self.end(EndReason::EndedByHost),
+            RelayMessage::Ended { reason } => self.end(match reason {
+                EndedBy::Host => EndReason::EndedByHost,
+                EndedBy::Time => EndReason::TimeOver,
+                EndedBy::Empty => EndReason::Empty,
+            }),
             RelayMessage::Error { code, .. } => self.on_relay_error(code),
             _ => {}
         }

@@ -46,6 +46,10 @@ pub enum Phase {
 pub enum EndReason {
     Left,
     EndedByHost,
+    /// The visit's time is over: the last pass has expired.
+    TimeOver,
+    /// Nobody was connected for long.
+    Empty,
     Removed,
     Denied,
     /// The same participant joined from another page.

@@ -213,6 +213,8 @@ export const en = {
     title: "Your visit is over",
     left: "You left the visit.",
     ended_by_host: "The host ended the visit.",
+    time_over: "The time for this visit is over, so it closed by itself. The clinic can give you a new one.",
+    empty: "Nobody was here for a while, so the visit closed by itself. The clinic can give you a new one.",
     removed: "The host took you out of the visit.",
     failed: "The visit could not go on in this browser.",
     replaced: "You opened this visit in another window. It goes on there.",

@@ -214,6 +214,8 @@ export const es: PageStrings = {
     title: "Su consulta terminó",
     left: "Usted salió de la consulta.",
     ended_by_host: "El anfitrión terminó la consulta.",
+    time_over: "El tiempo de esta consulta acabó y se cerró sola. La clínica puede darle otra.",
+    empty: "No hubo nadie por un rato y la consulta se cerró sola. La clínica puede darle otra.",
     removed: "El anfitrión le sacó de la consulta.",
     failed: "La consulta no pudo seguir en este navegador.",
     replaced: "Usted abrió esta consulta en otra ventana. Sigue allí.",

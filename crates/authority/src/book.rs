@@ -9,9 +9,6 @@ use sealed_visit_protocol::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A pass outlives the booked end by this long.
-const GRACE_MS: u64 = 2 * 60 * 60 * 1000;
-
 /// Wrong passcodes after which a link is dead.
 const MAX_WRONG_PASSCODES: u32 = 5;
 
@@ -70,7 +67,11 @@ pub struct VisitInfo {
     pub visit: VisitId,
     pub starts_ms: u64,
     pub ends_ms: u64,
+    /// When it is over for everybody: the passes expire.
+    pub closes_ms: u64,
     pub template: Option<String>,
+    /// The host lets nobody else in.
+    pub locked: bool,
     pub ended: bool,
 }
 
@@ -79,7 +80,9 @@ pub struct VisitInfo {
 pub struct Overview {
     pub starts_ms: u64,
     pub ends_ms: u64,
+    pub closes_ms: u64,
     pub template: Option<String>,
+    pub locked: bool,
     /// Everybody who was invited; recorders are not people.
     pub participants: Vec<Invited>,
 }
@@ -96,6 +99,9 @@ pub struct Invited {
     pub second_browser_ms: Option<u64>,
     /// The link is dead after too many wrong passcodes.
     pub locked: bool,
+    /// Somebody came with the link while the visit was locked, and not since it was unlocked.
+    #[serde(default)]
+    pub turned_away: bool,
 }
 
 /// A pass, and the credential by which the same browser gets another after a reload.
@@ -126,8 +132,10 @@ pub enum BookError {
     LinkLocked,
     #[error("this browser is not known for this visit")]
     UnknownCredential,
-    #[error("only the host can ask for a recorder")]
+    #[error("only a clinician of this visit may do that")]
     NotTheHost,
+    #[error("the visit is locked: nobody else can join")]
+    Locked,
     #[error("the visit has ended")]
     Ended,
     #[error(
@@ -150,6 +158,7 @@ impl BookError {
             BookError::LinkLocked => "link_locked",
             BookError::UnknownCredential => "unknown_credential",
             BookError::NotTheHost => "not_the_host",
+            BookError::Locked => "locked",
             BookError::Ended => "ended",
             BookError::BadVisit => "bad_visit",
             BookError::BadPasscode => "bad_passcode",
@@ -249,7 +258,9 @@ impl Book {
             visit,
             starts_ms: stored.starts_ms,
             ends_ms: stored.ends_ms,
+            closes_ms: stored.closes_ms(),
             template: stored.template.clone(),
+            locked: stored.locked,
             ended: stored.ended,
         })
     }
@@ -266,6 +277,7 @@ impl Book {
         let credential = self.secret();
         let wanted = secret_hash(secret);
         let stored = self.open_visit(visit, now_ms)?;
+        let locked = stored.locked;
         let (participant, entry) = stored
             .participants
             .iter_mut()
@@ -279,6 +291,11 @@ impl Book {
             entry.second_browser = entry.second_browser.saturating_add(1);
             entry.second_browser_ms = Some(now_ms);
             return Err(BookError::LinkUsed);
+        }
+        // A recorder is let in by everybody's consent; the lock is about people.
+        if locked && entry.role != Role::Recorder {
+            entry.turned_away = true;
+            return Err(BookError::Locked);
         }
         let given = passcode.map(|passcode| passcode_hash(*participant, passcode));
         if entry.passcode.is_some() && given != entry.passcode {
@@ -322,10 +339,7 @@ impl Book {
         holder: Holder,
         now_ms: u64,
     ) -> Result<Admission, BookError> {
-        let (_, role) = self.by_credential(visit, credential, now_ms)?;
-        if role != Role::Clinician {
-            return Err(BookError::NotTheHost);
-        }
+        self.clinician(visit, credential, now_ms)?;
         let fresh = ParticipantId::from_bytes(self.random());
         let stored = self.open_visit(visit, now_ms)?;
         let participant = *stored.recorder.get_or_insert(fresh);
@@ -345,15 +359,14 @@ impl Book {
         credential: &str,
         now_ms: u64,
     ) -> Result<Overview, BookError> {
-        let (_, role) = self.by_credential(visit, credential, now_ms)?;
-        if role != Role::Clinician {
-            return Err(BookError::NotTheHost);
-        }
+        self.clinician(visit, credential, now_ms)?;
         let stored = self.open_visit(visit, now_ms)?;
         Ok(Overview {
             starts_ms: stored.starts_ms,
             ends_ms: stored.ends_ms,
+            closes_ms: stored.closes_ms(),
             template: stored.template.clone(),
+            locked: stored.locked,
             participants: stored
                 .participants
                 .iter()
@@ -365,19 +378,52 @@ impl Book {
                     second_browser: entry.second_browser,
                     second_browser_ms: entry.second_browser_ms,
                     locked: entry.wrong_passcodes >= MAX_WRONG_PASSCODES,
+                    turned_away: entry.turned_away,
                 })
                 .collect(),
         })
     }
 
+    /// While a visit is locked, links that were not redeemed yet are refused; whoever was in may come back.
+    pub fn lock(
+        &mut self,
+        visit: VisitId,
+        credential: &str,
+        locked: bool,
+        now_ms: u64,
+    ) -> Result<(), BookError> {
+        self.clinician(visit, credential, now_ms)?;
+        let stored = self.open_visit(visit, now_ms)?;
+        stored.locked = locked;
+        if !locked {
+            for entry in stored.participants.values_mut() {
+                entry.turned_away = false;
+            }
+        }
+        Ok(())
+    }
+
     /// The host ends the visit: no more passes.
     pub fn end(&mut self, visit: VisitId, credential: &str, now_ms: u64) -> Result<(), BookError> {
-        let (_, role) = self.by_credential(visit, credential, now_ms)?;
-        if role != Role::Clinician {
-            return Err(BookError::NotTheHost);
-        }
+        self.clinician(visit, credential, now_ms)?;
         self.open_visit(visit, now_ms)?.ended = true;
         Ok(())
+    }
+
+    /// Host powers may be handed over inside the group, which this server does not see: any clinician of the visit
+    /// has them here.
+    fn clinician(
+        &mut self,
+        visit: VisitId,
+        credential: &str,
+        now_ms: u64,
+    ) -> Result<(), BookError> {
+        let (_, role) = self.by_credential(visit, credential, now_ms)?;
+        if role == Role::Clinician {
+            Ok(())
+        } else {
+            Err(BookError::NotTheHost)
+        }
     }
 
     fn by_credential(
@@ -401,7 +447,7 @@ impl Book {
             return Err(BookError::Ended);
         }
         let day_ms = 24 * 60 * 60 * 1000;
-        if now_ms + day_ms < stored.starts_ms || now_ms >= stored.ends_ms + GRACE_MS {
+        if now_ms + day_ms < stored.starts_ms || now_ms >= stored.closes_ms() {
             return Err(BookError::OutsideTime);
         }
         Ok(stored)
@@ -424,7 +470,7 @@ impl Book {
             cnf: Confirmation { jwk: holder.key },
             name: holder.name,
             iat: now_ms / 1000,
-            exp: (stored.ends_ms + GRACE_MS) / 1000,
+            exp: stored.closes_ms() / 1000,
         }))
     }
 

@@ -3,12 +3,15 @@
 //! | call | who | what |
 //! |---|---|---|
 //! | `POST /v1/visits` | scheduler (bearer) | makes a visit, returns link secrets |
-//! | `GET /v1/visits/{visit}` | anybody | times, template, whether it has ended |
+//! | `GET /v1/visits/{visit}` | anybody | times, template, whether it is locked, whether it has ended |
 //! | `POST /v1/visits/{visit}/redeem` | link holder | `{secret, jwk, name_commitment, passcode?}` → pass, credential |
 //! | `POST /v1/visits/{visit}/pass` | same browser | `{credential, jwk, name_commitment}` → pass |
 //! | `POST /v1/visits/{visit}/recorder-pass` | host | the same → the recorder's pass |
 //! | `POST /v1/visits/{visit}/overview` | host | `{credential}` → times, who was invited, who came, whose link another browser tried |
+//! | `POST /v1/visits/{visit}/lock` | host | `{credential, locked}`: while locked, unused links are refused (`locked`) |
 //! | `POST /v1/visits/{visit}/end` | host | `{credential}` |
+//!
+//! Host here is any clinician of the visit: who of them is host at the moment, the group knows alone.
 
 use crate::book::{Admission, Book, BookError, Holder, NewVisit, Overview, VisitInfo, VisitLinks};
 use crate::persist;
@@ -59,6 +62,7 @@ pub fn router(config: Config) -> io::Result<Router> {
         .route("/v1/visits/{visit}/pass", post(renew))
         .route("/v1/visits/{visit}/recorder-pass", post(recorder_pass))
         .route("/v1/visits/{visit}/overview", post(overview))
+        .route("/v1/visits/{visit}/lock", post(lock))
         .route("/v1/visits/{visit}/end", post(end))
         // No cookies are used: any origin may call, each call carries its own secret.
         .layer(CorsLayer::permissive())
@@ -93,6 +97,12 @@ impl Renew {
 #[derive(Deserialize)]
 struct End {
     credential: String,
+}
+
+#[derive(Deserialize)]
+struct Lock {
+    credential: String,
+    locked: bool,
 }
 
 async fn create(
@@ -165,6 +175,15 @@ async fn overview(
     Ok(Json(overview))
 }
 
+async fn lock(
+    State(authority): State<Arc<Authority>>,
+    Path(visit): Path<VisitId>,
+    Json(asked): Json<Lock>,
+) -> Result<StatusCode, ApiError> {
+    authority.change(|book| book.lock(visit, &asked.credential, asked.locked, now_ms()))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 async fn end(
     State(authority): State<Arc<Authority>>,
     Path(visit): Path<VisitId>,
@@ -215,7 +234,7 @@ impl IntoResponse for ApiError {
                 let status = match error {
                     BookError::UnknownVisit | BookError::UnknownLink => StatusCode::NOT_FOUND,
                     BookError::LinkUsed | BookError::Ended => StatusCode::GONE,
-                    BookError::LinkLocked => StatusCode::LOCKED,
+                    BookError::LinkLocked | BookError::Locked => StatusCode::LOCKED,
                     BookError::BadVisit | BookError::BadPasscode => {
                         StatusCode::UNPROCESSABLE_ENTITY
                     }

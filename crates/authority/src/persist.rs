@@ -18,8 +18,13 @@ pub(crate) struct StoredVisit {
     #[serde(default)]
     pub(crate) recorder: Option<ParticipantId>,
     #[serde(default)]
+    pub(crate) locked: bool,
+    #[serde(default)]
     pub(crate) ended: bool,
 }
+
+/// A pass outlives the booked end by this long.
+const GRACE_MS: u64 = 2 * 60 * 60 * 1000;
 
 impl StoredVisit {
     pub(crate) fn new(asked: &NewVisit) -> Self {
@@ -30,8 +35,14 @@ impl StoredVisit {
             template: asked.template.clone(),
             participants: BTreeMap::new(),
             recorder: None,
+            locked: false,
             ended: false,
         }
+    }
+
+    /// When its passes expire, and with them the visit.
+    pub(crate) fn closes_ms(&self) -> u64 {
+        self.ends_ms.saturating_add(GRACE_MS)
     }
 }
 
@@ -50,6 +61,9 @@ pub(crate) struct StoredParticipant {
     pub(crate) second_browser: u32,
     #[serde(default)]
     pub(crate) second_browser_ms: Option<u64>,
+    /// Somebody came with the link while the visit was locked.
+    #[serde(default)]
+    pub(crate) turned_away: bool,
 }
 
 impl StoredParticipant {
@@ -62,6 +76,7 @@ impl StoredParticipant {
             credential: None,
             second_browser: 0,
             second_browser_ms: None,
+            turned_away: false,
         }
     }
 }

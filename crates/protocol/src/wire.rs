@@ -172,13 +172,34 @@ tagged_enum! {
             #[serde(default, skip_serializing_if = "Option::is_none")]
             up_limit_bps: Option<u64>,
         },
-        /// The host ended the visit, or its time is over.
-        Ended {},
+        /// The visit is over for everybody. A relay that gives no reason was told so by the host.
+        Ended {
+            #[serde(default, skip_serializing_if = "EndedBy::is_host")]
+            reason: EndedBy,
+        },
         Error {
             code: RelayErrorCode,
             detail: String,
         },
         Pong {},
+    }
+}
+
+/// What ended a visit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndedBy {
+    #[default]
+    Host,
+    /// The last pass has expired.
+    Time,
+    /// Nobody was connected for long.
+    Empty,
+}
+
+impl EndedBy {
+    fn is_host(&self) -> bool {
+        *self == Self::Host
     }
 }
 

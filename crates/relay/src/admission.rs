@@ -31,8 +31,18 @@ pub enum AdmissionError {
     Pass(#[from] PassError),
     #[error("the proof of the pass's key does not verify: {0}")]
     Proof(#[from] JwsError),
+    #[error(transparent)]
+    Expired(Box<Expired>),
     #[error("the proof answers another challenge, visit or participant")]
     OtherChallenge,
+}
+
+/// A pass whose only fault is its age.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Expired {
+    pub visit: VisitId,
+    pub error: PassError,
 }
 
 /// A participant whose pass and key were checked.
@@ -81,7 +91,6 @@ impl Admission {
         let clinic = self.document()?;
         clinic.check_time(now_ms)?;
         let pass = Pass::verify(pass, &clinic)?;
-        pass.check_time(now_ms)?;
         let proof = proof.verify(pass.key())?;
         if proof.v != VERSION
             || proof.visit != pass.visit()
@@ -90,6 +99,10 @@ impl Admission {
         {
             return Err(AdmissionError::OtherChallenge);
         }
+        pass.check_time(now_ms).map_err(|error| {
+            let visit = pass.visit();
+            AdmissionError::Expired(Box::new(Expired { visit, error }))
+        })?;
         Ok(Admitted {
             visit: pass.visit(),
             participant: pass.participant(),

@@ -1,6 +1,6 @@
 //! One WebSocket: challenge, hello, then messages both ways until it ends.
 
-use crate::admission::{Admission, Admitted, NONCE_BYTES};
+use crate::admission::{Admission, AdmissionError, Admitted, NONCE_BYTES};
 use crate::hub::{CloseReason, Hub, Outbox, Outgoing, Outlet, now_ms};
 use crate::limits::{self, Pace};
 use crate::stats::Stats;
@@ -163,12 +163,22 @@ async fn hello(
         );
         return None;
     }
-    let who = match admission.admit(&pass, &proof, &nonce, now_ms()) {
+    let now_ms = now_ms();
+    let who = match admission.admit(&pass, &proof, &nonce, now_ms) {
         Ok(who) => who,
         Err(error) => {
             // The error names key ids and times only.
             tracing::info!(%error, "not admitted");
-            refuse(outbox, RelayErrorCode::NotAdmitted, &error.to_string());
+            let over = match &error {
+                AdmissionError::Expired(expired) => hub.over(expired.visit, now_ms),
+                _ => None,
+            };
+            if let Some(reason) = over {
+                outbox.send(&RelayMessage::Ended { reason });
+                refuse(outbox, RelayErrorCode::VisitOver, "the visit is over");
+            } else {
+                refuse(outbox, RelayErrorCode::NotAdmitted, &error.to_string());
+            }
             return None;
         }
     };

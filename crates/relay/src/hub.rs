@@ -9,7 +9,7 @@ use crate::media::{MediaCommand, MediaHandle, MediaReply};
 use crate::stats::Stats;
 use crate::visit::{Delivery, Denied, To, Visit};
 use axum::extract::ws::Utf8Bytes;
-use sealed_visit_protocol::wire::{ClientMessage, RelayErrorCode, RelayMessage};
+use sealed_visit_protocol::wire::{ClientMessage, EndedBy, RelayErrorCode, RelayMessage};
 use sealed_visit_protocol::{ParticipantId, VisitId};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -20,12 +20,10 @@ use tokio::sync::mpsc;
 /// How long the relay remembers what nobody uses.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
-    /// A visit without a live connection.
+    /// A visit without a live connection: it ends, or is forgotten if nobody ever opened its group.
     pub empty: Duration,
     /// That a visit has ended: its id, and nothing else.
     pub ended: Duration,
-    /// After its last pass has expired, a visit is over for everybody.
-    pub overtime: Duration,
 }
 
 impl Default for Retention {
@@ -33,7 +31,6 @@ impl Default for Retention {
         Self {
             empty: Duration::from_secs(30 * 60),
             ended: Duration::from_secs(24 * 3600),
-            overtime: Duration::from_secs(4 * 3600),
         }
     }
 }
@@ -158,6 +155,10 @@ impl Hub {
             if slot.is_dropped {
                 continue;
             }
+            if let Some(reason) = slot.visit.over() {
+                // Whoever was away when it ended learns why.
+                outbox.send(&RelayMessage::Ended { reason });
+            }
             let deliveries = slot.visit.connect(who.participant, after_seq)?;
             slot.expires_s = slot.expires_s.max(who.pass.expires_s());
             if let Some(earlier) = slot.outboxes.insert(who.participant, outbox) {
@@ -270,13 +271,9 @@ impl Hub {
         }
     }
 
-    /// Drops what has been idle too long and ends what is over its time. To be called every few seconds.
+    /// Ends what is over its time or empty, and drops what has been idle too long. To be called every few seconds.
     pub fn sweep(&self, now: Instant, now_ms: u64) {
-        let Retention {
-            empty,
-            ended,
-            overtime,
-        } = self.inner.retention;
+        let Retention { empty, ended } = self.inner.retention;
         let slots: Vec<_> = {
             let visits = lock(&self.inner.visits);
             visits
@@ -286,14 +283,24 @@ impl Hub {
         };
         for (id, slot) in slots {
             let mut slot = lock(&slot);
-            let is_over_time = now_ms / 1000 >= slot.expires_s.saturating_add(overtime.as_secs());
-            if !slot.visit.is_over() && !slot.outboxes.is_empty() && is_over_time {
-                let deliveries = slot.visit.close();
+            let idle = now.saturating_duration_since(slot.idle_since);
+            let is_empty = slot.outboxes.is_empty() && idle >= empty;
+            let reason = if slot.has_expired(now_ms) {
+                Some(EndedBy::Time)
+            } else if is_empty && slot.visit.has_begun() {
+                Some(EndedBy::Empty)
+            } else {
+                None
+            };
+            if let Some(reason) = reason.filter(|_| !slot.visit.is_over()) {
+                tracing::info!(visit = %id, ?reason, "a visit is over");
+                let deliveries = slot.visit.close(reason);
                 slot.deliver(deliveries);
                 self.after_end(id, &mut slot);
+                continue;
             }
             let keep = if slot.visit.is_over() { ended } else { empty };
-            if slot.outboxes.is_empty() && now.duration_since(slot.idle_since) >= keep {
+            if slot.outboxes.is_empty() && idle >= keep {
                 slot.is_dropped = true;
                 lock(&self.inner.visits).remove(&id);
                 self.inner.media.send(MediaCommand::DropVisit(id));
@@ -303,6 +310,16 @@ impl Hub {
             .stats
             .visits
             .store(lock(&self.inner.visits).len() as u64, Ordering::Relaxed);
+    }
+
+    /// What ended a visit, for somebody who shows an expired pass; none while it goes on for others.
+    pub fn over(&self, id: VisitId, now_ms: u64) -> Option<EndedBy> {
+        let Some(slot) = self.existing(id) else {
+            return Some(EndedBy::Time);
+        };
+        let slot = lock(&slot);
+        let by_time = || slot.has_expired(now_ms).then_some(EndedBy::Time);
+        slot.visit.over().or_else(by_time)
     }
 
     /// Closes every connection; visits stay in memory until the process ends.
@@ -349,6 +366,11 @@ impl Hub {
 }
 
 impl Slot {
+    /// The latest of the passes that were shown has expired; before the first, nothing has.
+    fn has_expired(&self, now_ms: u64) -> bool {
+        self.expires_s > 0 && now_ms / 1000 >= self.expires_s
+    }
+
     fn is_current(&self, who: ParticipantId, outbox: &Outbox) -> bool {
         self.outboxes
             .get(&who)

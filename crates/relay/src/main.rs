@@ -32,9 +32,9 @@ struct Arguments {
     /// File with the clinic document; read again when it changes.
     #[arg(long, env = "RELAY_CLINIC_DOCUMENT")]
     clinic_document: PathBuf,
-    /// Minutes that a visit without connections stays in memory.
-    #[arg(long, default_value_t = 30)]
-    forget_after_minutes: u64,
+    /// Minutes after which a visit ends that nobody is connected to; one that never began is only forgotten.
+    #[arg(long, default_value_t = 30, env = "RELAY_END_EMPTY_AFTER_MINUTES")]
+    end_empty_after_minutes: u64,
     /// Writes every forwarded RTP payload to this file: for tests that look for plaintext.
     #[cfg(feature = "tap")]
     #[arg(long)]
@@ -64,7 +64,7 @@ async fn main() -> anyhow::Result<()> {
             tap: arguments.tap,
         },
         retention: Retention {
-            empty: Duration::from_secs(arguments.forget_after_minutes * 60),
+            empty: Duration::from_secs(arguments.end_empty_after_minutes * 60),
             ..Retention::default()
         },
     })

@@ -16,7 +16,8 @@
 use crate::admission::Admitted;
 use crate::limits;
 use sealed_visit_protocol::wire::{
-    ClientMessage, GroupInfo, RefusalClaims, RelayErrorCode, RelayMessage, Waiting, WelcomeFor,
+    ClientMessage, EndedBy, GroupInfo, RefusalClaims, RelayErrorCode, RelayMessage, Waiting,
+    WelcomeFor,
 };
 use sealed_visit_protocol::{B64, Jws, ParticipantId, Role};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -65,7 +66,7 @@ pub struct Visit {
     undelivered: BTreeMap<ParticipantId, (B64, RelayMessage)>,
     /// Whoever was a member of any of this visit's groups: a new group must not cut anybody's media.
     admitted_to_media: BTreeSet<ParticipantId>,
-    is_over: bool,
+    over: Option<EndedBy>,
 }
 
 #[derive(Debug, Clone)]
@@ -77,7 +78,7 @@ struct Group {
 impl Visit {
     /// A participant's connection was accepted. The first delivery is its `Ready`.
     pub fn connect(&mut self, who: ParticipantId, after_seq: Option<u64>) -> Outcome {
-        if self.is_over {
+        if self.over.is_some() {
             return Err(denied(RelayErrorCode::VisitOver, "the visit is over"));
         }
         if !self.present.contains(&who) && self.present.len() >= limits::MAX_PARTICIPANTS {
@@ -127,7 +128,7 @@ impl Visit {
 
     /// Everything but hello, ping and media.
     pub fn handle(&mut self, from: &Admitted, message: ClientMessage) -> Outcome {
-        if self.is_over {
+        if self.over.is_some() {
             return Err(denied(RelayErrorCode::VisitOver, "the visit is over"));
         }
         let who = from.participant;
@@ -170,11 +171,21 @@ impl Visit {
 
     /// Whether this participant may send and receive media.
     pub fn may_use_media(&self, who: ParticipantId) -> bool {
-        !self.is_over && self.admitted_to_media.contains(&who)
+        self.over.is_none() && self.admitted_to_media.contains(&who)
     }
 
     pub fn is_over(&self) -> bool {
-        self.is_over
+        self.over.is_some()
+    }
+
+    /// What ended it, if it is over.
+    pub fn over(&self) -> Option<EndedBy> {
+        self.over
+    }
+
+    /// Whether anybody ever opened its group: until then nobody met, and there is nothing to end.
+    pub fn has_begun(&self) -> bool {
+        self.group.is_some()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -182,17 +193,17 @@ impl Visit {
     }
 
     /// Ends the visit and forgets what it held.
-    pub fn close(&mut self) -> Vec<Delivery> {
+    pub fn close(&mut self, reason: EndedBy) -> Vec<Delivery> {
         let present = std::mem::take(&mut self.present);
         *self = Self {
-            is_over: true,
+            over: Some(reason),
             ..Self::default()
         };
         present
             .into_iter()
             .map(|who| Delivery {
                 to: To::One(who),
-                message: RelayMessage::Ended {},
+                message: RelayMessage::Ended { reason },
             })
             .collect()
     }
@@ -362,7 +373,7 @@ impl Visit {
         if role != Role::Clinician {
             return Err(not_allowed("only a clinician ends the visit for all"));
         }
-        Ok(self.close())
+        Ok(self.close(EndedBy::Host))
     }
 
     fn append(&mut self, entry: impl FnOnce(u64) -> RelayMessage) -> Vec<Delivery> {

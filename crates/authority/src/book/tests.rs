@@ -254,3 +254,76 @@ fn the_host_is_told_of_a_link_that_another_browser_tried() {
     let asked = book.overview(links.visit, &credential, NOON_MS);
     assert_eq!(asked.err(), Some(BookError::NotTheHost));
 }
+
+#[test]
+fn a_locked_visit_refuses_unused_links_and_nobody_else() {
+    let mut book = book();
+    let mut asked = visit(Some("4711"));
+    for role in [Role::Clinician, Role::Recorder] {
+        asked.participants.push(NewParticipant {
+            role,
+            passcode: None,
+        });
+    }
+    let links = book.create(&asked).unwrap();
+    let redeem = |book: &mut Book, link: usize, passcode: Option<&str>| {
+        let secret = &links.links[link].secret;
+        book.redeem(links.visit, secret, passcode, holder(1), NOON_MS)
+    };
+    let host = redeem(&mut book, 0, None).unwrap().credential.unwrap();
+    let lock =
+        |book: &mut Book, who: &str, locked: bool| book.lock(links.visit, who, locked, NOON_MS);
+    let turned_away = |book: &mut Book| {
+        let overview = book.overview(links.visit, &host, NOON_MS).unwrap();
+        let away = overview.participants.iter();
+        let away: Vec<_> = away.filter(|entry| entry.turned_away).collect();
+        (
+            overview.locked,
+            away.iter()
+                .map(|entry| entry.participant)
+                .collect::<Vec<_>>(),
+        )
+    };
+    assert_eq!(turned_away(&mut book), (false, vec![]));
+    lock(&mut book, &host, true).unwrap();
+    assert!(book.info(links.visit).unwrap().locked);
+    // Neither the patient, whose passcode is not even tried, nor a second clinician.
+    let patient = links.links[1].participant;
+    for link in [1, 1, 2] {
+        let refused = redeem(&mut book, link, Some("0000")).err();
+        assert_eq!(refused, Some(BookError::Locked));
+    }
+    let (locked, away) = turned_away(&mut book);
+    assert!(locked && away.len() == 2 && away.contains(&patient));
+    // Who was in comes back; the recorder, which everybody's consent lets in, may come.
+    book.renew(links.visit, &host, holder(2), NOON_MS).unwrap();
+    book.recorder_pass(links.visit, &host, holder(3), NOON_MS)
+        .unwrap();
+    redeem(&mut book, 3, None).unwrap();
+    lock(&mut book, &host, false).unwrap();
+    assert_eq!(turned_away(&mut book), (false, vec![]));
+    let patient = redeem(&mut book, 1, Some("4711")).unwrap();
+    let refused = lock(&mut book, &patient.credential.unwrap(), true);
+    assert_eq!(refused.err(), Some(BookError::NotTheHost));
+    // A second clinician, to whom the visit may have been handed over, locks as well.
+    let second = redeem(&mut book, 2, None).unwrap().credential.unwrap();
+    lock(&mut book, &second, true).unwrap();
+    assert_eq!(
+        lock(&mut book, "guess", false).err(),
+        Some(BookError::UnknownCredential)
+    );
+}
+
+#[test]
+fn says_when_a_visit_closes() {
+    let mut book = book();
+    let links = book.create(&visit(None)).unwrap();
+    let info = book.info(links.visit).unwrap();
+    assert_eq!(info.closes_ms, NOON_MS + 3 * HOUR_MS);
+    let secret = &links.links[0].secret;
+    let host = book
+        .redeem(links.visit, secret, None, holder(1), NOON_MS)
+        .unwrap();
+    let pass = Pass::verify_for(&host.pass, &clinic(), links.visit).unwrap();
+    assert_eq!(pass.expires_s() * 1000, info.closes_ms);
+}

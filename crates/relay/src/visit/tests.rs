@@ -314,7 +314,7 @@ fn a_new_group_does_not_cut_media() {
         .handle(&people[0], create(1, Some(group_id(0))))
         .unwrap();
     assert!(visit.may_use_media(people[1].participant));
-    visit.close();
+    visit.close(EndedBy::Host);
     assert!(!visit.may_use_media(people[1].participant));
 }
 
