@@ -4,8 +4,8 @@
 
 use sealed_visit_protocol::json::from_slice;
 use sealed_visit_protocol::wire::{
-    ClientMessage, GroupInfo, MediaKind, MediaSource, OfferedTrack, PublishedTrack, RelayMessage,
-    WelcomeFor,
+    ClientMessage, EndedBy, GroupInfo, MediaKind, MediaSource, OfferedTrack, PublishedTrack,
+    RelayMessage, WelcomeFor,
 };
 use sealed_visit_protocol::{B64, Jws, ParticipantId};
 use serde::Serialize;
@@ -85,7 +85,12 @@ pub fn seeds() -> Vec<Vec<u8>> {
             from: who(1),
             data: B64(vec![0; 30]),
         },
-        RelayMessage::Ended {},
+        RelayMessage::Ended {
+            reason: EndedBy::Host,
+        },
+        RelayMessage::Ended {
+            reason: EndedBy::Time,
+        },
     ];
     let texts = from_clients.iter().map(serde_json::to_vec);
     texts
