@@ -34,6 +34,8 @@ pub enum Rule {
     SaidAgain,
     /// A key package lets in once.
     ServesOnce,
+    /// While the visit is locked, nobody new is added.
+    LockHolds,
 }
 
 thread_local! {

@@ -1,6 +1,6 @@
 //! The `mls-rs` client of this protocol: suite, capabilities, gate.
 
-use super::context::{CHANGE_PROPOSAL, CONTEXT_EXTENSION};
+use super::context::{CHANGE_PROPOSAL, CONTEXT_EXTENSION, MEETING_PROPOSAL};
 use super::crypto::Crypto;
 use super::error::GroupError;
 use super::rules::{Passes, Rules, signing_identity};
@@ -47,6 +47,7 @@ pub(super) fn client(identity: &Identity, policy: &Policy) -> Client<Config> {
         .mls_rules(Rules(policy.clone()))
         .extension_type(CONTEXT_EXTENSION)
         .custom_proposal_type(CHANGE_PROPOSAL)
+        .custom_proposal_type(MEETING_PROPOSAL)
         .key_package_lifetime(LIFETIME)
         .signing_identity(
             signing_identity(identity.pass()),

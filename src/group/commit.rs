@@ -1,15 +1,16 @@
 //! Commits that this member makes: staged, and merged once the relay has ordered them.
 
 use super::client::{mls_error, no_time};
-use super::context::{CHANGE_PROPOSAL, VisitContext};
+use super::context::{CHANGE_PROPOSAL, MEETING_PROPOSAL, VisitContext};
 use super::error::GroupError;
 use super::gate::{self, Proposed};
 use super::joiner::{key_package_id, verified_key_package};
+use super::meeting::MeetingChange;
 use super::member::{Group, gate_or};
 use super::rules::{traced, verified_pass};
 use mls_rs::MlsMessage;
 use mls_rs::error::MlsError;
-use mls_rs::group::proposal::{CustomProposal, Proposal};
+use mls_rs::group::proposal::{CustomProposal, Proposal, ProposalType};
 use mls_rs::group::{CommitEffect, NewEpoch};
 use sealed_visit_protocol::consent::Change;
 use sealed_visit_protocol::{Hash32, ParticipantId, Pass};
@@ -26,6 +27,8 @@ pub struct Changes {
     pub remove: Vec<ParticipantId>,
     /// Signed consent documents, applied in this order.
     pub consent: Vec<Change>,
+    /// Lock and host.
+    pub meeting: Vec<MeetingChange>,
 }
 
 /// What a commit did.
@@ -89,6 +92,7 @@ impl Group {
             removes: self.leaves_to_remove(&changes.remove, &adds)?,
             adds,
             changes: changes.consent.clone(),
+            meeting: changes.meeting.clone(),
         };
         let derived = gate::judge(&self.before(), &proposed)?;
         self.build(&changes.add, &proposed, &derived)
@@ -160,7 +164,10 @@ impl Group {
                 commit = commit.remove_member(leaf.into())?;
             }
             for change in &proposed.changes {
-                commit = commit.custom_proposal(proposal(change)?);
+                commit = commit.custom_proposal(proposal(CHANGE_PROPOSAL, change)?);
+            }
+            for change in &proposed.meeting {
+                commit = commit.custom_proposal(proposal(MEETING_PROPOSAL, change)?);
             }
             if let Some(extensions) = new_context {
                 commit = commit.set_group_context_ext(extensions)?;
@@ -221,7 +228,9 @@ impl Group {
                         .find(|member| u32::from(member.leaf) == remove.to_remove())
                         .map(|member| member.participant),
                 ),
-                Proposal::Custom(_) => summary.consent_changed = true,
+                Proposal::Custom(custom) if custom.proposal_type() == CHANGE_PROPOSAL => {
+                    summary.consent_changed = true;
+                }
                 _ => {}
             }
         }
@@ -238,7 +247,10 @@ impl Group {
     }
 }
 
-fn proposal(change: &Change) -> Result<CustomProposal, MlsError> {
+fn proposal(
+    of_type: ProposalType,
+    change: &impl serde::Serialize,
+) -> Result<CustomProposal, MlsError> {
     let data = serde_json::to_vec(change).map_err(|_| MlsError::UnexpectedMessageType)?;
-    Ok(CustomProposal::new(CHANGE_PROPOSAL, data))
+    Ok(CustomProposal::new(of_type, data))
 }

@@ -4,6 +4,7 @@
 //! can compare what it derived with what a commit says.
 
 use super::error::GateError;
+use super::meeting::{Legacy, Meeting};
 use mls_rs::extension::built_in::RequiredCapabilitiesExt;
 use mls_rs::extension::{ExtensionType, MlsExtension};
 use mls_rs::group::proposal::ProposalType;
@@ -21,6 +22,8 @@ const PRIVATE_TYPE: u16 = 0xF51E;
 pub(super) const CONTEXT_EXTENSION: ExtensionType = ExtensionType::new(PRIVATE_TYPE);
 /// The proposal that holds one consent change, as JSON.
 pub(super) const CHANGE_PROPOSAL: ProposalType = ProposalType::new(PRIVATE_TYPE);
+/// The proposal that holds one change of how the meeting is run, as JSON.
+pub(super) const MEETING_PROPOSAL: ProposalType = ProposalType::new(PRIVATE_TYPE + 1);
 /// The credential that holds a visit pass, as compact JWS.
 pub(super) const PASS_CREDENTIAL: CredentialType = CredentialType::new(PRIVATE_TYPE);
 
@@ -31,15 +34,19 @@ pub(super) struct VisitContext {
     pub visit: VisitId,
     /// Everybody who ever was in the group: a role is fixed for the visit, also for who leaves and comes back.
     pub roles: SortedMap<ParticipantId, Role>,
+    pub meeting: Meeting,
     pub consent: ConsentState,
 }
 
 impl VisitContext {
-    pub fn new(visit: VisitId, creator: ParticipantId, role: Role) -> Self {
+    pub fn new(visit: VisitId, creator: ParticipantId, role: Role, before: Legacy) -> Self {
+        let mut roles = before.roles;
+        roles.insert(creator, role);
         Self {
             v: VERSION,
             visit,
-            roles: [(creator, role)].into_iter().collect(),
+            roles,
+            meeting: before.meeting,
             consent: ConsentState::new(),
         }
     }
@@ -85,7 +92,7 @@ impl VisitContext {
 fn required_capabilities() -> Result<Extension, GateError> {
     RequiredCapabilitiesExt::new(
         vec![CONTEXT_EXTENSION],
-        vec![CHANGE_PROPOSAL],
+        vec![CHANGE_PROPOSAL, MEETING_PROPOSAL],
         vec![PASS_CREDENTIAL],
     )
     .into_extension()

@@ -75,6 +75,12 @@ pub enum GateError {
     /// While a clinician is in the roster, nobody else admits; a recorder is added by a clinician only.
     #[error("only the host may add participant {0}")]
     NotTheHost(ParticipantId),
+    /// Lock and host are a clinician's to change, and the host is a clinician.
+    #[error("only a clinician locks the visit, and only to a clinician is hosting handed")]
+    NotAClinician,
+    /// The visit is locked, and this participant never was in it.
+    #[error("the visit is locked: participant {0} cannot be added")]
+    Locked(ParticipantId),
     /// A participant's role is fixed for the whole visit.
     #[error("participant {participant} is a {was:?} and cannot become a {now:?}")]
     RoleChange {
@@ -112,6 +118,7 @@ impl GateError {
                 Verdict::NoRound => "recorder_without_round",
                 Verdict::OtherRecorder { .. } => "other_recorder",
                 Verdict::NotGranted(_) => "recorder_without_grant",
+                Verdict::NotInterpreted(_) => "recorder_without_interpreter",
                 _ => "consent_unverifiable",
             },
             GateError::Consent(StateError::Request(_)) => "request_refused",
@@ -126,6 +133,8 @@ impl GateError {
             GateError::NotAllowed(_) => "not_allowed",
             GateError::CommitterRole(_) => "committer_role",
             GateError::NotTheHost(_) => "not_the_host",
+            GateError::NotAClinician => "not_a_clinician",
+            GateError::Locked(_) => "locked",
             GateError::RoleChange { .. } => "role_change",
             GateError::TooMany(_) => "too_many_members",
             GateError::RequestByStranger => "request_by_stranger",

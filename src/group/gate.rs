@@ -12,11 +12,14 @@
 //! | while a clinician is in the roster, only a clinician admits; a recorder is added by a clinician only | nobody meets before the host |
 //! | a rejoin with the same pass key may be committed by anybody; with a new key by a clinician, or by anybody if no *other* clinician is there | a reload needs no new decision; the host must be able to come back |
 //! | anybody may remove anybody but itself | the recorder must be removable by all, and whether the host is away is not in the roster; a removal is seen by everybody, with its author |
+//! | while the visit is locked, before a commit and after it, nobody is added who never was in it, a recorder excepted | the host closed the door |
+//! | a clinician locks, unlocks and hands hosting to a clinician | the same |
 //! | a participant's role is fixed for the visit | a patient cannot come back as a recorder |
 //! | a participant has one leaf; at most 62 members | frame keys name leaves with six bits |
 
 use super::context::VisitContext;
 use super::error::GateError;
+use super::meeting::MeetingChange;
 use super::{MAX_MEMBERS, Policy, RosterMember};
 #[cfg(test)]
 use crate::sabotage::{Rule, breaks};
@@ -42,6 +45,7 @@ pub(super) struct Proposed {
     /// Leaves to remove.
     pub removes: Vec<u8>,
     pub changes: Vec<Change>,
+    pub meeting: Vec<MeetingChange>,
 }
 
 /// Whether the commit may be followed, and the context that results.
@@ -56,6 +60,14 @@ pub(super) fn judge(before: &Before<'_>, proposed: &Proposed) -> Result<VisitCon
         return Err(GateError::TooMany(resulting.len()));
     }
     let mut context = before.context.clone();
+    context.meeting =
+        before
+            .context
+            .meeting
+            .after(&proposed.meeting, &proposed.committer, &resulting)?;
+    if before.context.meeting.locked && context.meeting.locked {
+        keeps_lock(before.context, &proposed.adds)?;
+    }
     for pass in &proposed.adds {
         context.roles.insert(pass.participant(), pass.role());
     }
@@ -139,6 +151,17 @@ fn keeps_role(context: &VisitContext, pass: &Pass) -> Result<(), GateError> {
         }),
         _ => Ok(()),
     }
+}
+
+fn keeps_lock(context: &VisitContext, adds: &[Pass]) -> Result<(), GateError> {
+    #[cfg(test)]
+    if breaks(Rule::LockHolds) {
+        return Ok(());
+    }
+    let newcomer = adds.iter().find(|pass| {
+        pass.role() != Role::Recorder && !context.roles.contains_key(&pass.participant())
+    });
+    newcomer.map_or(Ok(()), |pass| Err(GateError::Locked(pass.participant())))
 }
 
 fn may_add(before: &Before<'_>, proposed: &Proposed, pass: &Pass) -> Result<(), GateError> {

@@ -4,6 +4,7 @@ use super::client::{Config, client, mls_error, timestamp};
 use super::context::VisitContext;
 use super::error::{GateError, GroupError};
 use super::gate::{self, Before};
+use super::meeting::{Legacy, Meeting};
 use super::rules::{Trace, traced, verified_roster};
 use super::{Identity, Policy, RosterMember};
 use mls_rs::error::MlsError;
@@ -42,10 +43,21 @@ impl Group {
         group_id: &[u8],
         now_ms: u64,
     ) -> Result<Self, GroupError> {
+        Self::create_after(Legacy::default(), identity, policy, group_id, now_ms)
+    }
+
+    /// The same, in the place of a group that was left.
+    pub fn create_after(
+        before: Legacy,
+        identity: Identity,
+        policy: Policy,
+        group_id: &[u8],
+        now_ms: u64,
+    ) -> Result<Self, GroupError> {
         let pass = identity.pass().clone();
         gate::may_commit(pass.role())?;
         pass.check_time(now_ms)?;
-        let context = VisitContext::new(policy.visit(), pass.participant(), pass.role());
+        let context = VisitContext::new(policy.visit(), pass.participant(), pass.role(), before);
         let extensions = context.to_extensions()?;
         let (created, trace) = traced(|| {
             client(&identity, &policy).create_group_with_id(
@@ -122,6 +134,24 @@ impl Group {
     /// The consent state that the group's context carries.
     pub fn consent(&self) -> &ConsentState {
         &self.context.consent
+    }
+
+    /// Who is host, and whether the visit is locked.
+    pub fn meeting(&self) -> Meeting {
+        self.context.meeting
+    }
+
+    /// Whether this participant is, or ever was, in the group.
+    pub fn knows(&self, participant: ParticipantId) -> bool {
+        self.context.roles.contains_key(&participant)
+    }
+
+    /// What a group in the place of this one starts from.
+    pub fn legacy(&self) -> Legacy {
+        Legacy {
+            roles: self.context.roles.clone(),
+            meeting: self.context.meeting,
+        }
     }
 
     /// What the gate judges with.

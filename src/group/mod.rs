@@ -19,6 +19,7 @@ mod error;
 mod follow;
 mod gate;
 mod joiner;
+mod meeting;
 mod member;
 mod rules;
 mod stores;
@@ -31,6 +32,7 @@ pub use commit::{Changes, CommitSummary, Staged};
 pub use error::{GateError, GroupError, Refused};
 pub use follow::Processed;
 pub use joiner::{Joiner, KeyPackageInfo, inspect_key_package, seal_to_key_package};
+pub use meeting::{Legacy, Meeting, MeetingChange};
 pub use member::Group;
 
 use sealed_visit_protocol::pass::{PassClaims, PassError};

@@ -5,7 +5,7 @@
 //! 3. [`Rules::filter_proposals`]: no external commit, no re-initialisation, no proposal type but those allowed, and
 //!    no context but the one derived here.
 
-use super::context::{CHANGE_PROPOSAL, PASS_CREDENTIAL, VisitContext};
+use super::context::{CHANGE_PROPOSAL, MEETING_PROPOSAL, PASS_CREDENTIAL, VisitContext};
 use super::error::GateError;
 use super::gate::{self, Before, Proposed};
 use super::{Policy, RosterMember};
@@ -13,6 +13,7 @@ use super::{Policy, RosterMember};
 use crate::sabotage::{Rule, breaks};
 use mls_rs::crypto::SignaturePublicKey;
 use mls_rs::error::IntoAnyError;
+use mls_rs::group::proposal::ProposalType;
 use mls_rs::group::{GroupContext, Roster};
 use mls_rs::identity::{Credential, CredentialType, CustomCredential, SigningIdentity};
 use mls_rs::mls_rules::{
@@ -22,9 +23,10 @@ use mls_rs::time::MlsTime;
 use mls_rs::{ExtensionList, IdentityProvider, MlsRules};
 use mls_rs_core::group::Member;
 use mls_rs_core::identity::MemberValidationContext;
-use sealed_visit_protocol::consent::Change;
 use sealed_visit_protocol::pass::PassError;
 use sealed_visit_protocol::{Jws, ParticipantId, Pass, PublicKey};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::cell::RefCell;
 
 /// What the gate thought of the message that this thread processes. Without its `std` feature `mls-rs` drops the
@@ -135,7 +137,11 @@ impl Rules {
     ) -> Result<Proposed, GateError> {
         let adds = proposals.add_proposals().iter();
         let removes = proposals.remove_proposals().iter();
-        let changes = proposals.custom_proposals().iter();
+        let customs_of = |of_type: ProposalType| {
+            let all = proposals.custom_proposals().iter();
+            let proposals = all.map(|info| &info.proposal);
+            proposals.filter(move |custom| custom.proposal_type() == of_type)
+        };
         Ok(Proposed {
             committer,
             adds: adds
@@ -144,8 +150,11 @@ impl Rules {
             removes: removes
                 .map(|remove| leaf_index(remove.proposal.to_remove()))
                 .collect::<Result<_, _>>()?,
-            changes: changes
-                .map(|change| consent_change(change.proposal.data()))
+            changes: customs_of(CHANGE_PROPOSAL)
+                .map(|custom| canonical(custom.data()))
+                .collect::<Result<_, _>>()?,
+            meeting: customs_of(MEETING_PROPOSAL)
+                .map(|custom| canonical(custom.data()))
                 .collect::<Result<_, _>>()?,
         })
     }
@@ -166,16 +175,17 @@ pub(super) fn only_allowed_types(proposals: &ProposalBundle) -> Result<(), GateE
     let only_ours = proposals
         .custom_proposals()
         .iter()
-        .all(|custom| custom.proposal.proposal_type() == CHANGE_PROPOSAL);
+        .map(|custom| custom.proposal.proposal_type())
+        .all(|of_type| [CHANGE_PROPOSAL, MEETING_PROPOSAL].contains(&of_type));
     if allowed != proposals.length() || !only_ours {
         return Err(GateError::NotAllowed("a proposal of another type"));
     }
     Ok(())
 }
 
-/// A consent document as [`super::member`] writes it: one document, one encoding.
-fn consent_change(data: &[u8]) -> Result<Change, GateError> {
-    let change: Change =
+/// A change as [`super::commit`] writes it: one change, one encoding.
+fn canonical<T: DeserializeOwned + Serialize>(data: &[u8]) -> Result<T, GateError> {
+    let change: T =
         sealed_visit_protocol::json::from_slice(data).map_err(|_| GateError::UnreadableProposal)?;
     let canonical = serde_json::to_vec(&change).is_ok_and(|bytes| bytes == data);
     canonical

@@ -242,6 +242,8 @@ impl World {
             }],
             texts: asked.texts.iter().map(|text| text.hash).collect(),
             language: "en".into(),
+            spoken: String::new(),
+            interpreted_for: Vec::new(),
             place: "US-CA".into(),
             wish: None,
             at_ms: NOW_MS,

@@ -6,7 +6,7 @@
 
 use hpke::rand_core::CryptoRng;
 use sealed_visit_protocol::clinic::{ClinicDocument, RecipientRef};
-use sealed_visit_protocol::consent::StatementClaims;
+use sealed_visit_protocol::consent::{PlaceClaims, StatementClaims};
 use sealed_visit_protocol::hash::sha256;
 use sealed_visit_protocol::recording::{
     EndReason, EnvelopeClaims, Gap, ManifestClaims, OpenClaims, OpenStatement, OpenTrack,
@@ -225,6 +225,8 @@ pub struct PartEnd {
     pub ended_ms: u64,
     /// The statement, when somebody withdrew.
     pub withdrawal: Option<Jws<StatementClaims>>,
+    /// Places that the host confirmed meanwhile.
+    pub places: Vec<Jws<PlaceClaims>>,
 }
 
 /// A running recording of one part. Dropping it wipes its keys; what was sealed stays good.
@@ -327,6 +329,7 @@ impl PartRecorder {
             ended_ms: end.ended_ms,
             reason: end.reason,
             withdrawal: end.withdrawal,
+            places: end.places,
             marks: self.marks,
         })
     }

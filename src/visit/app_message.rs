@@ -1,8 +1,8 @@
 //! What members tell each other inside the group: MLS application messages, JSON inside.
 
-use super::input::TextBody;
 use super::output::RecorderLeft;
-use sealed_visit_protocol::consent::{RequestClaims, StatementClaims};
+use super::recording::Words;
+use sealed_visit_protocol::consent::{PlaceClaims, RequestClaims, StatementClaims};
 use sealed_visit_protocol::{B64, Hash32, Jws, RoundId, json, tagged_enum};
 use serde::Serialize;
 
@@ -22,15 +22,16 @@ tagged_enum! {
         /// The host's request, with the words of its texts.
         Request {
             request: Jws<RequestClaims>,
-            texts: Vec<TextBody>,
-            note: String,
+            words: Words,
         },
         /// The words of the open round, for who came later.
         Texts {
             round: RoundId,
-            texts: Vec<TextBody>,
-            note: String,
+            words: Words,
+            places: Vec<Jws<PlaceClaims>>,
         },
+        /// The host confirms a place.
+        Place { place: Jws<PlaceClaims> },
         /// A grant, refusal or withdrawal, for the committer to put into the group.
         Statement { statement: Jws<StatementClaims> },
         /// Said before the recorder is removed.

@@ -10,64 +10,87 @@ use super::{Output, Visit};
 use sealed_visit_protocol::wire::ClientMessage;
 use sealed_visit_protocol::{B64, ParticipantId};
 
+/// When a command is answered.
+pub(super) enum Answered {
+    Now(Option<String>),
+    /// When its commit is ordered.
+    Later,
+}
+
+fn now((): ()) -> Answered {
+    Answered::Now(None)
+}
+
+fn later((): ()) -> Answered {
+    Answered::Later
+}
+
 impl Visit {
     pub(super) fn on_command(&mut self, id: u32, command: Command) {
-        // `Ok(true)`: done now. `Ok(false)`: answered when the commit is ordered.
         let outcome = match command {
-            Command::Admit { participant } => self.admit(id, participant).map(|()| false),
-            Command::AskWaiting { participant } => self.ask_waiting(participant).map(|()| true),
+            Command::Admit { participant } => self.admit(id, participant).map(later),
+            Command::AskWaiting { participant } => self.ask_waiting(participant).map(now),
             Command::PauseAndAdmit { participant } => {
-                self.pause_and_admit(id, participant).map(|()| false)
+                self.pause_and_admit(id, participant).map(later)
             }
-            Command::Deny { participant } => self.deny(participant).map(|()| true),
-            Command::Remove { participant } => self.remove(id, participant).map(|()| false),
-            Command::RequestConsent(asked) => self.request_consent(id, *asked).map(|()| false),
-            Command::Answer {
-                kind,
-                answers,
-                language,
-                place,
-            } => self
-                .answer(id, kind, answers, language, place)
-                .map(|()| false),
-            Command::Withdraw { wish } => self.withdraw(id, wish).map(|()| false),
-            Command::StartRecorder => self.start_recorder(id).map(|()| false),
-            Command::Pause => self
-                .take_recorder_out(id, RecorderLeft::Paused)
-                .map(|()| false),
-            Command::StopRecording => self
-                .take_recorder_out(id, RecorderLeft::Stopped)
-                .map(|()| false),
-            Command::AgreeResume => self.agree_resume().map(|()| true),
-            Command::Send { data } => self.send_data(data).map(|()| true),
-            Command::MarkVerified => self.mark_verified().map(|()| true),
+            Command::Deny { participant } => self.deny(participant).map(now),
+            Command::Remove { participant } => self.remove(id, participant).map(later),
+            Command::Lock { locked } => self.lock(id, locked).map(later),
+            Command::HandOver { participant } => self.hand_over(id, participant).map(later),
+            Command::RequestConsent(asked) => self.request_consent(id, *asked).map(later),
+            Command::Answer(given) => self.answer(id, given),
+            Command::ConfirmPlace { participant } => self.confirm_place(participant).map(now),
+            Command::Withdraw { wish } => self.withdraw(id, wish).map(later),
+            Command::StartRecorder => self.start_recorder(id).map(later),
+            Command::Pause => self.take_recorder_out(id, RecorderLeft::Paused),
+            Command::StopRecording => self.take_recorder_out(id, RecorderLeft::Stopped),
+            Command::AgreeResume => self.agree_resume().map(now),
+            Command::Send { data } => self.send_data(data).map(now),
+            Command::MarkVerified => self.mark_verified().map(now),
             Command::Leave => {
                 self.leave();
-                Ok(true)
+                Ok(Answered::Now(None))
             }
-            Command::End => self.end_for_all().map(|()| true),
+            Command::End => self.end_for_all().map(now),
             Command::Heartbeat {
                 part,
                 segments,
                 sealed_media_us,
-            } => self
-                .heartbeat(part, segments, sealed_media_us)
-                .map(|()| true),
-            Command::SignOpen { open } => {
-                let outcome = self.sign_open(open);
-                return self.out.push(match outcome {
-                    Ok(statement) => Output::Done {
-                        id,
-                        result: Some(statement),
-                    },
-                    Err(error) => Output::Failed { id, error },
-                });
-            }
+            } => self.heartbeat(part, segments, sealed_media_us).map(now),
+            Command::SignOpen { open } => self
+                .sign_open(open)
+                .map(|statement| Answered::Now(Some(statement))),
         };
         match outcome {
-            Ok(true) => self.out.push(Output::Done { id, result: None }),
-            Ok(false) => {}
+            Ok(Answered::Now(result)) => self.out.push(Output::Done { id, result }),
+            Ok(Answered::Later) => {
+                self.unanswered.insert(id);
+            }
             Err(error) => self.out.push(Output::Failed { id, error }),
+        }
+    }
+
+    /// Answers a command whose commit was ordered.
+    pub(super) fn done(&mut self, id: u32) {
+        if self.unanswered.remove(&id) {
+            self.out.push(Output::Done { id, result: None });
+        }
+    }
+
+    pub(super) fn failed(&mut self, id: u32, error: CommandError) {
+        if self.unanswered.remove(&id) {
+            self.out.push(Output::Failed { id, error });
+        }
+    }
+
+    /// Answers every command whose commit will never be ordered: the group is left, and what was wanted of it is gone.
+    pub(super) fn interrupt_commands(&mut self) {
+        for id in std::mem::take(&mut self.unanswered).iter().copied() {
+            let error = CommandError::new(
+                ErrorCode::Interrupted,
+                "the group was left before this took effect: try again",
+            );
+            self.out.push(Output::Failed { id, error });
         }
     }
 

@@ -44,16 +44,14 @@ tagged_enum! {
         Remove { participant: ParticipantId },
         /// Host: asks everybody for consent, by a new round.
         RequestConsent(Box<ConsentRequest>),
+        /// Host: keeps newcomers out, or lets them ask again. Who was in the visit can come back.
+        Lock { locked: bool },
+        /// Host: makes another clinician of the roster the host.
+        HandOver { participant: ParticipantId },
+        /// Host: confirms the place that somebody stated. Evidence, not a switch.
+        ConfirmPlace { participant: ParticipantId },
         /// Agrees to, or refuses, the open request.
-        Answer {
-            kind: StatementKind,
-            #[serde(default)]
-            answers: Vec<Answer>,
-            #[serde(default)]
-            language: String,
-            #[serde(default)]
-            place: String,
-        },
+        Answer(GivenAnswer),
         /// Takes a grant back. Sending stops before this call returns.
         Withdraw {
             #[serde(default)]
@@ -89,6 +87,25 @@ tagged_enum! {
     }
 }
 
+/// A person's answer to the open request.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GivenAnswer {
+    pub kind: StatementKind,
+    #[serde(default)]
+    pub answers: Vec<Answer>,
+    /// Of the texts that were shown.
+    #[serde(default)]
+    pub language: String,
+    /// The person's own language, where no text is in it.
+    #[serde(default)]
+    pub spoken: String,
+    /// Interpreter: for whom it put the words into their language.
+    #[serde(default)]
+    pub interpreted_for: Vec<ParticipantId>,
+    #[serde(default)]
+    pub place: String,
+}
+
 /// What the host asks for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ConsentRequest {
@@ -104,6 +121,9 @@ pub struct ConsentRequest {
     /// Reason, or the purpose in words when it is `other`. Stays inside the encryption.
     #[serde(default)]
     pub note: String,
+    /// Number to call back in an emergency. Stays inside the encryption.
+    #[serde(default)]
+    pub emergency: String,
 }
 
 /// A consent text with its words.

@@ -8,7 +8,7 @@ use super::app_message::AppMessage;
 use super::membership::Membership;
 use super::output::VisitEvent;
 use super::state::{EndReason, ProblemCode};
-use super::{Output, Role, Stage, Visit};
+use super::{Output, Stage, Visit};
 use crate::group::Processed;
 #[cfg(test)]
 use crate::sabotage::{Rule, breaks};
@@ -391,8 +391,10 @@ impl Visit {
             // Of this epoch, and not for this member: its author is in another epoch of that number, or wants it to
             // seem so. Nobody can tell which of the two was misled: both leave.
             Err(_) => {
-                self.problem(ProblemCode::MessageRefused, None);
-                self.leave_epoch(None);
+                self.problem(ProblemCode::MessageRefused, Some(from));
+                if !self.garbled.too_often(from, self.now_ms) {
+                    self.leave_epoch(None);
+                }
             }
         }
     }
@@ -404,12 +406,18 @@ impl Visit {
                 self.on_proof(from, proof);
             }
             AppMessage::Confirm { proof } => self.on_proof(from, proof),
-            AppMessage::Request {
-                request,
-                texts,
-                note,
-            } => self.on_request(from, request, texts, note),
-            AppMessage::Texts { round, texts, note } => self.learn_texts(round, texts, note),
+            AppMessage::Request { request, words } => self.on_request(from, request, words),
+            AppMessage::Texts {
+                round,
+                words,
+                places,
+            } => {
+                self.learn_words(round, words);
+                for place in places {
+                    self.on_place(place);
+                }
+            }
+            AppMessage::Place { place } => self.on_place(place),
             AppMessage::Statement { statement } => self.on_statement(statement),
             AppMessage::RecorderStop { why } => self.on_recorder_stop(from, why),
             AppMessage::Resuming { in_ms } => self.event(VisitEvent::Resuming { in_ms }),
@@ -439,10 +447,6 @@ impl Visit {
         if let Some(Membership { leaving, .. }) = self.member_mut() {
             leaving.insert(from);
         }
-    }
-
-    pub(super) fn is_host(&self) -> bool {
-        self.role == Role::Clinician
     }
 }
 

@@ -8,8 +8,8 @@ use super::round::Round;
 use super::state::{EndReason, NotSending, ProblemCode};
 use super::{Role, Stage, Visit};
 use crate::group::{
-    Changes, CommitSummary, Group, GroupError, Joiner, KeyPackageInfo, Processed, Refused, Staged,
-    inspect_key_package,
+    Changes, CommitSummary, Group, GroupError, Joiner, KeyPackageInfo, MeetingChange, Processed,
+    Refused, Staged, inspect_key_package,
 };
 #[cfg(test)]
 use crate::sabotage::{Rule, breaks};
@@ -71,8 +71,18 @@ pub(super) struct Want {
     pub(super) add: Vec<ParticipantId>,
     pub(super) remove: Vec<ParticipantId>,
     pub(super) consent: Vec<Change>,
+    pub(super) meeting: Vec<MeetingChange>,
     /// The command that is answered when it is done.
     pub(super) command: Option<u32>,
+}
+
+impl Want {
+    fn is_empty(&self) -> bool {
+        self.add.is_empty()
+            && self.remove.is_empty()
+            && self.consent.is_empty()
+            && self.meeting.is_empty()
+    }
 }
 
 #[derive(Clone)]
@@ -187,7 +197,7 @@ impl Visit {
                 if matches!(self.stage, Stage::Member(_)) {
                     self.give_up_group();
                 }
-                if group.is_none() && self.is_host() {
+                if group.is_none() && self.is_clinician() {
                     self.create_group(None);
                 } else {
                     self.ask_to_join();
@@ -232,7 +242,8 @@ impl Visit {
 
     fn create_group(&mut self, replaces: Option<B64>) {
         let group_id = self.entropy.bytes16();
-        match Group::create(
+        match Group::create_after(
+            self.legacy.clone(),
             self.identity.clone(),
             self.policy.clone(),
             &group_id,
@@ -277,6 +288,7 @@ impl Visit {
         self.keys.clear(&mut self.out);
         self.link.epoch_changed();
         self.recording.group_left();
+        self.interrupt_commands();
         self.event(VisitEvent::Rejoining);
     }
 
@@ -287,6 +299,7 @@ impl Visit {
 
     fn remember_roster(&mut self, without: Option<ParticipantId>) {
         let Some(member) = self.member() else { return };
+        let legacy = member.group.legacy();
         self.regroup = member
             .group
             .roster()
@@ -294,6 +307,7 @@ impl Visit {
             .filter(|entry| entry.role != Role::Recorder && Some(entry.participant) != without)
             .map(|entry| (entry.participant, *entry.pass.key()))
             .collect();
+        self.legacy = legacy;
     }
 
     pub(super) fn on_welcome(&mut self, _: &[u8], _: u64, from: ParticipantId, welcome: &[u8]) {
@@ -326,6 +340,7 @@ impl Visit {
         );
         self.stage = Stage::Member(Box::new(membership));
         self.asking = None;
+        self.locked_out = false;
         if confirmed {
             self.go_live();
         }
@@ -397,7 +412,8 @@ impl Visit {
         if self.link.ready && now_ms >= said_ms + ASK_AGAIN_AFTER_MS {
             self.ask_again();
         }
-        if !self.is_host() || !self.link.ready || self.now_ms < since_ms + HOST_ALONE_AFTER_MS {
+        if !self.is_clinician() || !self.link.ready || self.now_ms < since_ms + HOST_ALONE_AFTER_MS
+        {
             return;
         }
         let unanswered = self.now_ms >= since_ms + HOST_UNANSWERED_AFTER_MS;
@@ -446,6 +462,9 @@ impl Visit {
         };
         let news = self.waiting.insert(participant, waiter).is_none();
         self.ask_again_outside(participant);
+        if self.is_locked_out(participant) {
+            self.tell_lock(participant);
+        }
         if news && self.is_host() && role != Role::Recorder && !self.may_return(participant) {
             self.event(VisitEvent::AdmissionRequested { participant, role });
         }
@@ -466,24 +485,6 @@ impl Visit {
         known == Some(&waiter.key) && !self.denied.contains(&participant)
     }
 
-    /// Who commits: the host, or the lowest live leaf while there is none. Somebody who waits has no leaf to act with.
-    pub(super) fn acting(&self) -> Option<ParticipantId> {
-        let member = self.member()?;
-        let live = |id: ParticipantId| {
-            id == self.me
-                || (self.peers.get(&id).is_some_and(|peer| peer.connected)
-                    && !self.waiting.contains_key(&id))
-        };
-        let candidates = || {
-            member.group.roster().iter().filter(|entry| {
-                live(entry.participant) && !matches!(entry.role, Role::Recorder | Role::Server)
-            })
-        };
-        let host = candidates().find(|entry| entry.role == Role::Clinician);
-        host.or_else(|| candidates().next())
-            .map(|entry| entry.participant)
-    }
-
     /// Lets back in who may come back, and takes out who said goodbye.
     pub(super) fn settle_admissions(&mut self) {
         if self.acting() != Some(self.me) {
@@ -502,14 +503,15 @@ impl Visit {
             .map(|(participant, _)| *participant)
             .filter(|participant| self.may_return(*participant))
             .collect();
-        let granted: Vec<bool> = returning.iter().map(|id| self.has_granted(*id)).collect();
+        let returning: Vec<ParticipantId> = returning
+            .into_iter()
+            .filter(|id| !self.is_locked_out(*id) && self.fits_recorder(*id))
+            .collect();
         let Some(member) = self.member_mut() else {
             return;
         };
-        for (participant, granted) in returning.into_iter().zip(granted) {
-            // While a recorder is in the group, only who is in the roster, or has granted, can come back.
-            let blocked = member.recorder().is_some() && !member.has(participant) && !granted;
-            if !blocked && !member.wants_add(participant) {
+        for participant in returning {
+            if !member.wants_add(participant) {
                 member.wants.push(Want {
                     add: vec![participant],
                     ..Want::default()
@@ -529,6 +531,13 @@ impl Visit {
         }
     }
 
+    /// While a recorder is in the group, only who is in the roster, or has granted, can come in.
+    fn fits_recorder(&self, participant: ParticipantId) -> bool {
+        self.member().is_none_or(|member| {
+            member.recorder().is_none() || member.has(participant) || self.agrees(participant)
+        })
+    }
+
     pub(super) fn admit(
         &mut self,
         id: u32,
@@ -536,9 +545,9 @@ impl Visit {
     ) -> Result<(), CommandError> {
         self.require_host()?;
         self.waiting_person(participant)?;
-        let granted = self.has_granted(participant);
+        let fits = self.fits_recorder(participant);
         let member = self.require_member()?;
-        if member.recorder().is_some() && !granted {
+        if !fits {
             return Err(CommandError::new(
                 ErrorCode::RecordingInProgress,
                 "a recorder is in the visit: ask for consent first, or pause",
@@ -570,6 +579,12 @@ impl Visit {
                 "a recorder is added by start_recorder only",
             ));
         }
+        if self.is_locked_out(participant) {
+            return Err(CommandError::new(
+                ErrorCode::Locked,
+                "the visit is locked: unlock it first",
+            ));
+        }
         Ok(entry)
     }
 
@@ -588,17 +603,6 @@ impl Visit {
                 ErrorCode::NotLive,
                 "the visit is not live",
             )),
-        }
-    }
-
-    pub(super) fn require_host(&self) -> Result<(), CommandError> {
-        if self.is_host() {
-            Ok(())
-        } else {
-            Err(CommandError::new(
-                ErrorCode::NotTheHost,
-                "only the host can do this",
-            ))
         }
     }
 }
@@ -659,10 +663,10 @@ impl Visit {
             self.follow_own_commit_at_once();
         }
         for id in done {
-            self.out.push(super::Output::Done { id, result: None });
+            self.done(id);
         }
         for (id, error) in failed {
-            self.out.push(super::Output::Failed { id, error });
+            self.failed(id, error);
         }
     }
 
@@ -724,22 +728,19 @@ impl Visit {
             return self.lose_group();
         }
         let before = member.group.roster().to_vec();
+        let was = member.group.meeting();
         let own = member
             .pending
             .take_if(|pending| from == me && pending.hash == sha256(commit));
+        let mut done = Vec::new();
         let outcome = match own {
-            Some(pending) => {
-                let wants = pending.wants;
-                match member.group.merge(pending.staged) {
-                    Ok(summary) => {
-                        for id in wants.iter().filter_map(|want| want.command) {
-                            self.out.push(super::Output::Done { id, result: None });
-                        }
-                        Ok(summary)
-                    }
-                    Err(_) => return self.lose_group(),
+            Some(pending) => match member.group.merge(pending.staged) {
+                Ok(summary) => {
+                    done.extend(pending.wants.iter().filter_map(|want| want.command));
+                    Ok(summary)
                 }
-            }
+                Err(_) => return self.lose_group(),
+            },
             None => match member.group.process(commit) {
                 Ok(Processed::Commit(summary)) => {
                     // Another commit won: what was under way is wanted again.
@@ -765,7 +766,14 @@ impl Visit {
                     })
                     .map(|old| old.leaf)
                     .collect();
+                let changed = member.group.meeting() != was;
+                for id in done {
+                    self.done(id);
+                }
                 self.on_new_epoch(summary, removed_leaves);
+                if changed {
+                    self.tell_lock_to_all();
+                }
             }
             Err(refused) => self.on_refused_commit(refused, from, epoch, commit),
         }
@@ -815,7 +823,7 @@ impl Visit {
         } else {
             self.say_hello();
             if summary.from == self.me {
-                self.say_texts();
+                self.say_words();
             }
         }
     }
@@ -864,7 +872,15 @@ impl Visit {
         epoch: u64,
         commit: &[u8],
     ) {
-        let offender = refused.offender;
+        // Whose it was cannot be told: a clinician is not left behind on the relay's word alone.
+        let is_host = || {
+            let mut roster = self.member().into_iter().flat_map(|m| m.group.roster());
+            roster.any(|entry| entry.participant == from && entry.role == Role::Clinician)
+        };
+        let offender = match refused.offender {
+            None if !is_host() && self.garbled.too_often(from, self.now_ms) => Some(from),
+            offender => offender,
+        };
         let now_ms = self.now_ms;
         self.event(VisitEvent::CommitRefused {
             offender,
@@ -900,6 +916,7 @@ impl Visit {
                 acted: false,
             });
             member.pending = None;
+            self.interrupt_commands();
         }
     }
 
@@ -960,7 +977,7 @@ impl Visit {
                     .into_iter()
                     .find(|at_ms| *at_ms > self.now_ms);
                 (
-                    alone.filter(|_| self.is_host()),
+                    alone.filter(|_| self.is_clinician()),
                     Some(said_ms + ASK_AGAIN_AFTER_MS),
                 )
             }
@@ -1038,7 +1055,12 @@ fn drop_what_is_true(
                 .apply(change, policy.clinic(), policy.visit(), group.group_id())
                 .is_ok()
         });
-        if want.add.is_empty() && want.remove.is_empty() && want.consent.is_empty() {
+        let meeting = group.meeting();
+        want.meeting.retain(|change| match *change {
+            MeetingChange::Lock { locked } => meeting.locked != locked,
+            MeetingChange::Host { participant } => meeting.host != Some(participant),
+        });
+        if want.is_empty() {
             done.extend(want.command);
         } else {
             left.push(want);
@@ -1066,10 +1088,12 @@ fn stage_together(
             Ok(staged) => best = Some(staged),
             Err(error) => {
                 if let Some(id) = good.pop().and_then(|want| want.command) {
-                    let code = if error.code() == "recorder_without_grant" {
-                        ErrorCode::NotAgreed
-                    } else {
-                        ErrorCode::Refused
+                    let code = match error.code() {
+                        "recorder_without_grant" | "recorder_without_interpreter" => {
+                            ErrorCode::NotAgreed
+                        }
+                        "locked" => ErrorCode::Locked,
+                        _ => ErrorCode::Refused,
                     };
                     failed.push((id, CommandError::new(code, error.to_string())));
                 }
@@ -1100,6 +1124,7 @@ fn changes_of(wants: &[Want], waiting: &SortedMap<ParticipantId, Vec<u8>>) -> Ch
                 changes.consent.push(change.clone());
             }
         }
+        changes.meeting.extend(&want.meeting);
     }
     changes
 }

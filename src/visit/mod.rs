@@ -16,6 +16,8 @@
 //! | `link` | the relay: hello, order, catching up, what was sent and not yet heard back |
 //! | `membership` | waiting, joining, admitting, commits, refused commits |
 //! | `recording` | consent rounds, the recorder's coming and going, withdrawal |
+//! | `meeting` | who is host, the lock |
+//! | `misuse` | how often one member can make everybody change groups |
 //! | `round` | the open round, verified |
 //! | `outside` | asking somebody who waits, while a recording is under way |
 //! | `keys` | when an epoch's key is installed, used, retired |
@@ -26,7 +28,9 @@ mod command;
 mod input;
 mod keys;
 mod link;
+mod meeting;
 mod membership;
+mod misuse;
 mod output;
 mod outside;
 mod recording;
@@ -34,14 +38,14 @@ mod round;
 mod state;
 mod view;
 
-pub use input::{Command, ConsentRequest, Input, OpenPart, TextBody};
+pub use input::{Command, ConsentRequest, GivenAnswer, Input, OpenPart, TextBody};
 pub use output::{BaseKey, CommandError, ErrorCode, LeafOf, Output, RecorderLeft, VisitEvent};
 pub use state::{
     AnswerOf, ClinicView, ConsentView, EndReason, Indicator, Label, Me, Member, NotSending, Phase,
     Problem, ProblemCode, Sending, TextView, VisitState, WaitingView,
 };
 
-use crate::group::{Group, Identity, Joiner, Policy};
+use crate::group::{Group, Identity, Joiner, Legacy, Policy};
 use app_message::AppMessage;
 use link::Link;
 use membership::{Membership, Waiter};
@@ -107,6 +111,14 @@ pub struct Visit {
     /// Who the host let in: may come back with the same key.
     admitted: SortedMap<ParticipantId, PublicKey>,
     denied: SortedSet<ParticipantId>,
+    /// What a new group takes over from the one that was left.
+    legacy: Legacy,
+    /// Waiting: the host says that the visit is locked.
+    locked_out: bool,
+    /// Whose messages could not be read.
+    garbled: misuse::Garbled,
+    /// Commands that are answered when their commit is ordered.
+    unanswered: SortedSet<u32>,
     /// Key packages serve once: these did.
     used_key_packages: SortedSet<Hash32>,
     /// Host: who was asked for consent while waiting.
@@ -202,6 +214,10 @@ impl Visit {
             regroup: SortedMap::new(),
             admitted: SortedMap::new(),
             denied: SortedSet::new(),
+            legacy: Legacy::default(),
+            locked_out: false,
+            garbled: misuse::Garbled::default(),
+            unanswered: SortedSet::new(),
             used_key_packages: SortedSet::new(),
             asked: SortedMap::new(),
             asking: None,
@@ -347,6 +363,7 @@ impl Visit {
     fn end(&mut self, reason: EndReason) {
         if !matches!(self.stage, Stage::Ended(_)) {
             self.stage = Stage::Ended(reason);
+            self.interrupt_commands();
             self.keys.clear(&mut self.out);
             self.event(VisitEvent::Ended { reason });
         }

@@ -2,7 +2,7 @@
 
 use super::state::VisitState;
 use sealed_visit_protocol::bytes::base64url;
-use sealed_visit_protocol::consent::StatementClaims;
+use sealed_visit_protocol::consent::{PlaceClaims, StatementClaims};
 use sealed_visit_protocol::wire::ClientMessage;
 use sealed_visit_protocol::{Jws, ParticipantId, Role, RoundId};
 use serde::Serialize;
@@ -63,6 +63,8 @@ pub enum Output {
         /// This member's own.
         mine: bool,
     },
+    /// The host's signed confirmation of a place: for the manifest of the part that is being recorded.
+    Place { place: Jws<PlaceClaims> },
     /// Bytes from another member's `send`.
     Message {
         from: ParticipantId,
@@ -189,4 +191,8 @@ pub enum ErrorCode {
     BadAnswer,
     /// The request for consent is not valid.
     BadRequest,
+    /// The visit is locked.
+    Locked,
+    /// The group was left before the commit was ordered.
+    Interrupted,
 }

@@ -5,9 +5,9 @@
 //! The relay carries both as `direct` messages, which it neither orders nor keeps: what was lost is said again when
 //! the waiting person shows its key package the next time.
 
-use super::input::TextBody;
 use super::membership::Want;
 use super::output::{CommandError, ErrorCode, RecorderLeft, VisitEvent};
+use super::recording::Words;
 use super::state::ProblemCode;
 use super::{AppMessage, Role, Stage, Visit};
 use crate::group::{Joiner, inspect_key_package, seal_to_key_package};
@@ -15,9 +15,9 @@ use sealed_visit_protocol::consent::{
     Change, Request, RequestClaims, RequestError, Statement, StatementClaims, StatementKind,
 };
 use sealed_visit_protocol::jws::Claims;
-use sealed_visit_protocol::pass::name_commitment;
+use sealed_visit_protocol::pass::{PassClaims, name_commitment};
 use sealed_visit_protocol::wire::ClientMessage;
-use sealed_visit_protocol::{B64, Jws, ParticipantId, RoundId, VERSION, json, tagged_enum};
+use sealed_visit_protocol::{B64, Jws, ParticipantId, Pass, RoundId, VERSION, json, tagged_enum};
 use serde::{Deserialize, Serialize};
 
 tagged_enum! {
@@ -27,6 +27,8 @@ tagged_enum! {
     pub(super) enum DirectMessage("DirectMessage", tag = "d") {
         /// The host turns somebody away; not secret, and no more than a courtesy.
         Denied,
+        /// Whether the visit is locked; a courtesy, too.
+        Locked { locked: bool },
         /// Sealed to the receiver's key package: a [`Question`].
         Question { sealed: B64 },
         /// Sealed to the question's key package: a statement.
@@ -41,8 +43,9 @@ struct Question {
     /// Who is asked.
     to: ParticipantId,
     request: Jws<RequestClaims>,
-    texts: Vec<TextBody>,
-    note: String,
+    words: Words,
+    /// Whoever asks: the host, who may not be the one who opened the round.
+    pass: Jws<PassClaims>,
     host_name: String,
     host_salt: B64,
     /// Sequence number that the answer takes: there may be earlier statements of this person in the round.
@@ -71,6 +74,8 @@ pub(super) struct Asked {
 #[derive(Clone)]
 pub(super) struct Asking {
     pub(super) request: Request,
+    /// Who asked.
+    host: ParticipantId,
     pub(super) host_name: String,
     seq: u64,
     reply_to: Vec<u8>,
@@ -94,7 +99,7 @@ impl Visit {
                 "a refusal stands for its round",
             ));
         }
-        let Some(bodies) = self.recording.bodies(round) else {
+        let Some(words) = self.recording.words_of(round) else {
             return Err(CommandError::new(
                 ErrorCode::NoRound,
                 "the words of the request are not known here any more: ask everybody anew",
@@ -109,8 +114,11 @@ impl Visit {
             v: VERSION,
             to: participant,
             request: open.request.jws().clone(),
-            texts: bodies.to_vec(),
-            note: self.recording.note(round).to_owned(),
+            words: Words {
+                emergency: String::new(),
+                ..words.clone()
+            },
+            pass: self.identity.pass().jws().clone(),
             host_name: self.name.clone(),
             host_salt: B64(self.salt.to_vec()),
             seq: self.statement_seq_of(participant),
@@ -192,6 +200,11 @@ impl Visit {
         if kind != StatementKind::Grant {
             return;
         }
+        self.let_in(from);
+        if statement.needs_interpreter() && !self.agrees(from) {
+            // It waits for an interpreter's word, and comes in when that is given.
+            return self.hear(statement);
+        }
         let Some(member) = self.member_mut() else {
             return;
         };
@@ -200,7 +213,6 @@ impl Visit {
             consent: vec![Change::Statement(statement.jws().clone())],
             ..Want::default()
         });
-        self.let_in(from);
     }
 
     /// One click for an emergency: the recorder leaves and the waiting person comes in, by one commit.
@@ -251,7 +263,7 @@ impl Visit {
             return self.problem(ProblemCode::MessageRefused, Some(from));
         };
         match self.verify_question(from, &question) {
-            Ok((question, request)) => self.learn_question(question, request),
+            Ok((question, request)) => self.learn_question(from, question, request),
             Err(code) => self.problem(code, Some(from)),
         }
     }
@@ -275,7 +287,7 @@ impl Visit {
                 RequestError::Recipient(_) => ProblemCode::KeySwapped,
                 _ => refused,
             })?;
-        let host = request.host();
+        let host = Pass::verify_for(&unverified.pass, clinic, visit).map_err(|_| refused)?;
         let question = question.verify(host.key()).map_err(|_| refused)?;
         let reply = inspect_key_package(&self.policy, &question.reply_to.0).map_err(|_| refused)?;
         let named = <[u8; 16]>::try_from(question.host_salt.as_slice()).is_ok_and(|salt| {
@@ -290,21 +302,23 @@ impl Visit {
         genuine.then_some((question, request)).ok_or(refused)
     }
 
-    fn learn_question(&mut self, question: Question, request: Request) {
+    fn learn_question(&mut self, host: ParticipantId, question: Question, request: Request) {
         let round = request.claims().round;
         let same = self
             .asking
             .as_mut()
             .filter(|asking| asking.request == request);
         if let Some(asking) = same {
+            asking.host = host;
             asking.reply_to = question.reply_to.0;
             asking.seq = asking.seq.max(question.seq);
             // The host did not hear the answer.
             return self.reply();
         }
-        self.recording.learn(round, question.texts, question.note);
+        self.recording.learn(round, question.words);
         self.asking = Some(Asking {
             request,
+            host,
             host_name: question.host_name,
             seq: question.seq,
             reply_to: question.reply_to.0,
@@ -316,7 +330,6 @@ impl Visit {
     /// Answers the host from outside.
     pub(super) fn answer_outside(
         &mut self,
-        id: u32,
         kind: StatementKind,
         fill: impl FnOnce(&Request, &mut StatementClaims),
     ) -> Result<(), CommandError> {
@@ -341,7 +354,6 @@ impl Visit {
             asking.answer = Some(statement);
         }
         self.reply();
-        self.out.push(super::Output::Done { id, result: None });
         Ok(())
     }
 
@@ -350,7 +362,7 @@ impl Visit {
         let Some(statement) = &asking.answer else {
             return;
         };
-        let to = asking.request.host().participant();
+        let to = asking.host;
         let text = statement.jws().as_str().as_bytes();
         match seal_to_key_package(&self.policy, &asking.reply_to, text) {
             Ok(sealed) => self.send_direct(
@@ -372,7 +384,10 @@ impl Visit {
             }
             Ok(DirectMessage::Question { sealed }) => self.on_question(from, &sealed.0),
             Ok(DirectMessage::Reply { sealed }) => self.on_reply(from, &sealed.0),
-            Ok(DirectMessage::Denied) | Err(_) => {}
+            Ok(DirectMessage::Locked { locked }) if matches!(self.stage, Stage::Waiting { .. }) => {
+                self.locked_out = locked;
+            }
+            Ok(DirectMessage::Denied | DirectMessage::Locked { .. }) | Err(_) => {}
         }
     }
 

@@ -4,7 +4,8 @@
 //! [`Visit::withdrawal_is_pending`] holds, and the sending gate is closed.
 
 use super::app_message::AppMessage;
-use super::input::{ConsentRequest, OpenPart, TextBody};
+use super::command::Answered;
+use super::input::{ConsentRequest, GivenAnswer, OpenPart, TextBody};
 use super::membership::{Membership, Want};
 use super::output::{CommandError, ErrorCode, RecorderLeft, VisitEvent};
 use super::round::Round;
@@ -14,12 +15,13 @@ use crate::group::{CommitSummary, Policy};
 #[cfg(test)]
 use crate::sabotage::{Rule, breaks};
 use sealed_visit_protocol::consent::{
-    Answer, Change, ConsentText, Layer, Request, RequestClaims, RequestError, Statement,
-    StatementClaims, StatementKind, WithdrawalWish,
+    Change, ConsentText, Layer, Place, PlaceClaims, Request, RequestClaims, RequestError,
+    Statement, StatementClaims, StatementKind, WithdrawalWish,
 };
 use sealed_visit_protocol::recording::OpenClaims;
-use sealed_visit_protocol::sorted::SortedMap;
+use sealed_visit_protocol::sorted::{SortedMap, SortedSet};
 use sealed_visit_protocol::{B64, Jws, ParticipantId, RoundId, VERSION};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A recorder without a heartbeat for this long is shown as present, not as recording.
@@ -34,7 +36,9 @@ const REMOVE_FOR_ANOTHER_AFTER_MS: u64 = 400;
 /// What is remembered about recording besides the group's own state.
 #[derive(Clone, Default)]
 pub(super) struct RecordingMemory {
-    texts: Option<RoundTexts>,
+    words: Option<(RoundId, Words)>,
+    /// Places that the host confirmed in the open round.
+    places: SortedMap<ParticipantId, Place>,
     /// Statements of the open round that the group's context may not hold yet.
     pub(super) heard: SortedMap<(ParticipantId, RoundId, u64), Heard>,
     recorder: Option<ParticipantId>,
@@ -51,11 +55,13 @@ pub(super) struct RecordingMemory {
     pub(super) told: bool,
 }
 
-#[derive(Clone)]
-struct RoundTexts {
-    round: RoundId,
-    bodies: Vec<TextBody>,
-    note: String,
+/// What goes with a request and stays inside the encryption.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Words {
+    pub(super) texts: Vec<TextBody>,
+    pub(super) note: String,
+    /// Number to call back in an emergency.
+    pub(super) emergency: String,
 }
 
 #[derive(Clone)]
@@ -90,7 +96,7 @@ impl RecordingMemory {
             self.heard.clear();
         }
         *self = Self {
-            texts: self.texts.take(),
+            words: self.words.take(),
             heard: std::mem::take(&mut self.heard),
             left: self.left,
             ..Self::default()
@@ -127,6 +133,8 @@ impl RecordingMemory {
 
     fn keep_round(&mut self, round: Option<RoundId>) {
         self.round = round;
+        self.places
+            .retain(|_, place| Some(place.claims().round) == round);
         // A withdrawal is for good, also where a relay leads back into a group that has not heard of it.
         self.heard.retain(|_, heard| {
             let claims = heard.statement.claims();
@@ -150,34 +158,26 @@ impl RecordingMemory {
     }
 
     /// The words of a text, if any with exactly this hash were told.
-    pub(super) fn words(&self, round: RoundId, text: &ConsentText) -> Option<&str> {
-        let texts = self.texts.as_ref().filter(|texts| texts.round == round)?;
-        texts
-            .bodies
-            .iter()
-            .find(|body| body.reference() == *text)
-            .map(|body| body.text.as_str())
+    pub(super) fn text_of(&self, round: RoundId, text: &ConsentText) -> Option<&str> {
+        let bodies = &self.words_of(round)?.texts;
+        let told = bodies.iter().find(|body| body.reference() == *text);
+        told.map(|body| body.text.as_str())
     }
 
     /// All words of a round, if they were told.
-    pub(super) fn bodies(&self, round: RoundId) -> Option<&[TextBody]> {
-        let texts = self.texts.as_ref().filter(|texts| texts.round == round)?;
-        Some(&texts.bodies)
+    pub(super) fn words_of(&self, round: RoundId) -> Option<&Words> {
+        let known = self.words.as_ref().filter(|(of, _)| *of == round);
+        known.map(|(_, words)| words)
     }
 
-    pub(super) fn learn(&mut self, round: RoundId, bodies: Vec<TextBody>, note: String) {
-        self.texts = Some(RoundTexts {
-            round,
-            bodies,
-            note,
-        });
+    pub(super) fn learn(&mut self, round: RoundId, words: Words) {
+        self.words = Some((round, words));
     }
 
-    pub(super) fn note(&self, round: RoundId) -> &str {
-        self.texts
-            .as_ref()
-            .filter(|texts| texts.round == round)
-            .map_or("", |texts| &texts.note)
+    /// Whether the host confirmed exactly this place of somebody.
+    pub(super) fn is_confirmed(&self, participant: ParticipantId, place: &str) -> bool {
+        let confirmed = self.places.get(&participant);
+        confirmed.is_some_and(|confirmed| confirmed.claims().place == place)
     }
 
     /// What somebody last said in this round, in the group's context or not yet.
@@ -200,8 +200,7 @@ impl Visit {
         &mut self,
         from: ParticipantId,
         request: Jws<RequestClaims>,
-        bodies: Vec<TextBody>,
-        note: String,
+        words: Words,
     ) {
         let Some(member) = self.member() else { return };
         match Request::verify(
@@ -211,39 +210,82 @@ impl Visit {
             member.group.group_id(),
         ) {
             Ok(request) if request.host().participant() == from => {
-                self.recording.learn(request.claims().round, bodies, note);
+                self.recording.learn(request.claims().round, words);
             }
             Err(RequestError::Recipient(_)) => self.problem(ProblemCode::KeySwapped, Some(from)),
             Ok(_) | Err(_) => self.problem(ProblemCode::MessageRefused, Some(from)),
         }
     }
 
-    pub(super) fn learn_texts(&mut self, round: RoundId, bodies: Vec<TextBody>, note: String) {
-        if self
-            .recording
-            .texts
-            .as_ref()
-            .is_none_or(|texts| texts.round != round)
-        {
-            self.recording.learn(round, bodies, note);
+    pub(super) fn learn_words(&mut self, round: RoundId, words: Words) {
+        if self.recording.words_of(round).is_none() {
+            self.recording.learn(round, words);
         }
     }
 
-    /// Whoever let somebody in tells the words of the open round.
-    pub(super) fn say_texts(&mut self) {
-        let open = self.open_round().map(|round| round.id());
-        if let Some(texts) = self
-            .recording
-            .texts
-            .clone()
-            .filter(|texts| Some(texts.round) == open)
-        {
+    /// Whoever let somebody in tells what goes with the open round.
+    pub(super) fn say_words(&mut self) {
+        let Some(round) = self.open_round().map(|round| round.id()) else {
+            return;
+        };
+        if let Some(words) = self.recording.words_of(round).cloned() {
+            let places = self.recording.places.values();
             self.say(AppMessage::Texts {
-                round: texts.round,
-                texts: texts.bodies,
-                note: texts.note,
+                round,
+                words,
+                places: places.map(|place| place.jws().clone()).collect(),
             });
         }
+    }
+
+    pub(super) fn on_place(&mut self, jws: Jws<PlaceClaims>) {
+        let Some(member) = self.member() else { return };
+        let (clinic, visit) = (self.policy.clinic(), self.policy.visit());
+        let open = self.open_round().map(|round| round.id());
+        match Place::verify(&jws, clinic, visit, member.group.group_id()) {
+            Ok(place) if Some(place.claims().round) == open => {
+                let participant = place.claims().participant;
+                let known = self.recording.places.insert(participant, place.clone());
+                if known.as_ref() != Some(&place) {
+                    self.out.push(super::Output::Place { place: jws });
+                }
+            }
+            // Of a round that is over.
+            Ok(_) => {}
+            Err(_) => self.problem(ProblemCode::MessageRefused, None),
+        }
+    }
+
+    /// The host's word, signed, that somebody is where it said.
+    pub(super) fn confirm_place(&mut self, participant: ParticipantId) -> Result<(), CommandError> {
+        self.require_host()?;
+        let round = self.require_round()?;
+        let place = self
+            .last_statement_of(participant)
+            .map(|claims| claims.place.clone())
+            .filter(|place| !place.is_empty())
+            .ok_or_else(|| {
+                CommandError::new(
+                    ErrorCode::UnknownParticipant,
+                    "nobody of that id stated a place",
+                )
+            })?;
+        let request = round.request.claims();
+        let place = self.identity.key().sign(&PlaceClaims {
+            v: VERSION,
+            visit: request.visit,
+            group_id: request.group_id.clone(),
+            round: request.round,
+            participant,
+            place,
+            at_ms: self.now_ms,
+            pass: self.identity.pass().jws().clone(),
+        });
+        self.say(AppMessage::Place {
+            place: place.clone(),
+        });
+        self.on_place(place);
+        Ok(())
     }
 
     pub(super) fn on_statement(&mut self, jws: Jws<StatementClaims>) {
@@ -260,7 +302,7 @@ impl Visit {
         }
     }
 
-    fn hear(&mut self, statement: Statement) {
+    pub(super) fn hear(&mut self, statement: Statement) {
         let author = statement.participant();
         let (kind, seq) = (statement.claims().kind, statement.claims().seq);
         let round = statement.claims().round;
@@ -388,7 +430,7 @@ impl Visit {
     }
 
     /// Somebody's highest statement of the open round, in the group's context or heard since.
-    fn last_statement_of(&self, participant: ParticipantId) -> Option<&StatementClaims> {
+    pub(super) fn last_statement_of(&self, participant: ParticipantId) -> Option<&StatementClaims> {
         let round = self.open_round()?;
         let heard = self.recording.heard_from(participant, round.id());
         let held = round.statement_of(participant).map(Statement::claims);
@@ -404,8 +446,46 @@ impl Visit {
             .map(|claims| claims.kind)
     }
 
-    pub(super) fn has_granted(&self, participant: ParticipantId) -> bool {
-        self.answer_of(participant) == Some(StatementKind::Grant)
+    /// Whether somebody agreed in a way that counts: to words in the own language, or with an interpreter who signed.
+    pub(super) fn agrees(&self, participant: ParticipantId) -> bool {
+        self.last_statement_of(participant).is_some_and(|claims| {
+            claims.kind == StatementKind::Grant
+                && (claims.spoken.is_empty() || self.is_interpreted(participant))
+        })
+    }
+
+    fn is_interpreted(&self, participant: ParticipantId) -> bool {
+        self.authors().iter().any(|author| {
+            self.last_statement_of(*author).is_some_and(|claims| {
+                claims.kind == StatementKind::Grant && claims.interpreted_for.contains(&participant)
+            })
+        })
+    }
+
+    /// Everybody who said something in the open round, in the roster or not.
+    fn authors(&self) -> SortedSet<ParticipantId> {
+        let Some(round) = self.open_round() else {
+            return SortedSet::new();
+        };
+        let heard = self.recording.heard.keys();
+        let heard = heard.filter(|(_, of, _)| *of == round.id());
+        heard
+            .map(|(author, ..)| author)
+            .chain(round.authors())
+            .copied()
+            .collect()
+    }
+
+    /// Who agreed to words in another language, with no interpreter's word yet.
+    pub(super) fn interpreter_needed(&self) -> Vec<ParticipantId> {
+        let authors = self.authors();
+        let needs = |author: &&ParticipantId| {
+            let statement = self.last_statement_of(**author);
+            statement.is_some_and(|claims| {
+                claims.kind == StatementKind::Grant && !claims.spoken.is_empty()
+            }) && !self.is_interpreted(**author)
+        };
+        authors.iter().filter(needs).copied().collect()
     }
 
     fn open_withdrawal(&self) -> Option<&Heard> {
@@ -552,7 +632,7 @@ impl Visit {
         if let Err(error) = self.want_recorder(id)
             && let Some(id) = id
         {
-            self.out.push(super::Output::Failed { id, error });
+            self.failed(id, error);
         }
     }
 
@@ -621,12 +701,15 @@ impl Visit {
             &group_id.0,
         )
         .map_err(|error| CommandError::new(ErrorCode::BadRequest, error.to_string()))?;
-        self.recording
-            .learn(round, asked.texts.clone(), asked.note.clone());
-        self.say(AppMessage::Request {
-            request: request.clone(),
+        let words = Words {
             texts: asked.texts,
             note: asked.note,
+            emergency: asked.emergency,
+        };
+        self.recording.learn(round, words.clone());
+        self.say(AppMessage::Request {
+            request: request.clone(),
+            words,
         });
         let member = self.require_member()?;
         member.wants.push(Want {
@@ -640,41 +723,47 @@ impl Visit {
     pub(super) fn answer(
         &mut self,
         id: u32,
-        kind: StatementKind,
-        answers: Vec<Answer>,
-        language: String,
-        place: String,
-    ) -> Result<(), CommandError> {
+        mut given: GivenAnswer,
+    ) -> Result<Answered, CommandError> {
+        let kind = given.kind;
         if matches!(self.stage, Stage::Waiting { .. }) && kind != StatementKind::Withdrawal {
             if let (StatementKind::Grant, Some(asking)) = (kind, &self.asking) {
-                self.require_words(&asking.request, &language)?;
+                self.require_words(&asking.request, &given.language)?;
             }
-            return self.answer_outside(id, kind, |request, claims| {
-                shown(request, claims, answers, language, place);
-            });
+            self.answer_outside(kind, |request, claims| shown(request, claims, given))?;
+            return Ok(Answered::Now(None));
         }
         let recorder_present = self.require_member()?.recorder().is_some();
-        match kind {
-            StatementKind::Withdrawal => return self.withdraw(id, None),
-            // Whoever says no while a recorder is in the group takes the grant back.
-            StatementKind::Refusal if recorder_present => return self.withdraw(id, None),
-            StatementKind::Grant | StatementKind::Refusal => {}
+        // Whoever says no while a recorder is in the group takes the grant back.
+        if kind == StatementKind::Withdrawal || (kind == StatementKind::Refusal && recorder_present)
+        {
+            self.withdraw(id, None)?;
+            return Ok(Answered::Later);
         }
         let round = self.require_round()?;
         let request = &round.request;
         if kind == StatementKind::Grant {
-            self.require_words(request, &language)?;
+            self.require_words(request, &given.language)?;
         }
+        // What an interpreter signed stands in its newest answer.
+        let before = self.last_statement_of(self.me);
+        let mut interpreted: SortedSet<ParticipantId> =
+            given.interpreted_for.iter().copied().collect();
+        interpreted.extend(
+            before
+                .iter()
+                .flat_map(|claims| claims.interpreted_for.clone()),
+        );
+        given.interpreted_for = interpreted.iter().copied().collect();
         let statement = self.make_statement(request, kind, |claims| {
-            shown(request, claims, answers, language, place);
+            shown(request, claims, given);
         })?;
         self.say(AppMessage::Statement {
             statement: statement.jws().clone(),
         });
         self.hand_out(request, &statement)?;
         self.hear(statement);
-        self.out.push(super::Output::Done { id, result: None });
-        Ok(())
+        Ok(Answered::Now(None))
     }
 
     /// Whoever swaps the words, or holds them back, gets no agreement to them.
@@ -683,7 +772,7 @@ impl Visit {
         let unread = [Layer::Information, Layer::Recording]
             .iter()
             .filter_map(|layer| claims.text(*layer, language))
-            .any(|text| self.recording.words(claims.round, text).is_none());
+            .any(|text| self.recording.text_of(claims.round, text).is_none());
         if unread {
             return Err(CommandError::new(
                 ErrorCode::BadAnswer,
@@ -779,6 +868,8 @@ impl Visit {
             answers: Vec::new(),
             texts: Vec::new(),
             language: String::new(),
+            spoken: String::new(),
+            interpreted_for: Vec::new(),
             place: String::new(),
             wish: None,
             at_ms: self.now_ms,
@@ -846,7 +937,7 @@ impl Visit {
         &mut self,
         id: u32,
         why: RecorderLeft,
-    ) -> Result<(), CommandError> {
+    ) -> Result<Answered, CommandError> {
         if why == RecorderLeft::Stopped {
             self.require_host()?;
         }
@@ -855,14 +946,10 @@ impl Visit {
         if let Some((_, Some(resuming))) = self.recording.resume.take() {
             let error =
                 CommandError::new(ErrorCode::PauserMustAgree, "somebody went off the record");
-            self.out.push(super::Output::Failed {
-                id: resuming,
-                error,
-            });
+            self.failed(resuming, error);
         }
         let Some(recorder) = self.require_member()?.recorder() else {
-            self.out.push(super::Output::Done { id, result: None });
-            return Ok(());
+            return Ok(Answered::Now(None));
         };
         let consent = match (why, self.open_round()) {
             // For good: the round dies with it, so that nothing goes on without asking again.
@@ -882,7 +969,7 @@ impl Visit {
             consent,
             ..Want::default()
         });
-        Ok(())
+        Ok(Answered::Later)
     }
 
     /// The recorder's open statement: what the group knows, signed before the first byte.
@@ -892,7 +979,13 @@ impl Visit {
         let (epoch, group_id) = (member.group.epoch(), B64(member.group.group_id().to_vec()));
         let roster = member.group.roster().to_vec();
         let grants = member.group.consent().statements().clone();
-        let request = &self.require_round()?.request;
+        let round = self.require_round()?;
+        let request = &round.request;
+        let interpreted = |participant: &ParticipantId| {
+            round
+                .statement_of(*participant)
+                .is_some_and(|statement| !statement.claims().interpreted_for.is_empty())
+        };
         let in_roster = |participant: &ParticipantId| {
             roster.iter().any(|entry| entry.participant == *participant)
         };
@@ -909,7 +1002,7 @@ impl Visit {
             request: request.jws().clone(),
             grants: grants
                 .iter()
-                .filter(|(id, _)| in_roster(id))
+                .filter(|(id, _)| in_roster(id) || interpreted(id))
                 .map(|(_, jws)| jws.clone())
                 .collect(),
             roster: roster
@@ -965,12 +1058,13 @@ impl Visit {
     }
 
     fn require_agreement(&self) -> Result<(), CommandError> {
-        let missing =
-            self.member().is_none_or(|member| {
-                member.group.roster().iter().any(|entry| {
-                    entry.role != Role::Recorder && !self.has_granted(entry.participant)
-                })
-            });
+        let missing = self.member().is_none_or(|member| {
+            member
+                .group
+                .roster()
+                .iter()
+                .any(|entry| entry.role != Role::Recorder && !self.agrees(entry.participant))
+        });
         if missing {
             Err(CommandError::new(
                 ErrorCode::NotAgreed,
@@ -983,19 +1077,15 @@ impl Visit {
 }
 
 /// What a person was shown, and decided.
-fn shown(
-    request: &Request,
-    claims: &mut StatementClaims,
-    answers: Vec<Answer>,
-    language: String,
-    place: String,
-) {
+fn shown(request: &Request, claims: &mut StatementClaims, given: GivenAnswer) {
     claims.texts = [Layer::Information, Layer::Recording]
         .iter()
-        .filter_map(|layer| request.claims().text(*layer, &language))
+        .filter_map(|layer| request.claims().text(*layer, &given.language))
         .map(|text| text.hash)
         .collect();
-    claims.answers = answers;
-    claims.language = language;
-    claims.place = place;
+    claims.answers = given.answers;
+    claims.language = given.language;
+    claims.spoken = given.spoken;
+    claims.interpreted_for = given.interpreted_for;
+    claims.place = given.place;
 }

@@ -37,6 +37,11 @@ impl Round {
         self.request.claims().round
     }
 
+    /// Everybody whose statement the group holds.
+    pub(super) fn authors(&self) -> impl Iterator<Item = &ParticipantId> {
+        self.statements.keys()
+    }
+
     /// Somebody's highest statement of this round.
     pub(super) fn statement_of(&self, participant: ParticipantId) -> Option<&Statement> {
         self.statements.get(&participant)

@@ -14,10 +14,12 @@ pub struct VisitState {
     pub me: Me,
     pub clinic: ClinicView,
     pub epoch: Option<u64>,
-    /// Who commits and admits at the moment.
+    /// The clinician who is host; while none is here, who commits at the moment.
     pub host: Option<ParticipantId>,
     pub roster: Vec<Member>,
     pub waiting: Vec<WaitingView>,
+    /// Nobody new is let in.
+    pub locked: bool,
     pub label: Label,
     pub safety_code: Option<String>,
     pub verified: bool,
@@ -62,6 +64,8 @@ pub struct Me {
     pub participant: ParticipantId,
     pub role: Role,
     pub name: String,
+    /// This member is the host now.
+    pub host: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -132,6 +136,11 @@ pub struct ConsentView {
     pub terms: Terms,
     pub texts: Vec<TextView>,
     pub note: String,
+    /// Number to call back in an emergency; for clinicians only.
+    pub emergency: String,
+    /// Who agreed to words in another language than the own, and for whom no interpreter has signed yet. For the host and
+    /// for interpreters only.
+    pub interpreter_needed: Vec<ParticipantId>,
     pub my_answer: Option<StatementKind>,
     pub all_agreed: bool,
     pub someone_refused: bool,
@@ -154,6 +163,10 @@ pub struct TextView {
 pub struct AnswerOf {
     pub participant: ParticipantId,
     pub answer: StatementKind,
+    /// The place stated.
+    pub place: String,
+    /// The host confirmed exactly this place.
+    pub place_confirmed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

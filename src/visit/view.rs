@@ -28,6 +28,7 @@ impl Visit {
                 participant: self.me,
                 role: self.role,
                 name: self.name.clone(),
+                host: self.member().is_some() && self.is_host(),
             },
             clinic: ClinicView {
                 name: self.policy.clinic().claims().name.clone(),
@@ -39,6 +40,7 @@ impl Visit {
                 .map(|member| self.roster_view(member))
                 .unwrap_or_default(),
             waiting: self.waiting_view(),
+            locked: self.is_locked(),
             label: member.map_or(Label::EndToEnd, label),
             safety_code: member.and_then(|member| member.group.safety_code().ok()),
             verified: member.is_some_and(|member| self.is_verified(member)),
@@ -158,16 +160,16 @@ impl Visit {
         let answers: Vec<AnswerOf> = asked
             .iter()
             .filter_map(|id| {
-                self.answer_of(*id).map(|answer| AnswerOf {
+                self.last_statement_of(*id).map(|claims| AnswerOf {
                     participant: *id,
-                    answer,
+                    answer: claims.kind,
+                    place: claims.place.clone(),
+                    place_confirmed: self.recording.is_confirmed(*id, &claims.place),
                 })
             })
             .collect();
-        let granted = answers
-            .iter()
-            .filter(|answer| answer.answer == StatementKind::Grant)
-            .count();
+        let agreed = asked.iter().all(|id| self.agrees(*id));
+        let sees_languages = self.is_host() || self.role == Role::Interpreter;
         let host = request.host().participant();
         let host_name = if host == self.me {
             Some(self.name.clone())
@@ -176,12 +178,17 @@ impl Visit {
         };
         Some(ConsentView {
             my_answer: self.answer_of(self.me),
-            all_agreed: granted == asked.len(),
+            all_agreed: agreed,
             someone_refused: answers
                 .iter()
                 .any(|answer| answer.answer != StatementKind::Grant),
             answered: answers.len(),
             asked: asked.len(),
+            interpreter_needed: if sees_languages {
+                self.interpreter_needed()
+            } else {
+                Vec::new()
+            },
             by_participant: if self.is_host() { answers } else { Vec::new() },
             ..self.request_view(request, host_name)
         })
@@ -201,6 +208,7 @@ impl Visit {
     fn request_view(&self, request: &Request, host_name: Option<String>) -> ConsentView {
         let claims = request.claims();
         let round = claims.round;
+        let words = self.recording.words_of(round);
         ConsentView {
             round,
             purpose: claims.purpose,
@@ -214,10 +222,15 @@ impl Visit {
                 .iter()
                 .map(|text| TextView {
                     reference: text.clone(),
-                    text: self.recording.words(round, text).map(str::to_owned),
+                    text: self.recording.text_of(round, text).map(str::to_owned),
                 })
                 .collect(),
-            note: self.recording.note(round).to_owned(),
+            note: words.map(|words| words.note.clone()).unwrap_or_default(),
+            emergency: words
+                .filter(|_| self.is_clinician())
+                .map(|words| words.emergency.clone())
+                .unwrap_or_default(),
+            interpreter_needed: Vec::new(),
             my_answer: None,
             all_agreed: false,
             someone_refused: false,

@@ -13,7 +13,7 @@
 
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use sealed_visit_protocol::clinic::RecipientRef;
-use sealed_visit_protocol::consent::StatementClaims;
+use sealed_visit_protocol::consent::{PlaceClaims, StatementClaims};
 use sealed_visit_protocol::recording::{
     ClosingClaims, EndReason, ManifestClaims, OpenClaims, OpenStatement, ReceiptClaims, ShareGrant,
     WipeClaims,
@@ -135,6 +135,8 @@ struct JsEnd {
     ended_ms: f64,
     #[serde(default)]
     withdrawal: Option<Jws<StatementClaims>>,
+    #[serde(default)]
+    places: Vec<Jws<PlaceClaims>>,
 }
 
 #[wasm_bindgen]
@@ -229,6 +231,7 @@ impl PartRecorder {
             reason: end.reason,
             ended_ms: whole(end.ended_ms),
             withdrawal: end.withdrawal,
+            places: end.places,
         });
         Ok(manifest.as_str().to_owned())
     }
@@ -593,6 +596,8 @@ export interface PartEnd {
   ended_ms: number;
   /** The signed statement, when somebody withdrew. */
   withdrawal?: string;
+  /** The host's signed confirmations of the places that people stated. */
+  places?: readonly string[];
 }
 export interface CheckedTrack {
   track: string | null;

@@ -272,6 +272,7 @@ fn the_sealer_refuses_what_it_cannot_keep() {
         reason: EndReason::Paused,
         ended_ms: 3,
         withdrawal: None,
+        places: Vec::new(),
     });
     assert_eq!(
         manifest.unverified_claims().unwrap().tracks[0].gaps[0].reason,

@@ -173,6 +173,8 @@ impl World {
                 .map(text_hash)
                 .to_vec(),
             language: "en".into(),
+            spoken: String::new(),
+            interpreted_for: Vec::new(),
             place: "US-CA".into(),
             wish: None,
             at_ms: START_MS + 1_000,

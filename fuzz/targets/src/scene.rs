@@ -135,6 +135,7 @@ impl Scene {
             reason: EndReason::Stopped,
             ended_ms: NOW_MS + 4_000,
             withdrawal: None,
+            places: Vec::new(),
         });
         let mut state = TrackState::expecting(header.hash());
         state.feed(&track, |_| {}).expect("a genuine track");

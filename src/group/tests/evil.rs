@@ -3,7 +3,7 @@
 //! What it builds is valid MLS throughout, so that nothing but our rules stands between it and the group.
 
 use super::super::client::{SUITE, signature_key};
-use super::super::context::{CHANGE_PROPOSAL, CONTEXT_EXTENSION, VisitContext};
+use super::super::context::{CHANGE_PROPOSAL, CONTEXT_EXTENSION, MEETING_PROPOSAL, VisitContext};
 use super::super::rules::signing_identity;
 use super::*;
 use mls_rs::client_builder::{BaseConfig, WithCryptoProvider, WithIdentityProvider, WithMlsRules};
@@ -89,6 +89,7 @@ pub fn evil_client(
         .mls_rules(rules)
         .extension_type(CONTEXT_EXTENSION)
         .custom_proposal_type(CHANGE_PROPOSAL)
+        .custom_proposal_type(MEETING_PROPOSAL)
         .key_package_lifetime(Duration::from_secs(u32::MAX.into()))
         .signing_identity(shown, key, SUITE)
         .build()
@@ -278,6 +279,10 @@ impl Evil {
 
 pub fn change_proposal(change: &Change) -> CustomProposal {
     CustomProposal::new(CHANGE_PROPOSAL, serde_json::to_vec(change).unwrap())
+}
+
+pub fn meeting_proposal(change: &MeetingChange) -> CustomProposal {
+    CustomProposal::new(MEETING_PROPOSAL, serde_json::to_vec(change).unwrap())
 }
 
 /// Somebody without rules who waits to be let in, for whoever drives it from outside.

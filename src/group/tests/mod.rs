@@ -4,6 +4,7 @@ mod crypto;
 mod doors;
 pub(crate) mod evil;
 mod life;
+mod meeting;
 mod mutate;
 mod powers;
 mod recorder;

@@ -1,5 +1,6 @@
 //! Door 4: what a Welcome may lead into. The committer behind it keeps no rules.
 
+use super::super::Legacy;
 use super::super::context::{CONTEXT_EXTENSION, VisitContext};
 use super::super::testing::recipient;
 use super::evil::{Evil, evil_client_of};
@@ -42,6 +43,7 @@ fn context_of(world: &World, people: &[&Identity], changes: &[Change]) -> VisitC
         world.visit,
         people[0].pass().participant(),
         people[0].pass().role(),
+        Legacy::default(),
     );
     for identity in people {
         let pass = identity.pass();

@@ -7,6 +7,7 @@ use super::model::scene_at;
 use super::sim::Sim;
 use crate::group::Joiner;
 use crate::visit::app_message::AppMessage;
+use crate::visit::recording::Words;
 use crate::visit::{Command, ErrorCode, Indicator, Input, Phase, Problem, ProblemCode, TextBody};
 use sealed_visit_protocol::clinic::{Recipient, WrapSuite};
 use sealed_visit_protocol::consent::{Layer, RequestClaims};
@@ -27,9 +28,16 @@ fn sim_told(sim: &Sim, page: usize, code: ProblemCode) -> Option<Option<Particip
     told(&sim.state(page).problems, code)
 }
 
+fn of_texts(texts: Vec<TextBody>) -> Words {
+    Words {
+        texts,
+        ..Words::default()
+    }
+}
+
 impl Sim {
     /// A member says inside the encryption what its machine would not.
-    fn says(&mut self, page: usize, message: &AppMessage) {
+    pub fn says(&mut self, page: usize, message: &AppMessage) {
         let group = &mut self.pages[page].visit.member_mut().unwrap().group;
         let data = B64(group.encrypt(&message.to_bytes()).unwrap());
         let (group_id, epoch) = (B64(group.group_id().to_vec()), group.epoch());
@@ -157,15 +165,8 @@ fn a_request_for_a_key_that_the_clinic_does_not_list_is_told_and_opens_nothing()
     claims.recipients[0].fingerprint = Recipient::fingerprint_of(WrapSuite::X25519, &[66; 32]);
     claims.recipients.sort();
     let request = sim.world.key(0).sign(&claims);
-    let note = String::new();
-    sim.says(
-        0,
-        &AppMessage::Request {
-            request,
-            texts,
-            note,
-        },
-    );
+    let words = of_texts(texts);
+    sim.says(0, &AppMessage::Request { request, words });
     for page in 1..3 {
         assert_eq!(
             sim_told(&sim, page, ProblemCode::KeySwapped),
@@ -180,15 +181,8 @@ fn nobody_asks_in_the_hosts_name() {
     let mut sim = Sim::live(&THREE);
     let (claims, texts) = sim.request_claims();
     let request = sim.world.key(0).sign(&claims);
-    let note = String::new();
-    sim.says(
-        2,
-        &AppMessage::Request {
-            request,
-            texts,
-            note,
-        },
-    );
+    let words = of_texts(texts);
+    sim.says(2, &AppMessage::Request { request, words });
     assert_eq!(
         sim_told(&sim, 1, ProblemCode::MessageRefused),
         Some(Some(sim.id(2)))
@@ -213,8 +207,12 @@ fn words_that_are_not_those_of_the_request_are_not_shown_and_cannot_be_agreed_to
         text: "Nothing will be recorded.".into(),
     };
     let texts = vec![other(Layer::Information), other(Layer::Recording)];
-    let note = String::new();
-    sim.says(0, &AppMessage::Texts { round, texts, note });
+    let said = AppMessage::Texts {
+        round,
+        words: of_texts(texts),
+        places: Vec::new(),
+    };
+    sim.says(0, &said);
     let shown = sim.state(1).consent.unwrap();
     assert!(shown.texts.iter().all(|text| text.text.is_none()));
     let id = sim.command(1, grant());

@@ -3,15 +3,17 @@
 use super::sim::Sim;
 use crate::group::testing::World;
 use crate::visit::{
-    Command, ConsentRequest, ErrorCode, Indicator, Input, NotSending, Phase, ProblemCode,
-    RecorderLeft, TextBody, VisitEvent,
+    Command, ConsentRequest, ErrorCode, GivenAnswer, Indicator, Input, NotSending, OpenPart, Phase,
+    ProblemCode, RecorderLeft, TextBody, VisitEvent,
 };
 use sealed_visit_protocol::consent::{
     Answer, Layer, OnBehalfOf, Purpose, Statement, StatementKind, Terms, WithdrawalPolicy,
     WithdrawalWish,
 };
+use sealed_visit_protocol::recording::{OpenStatement, OpenTrack};
+use sealed_visit_protocol::track::{Header, HeaderClaims, TrackKind};
 use sealed_visit_protocol::wire::ClientMessage;
-use sealed_visit_protocol::{B64, ParticipantId, Role};
+use sealed_visit_protocol::{B64, Jws, ParticipantId, RecordingId, Role, SigningKey, TrackId};
 
 const PEOPLE: [Role; 3] = [Role::Clinician, Role::Patient, Role::Guest];
 pub const RECORDER: usize = 3;
@@ -43,11 +45,12 @@ pub fn asked_of(world: &World, recorder: ParticipantId) -> ConsentRequest {
         recorder,
         again_after: None,
         note: String::new(),
+        emergency: String::new(),
     }
 }
 
-pub fn grant() -> Command {
-    Command::Answer {
+pub fn given_grant() -> GivenAnswer {
+    GivenAnswer {
         kind: StatementKind::Grant,
         answers: vec![Answer {
             person: "self".into(),
@@ -56,16 +59,62 @@ pub fn grant() -> Command {
             recording: true,
         }],
         language: "en".into(),
+        spoken: String::new(),
+        interpreted_for: Vec::new(),
         place: "US-CA".into(),
     }
 }
 
+pub fn grant() -> Command {
+    Command::Answer(given_grant())
+}
+
 pub fn refusal() -> Command {
-    Command::Answer {
+    Command::Answer(GivenAnswer {
         kind: StatementKind::Refusal,
-        answers: vec![],
-        language: "en".into(),
+        answers: Vec::new(),
         place: String::new(),
+        ..given_grant()
+    })
+}
+
+impl Sim {
+    /// A part with one track, as a recording module would open it.
+    pub fn open_part(&self) -> OpenPart {
+        let recording_key = SigningKey::from_seed(&[5; 32]).public();
+        let (recording, track) = (
+            RecordingId::from_bytes([1; 16]),
+            TrackId::from_bytes([2; 16]),
+        );
+        let header = Header::new(HeaderClaims {
+            v: 1,
+            visit: self.world.visit,
+            recording,
+            part: 0,
+            track,
+            content: TrackKind::Mixed,
+            media_type: "video/webm".into(),
+            suite: HeaderClaims::SUITE.into(),
+            recipients: self
+                .world
+                .recipients()
+                .iter()
+                .map(|recipient| recipient.fingerprint)
+                .collect(),
+            share_required: true,
+            recording_key,
+        })
+        .unwrap();
+        OpenPart {
+            recording,
+            part: 0,
+            recording_key,
+            tracks: vec![OpenTrack {
+                track,
+                header: B64(header.bytes().to_vec()),
+            }],
+            previous: None,
+        }
     }
 }
 
@@ -510,46 +559,8 @@ fn saying_no_while_recording_is_a_withdrawal() {
 
 #[test]
 fn the_recorder_signs_an_open_statement_that_verifies() {
-    use crate::visit::OpenPart;
-    use sealed_visit_protocol::recording::{OpenStatement, OpenTrack};
-    use sealed_visit_protocol::track::{Header, HeaderClaims, TrackKind};
-    use sealed_visit_protocol::{B64, Jws, RecordingId, SigningKey, TrackId};
-
     let mut sim = recording();
-    let recording_key = SigningKey::from_seed(&[5; 32]).public();
-    let (recording, track) = (
-        RecordingId::from_bytes([1; 16]),
-        TrackId::from_bytes([2; 16]),
-    );
-    let header = Header::new(HeaderClaims {
-        v: 1,
-        visit: sim.world.visit,
-        recording,
-        part: 0,
-        track,
-        content: TrackKind::Mixed,
-        media_type: "video/webm".into(),
-        suite: HeaderClaims::SUITE.into(),
-        recipients: sim
-            .world
-            .recipients()
-            .iter()
-            .map(|recipient| recipient.fingerprint)
-            .collect(),
-        share_required: true,
-        recording_key,
-    })
-    .unwrap();
-    let open = OpenPart {
-        recording,
-        part: 0,
-        recording_key,
-        tracks: vec![OpenTrack {
-            track,
-            header: B64(header.bytes().to_vec()),
-        }],
-        previous: None,
-    };
+    let open = sim.open_part();
     let id = sim.must(RECORDER, Command::SignOpen { open: open.clone() });
     let statement = Jws::from_text(sim.pages[RECORDER].results[&id].as_str());
     let verified = OpenStatement::verify(&statement, sim.world.policy.clinic()).unwrap();

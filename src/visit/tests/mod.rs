@@ -2,7 +2,9 @@
 
 mod adversaries;
 mod consent;
+mod interpreter;
 mod life;
+mod meeting;
 mod model;
 mod outside;
 mod sim;

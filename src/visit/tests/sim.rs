@@ -2,7 +2,7 @@
 
 use crate::group::testing::{NOW_MS, World};
 use crate::visit::{Command, Config, ErrorCode, Input, Output, Visit, VisitEvent, VisitState};
-use sealed_visit_protocol::consent::StatementClaims;
+use sealed_visit_protocol::consent::{PlaceClaims, StatementClaims};
 use sealed_visit_protocol::wire::{ClientMessage, RelayMessage};
 use sealed_visit_protocol::{B64, Jws, ParticipantId, Pass, Role};
 use sealed_visit_relay::admission::Admitted;
@@ -25,6 +25,8 @@ pub struct Page {
     pub signed: Vec<(Jws<StatementClaims>, Vec<Jws<StatementClaims>>)>,
     /// What this page would hand to the vault, or put into a manifest.
     pub withdrawals: Vec<(Jws<StatementClaims>, bool)>,
+    /// Confirmed places, as a recorder would put them into its manifest.
+    pub places: Vec<Jws<PlaceClaims>>,
     /// Base keys by epoch, as installed and not yet retired.
     pub keys: BTreeMap<u64, [u8; 16]>,
     pub sending_with: Option<u64>,
@@ -117,6 +119,7 @@ impl Sim {
             messages: Vec::new(),
             signed: Vec::new(),
             withdrawals: Vec::new(),
+            places: Vec::new(),
             keys: BTreeMap::new(),
             sending_with: None,
             gate_open: false,
@@ -261,6 +264,7 @@ impl Sim {
                 withdrawals,
             } => this.signed.push((statement, withdrawals)),
             Output::Withdrawal { statement, mine } => this.withdrawals.push((statement, mine)),
+            Output::Place { place } => this.places.push(place),
             Output::Reconnect => {
                 self.disconnect(page);
                 self.connect(page);

@@ -168,6 +168,7 @@ fn part(
         reason: EndReason::Stopped,
         ended_ms: started_ms + 2_050,
         withdrawal: None,
+        places: Vec::new(),
     });
     let finished = number == 0;
     if !finished {

@@ -4,12 +4,15 @@
 //!   every member applies by the same pure function.
 //! - [`verdict`] is the gate: a pure function of the resulting roster and the resulting state. No clock, no
 //!   setting, no fetch.
+//! - [`Place`] is the host's word that somebody is where it said: evidence, which no rule asks for.
 
+mod place;
 mod request;
 mod state;
 mod statement;
 mod verdict;
 
+pub use place::{Place, PlaceClaims, PlaceError};
 pub use request::{
     ConsentText, Layer, Purpose, Request, RequestClaims, RequestError, Terms, Tick,
     WithdrawalPolicy,

@@ -74,6 +74,12 @@ pub struct StatementClaims {
     /// BCP 47 tag of the language they were shown in.
     #[serde(default)]
     pub language: String,
+    /// BCP 47 tag of the person's own language, where no text is in it: an interpreter has to sign, too.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub spoken: String,
+    /// An interpreter's: for whom it put the words into their language.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interpreted_for: Vec<ParticipantId>,
     /// The place stated: an ISO 3166 code such as `US-CA`; empty when none was stated.
     #[serde(default)]
     pub place: String,
@@ -106,6 +112,8 @@ pub enum StatementError {
     ByRecorder,
     #[error("a grant needs an answer of everybody at the device, agreeing to both layers")]
     IncompleteGrant,
+    #[error("only an interpreter can sign that it interpreted")]
+    NotAnInterpreter,
     #[error("the texts shown are not those of the request in language {0}")]
     OtherTexts(String),
 }
@@ -134,6 +142,9 @@ impl Statement {
         }
         if author.role() == Role::Recorder {
             return Err(StatementError::ByRecorder);
+        }
+        if author.role() != Role::Interpreter && !claims.interpreted_for.is_empty() {
+            return Err(StatementError::NotAnInterpreter);
         }
         Ok(Self {
             jws: jws.clone(),
@@ -193,5 +204,16 @@ impl Statement {
 
     pub fn participant(&self) -> ParticipantId {
         self.author.participant()
+    }
+
+    /// Agreed to words in a language that is not the person's own.
+    pub fn needs_interpreter(&self) -> bool {
+        self.claims.kind == StatementKind::Grant && !self.claims.spoken.is_empty()
+    }
+
+    /// Agreed, and signed that it put the words into this person's language.
+    pub fn interprets_for(&self, participant: ParticipantId) -> bool {
+        self.claims.kind == StatementKind::Grant
+            && self.claims.interpreted_for.contains(&participant)
     }
 }

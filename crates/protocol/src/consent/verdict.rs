@@ -1,7 +1,7 @@
 //! The gate: may this roster exist under this consent state?
 
 use super::state::ConsentState;
-use super::statement::StatementKind;
+use super::statement::{Statement, StatementKind};
 use crate::clinic::ClinicDocument;
 use crate::id::{ParticipantId, VisitId};
 use crate::pass::Role;
@@ -31,13 +31,17 @@ pub enum Verdict {
     },
     #[error("participant {0} has not granted the recording")]
     NotGranted(ParticipantId),
+    #[error("participant {0} agreed to words in another language, and no interpreter signed")]
+    NotInterpreted(ParticipantId),
     #[error("the consent state does not verify: {0}")]
     Unverifiable(String),
 }
 
 /// Judges the *resulting* roster under the *resulting* state of a commit.
 ///
-/// All-party, everywhere: every member but the recorder needs a current grant for exactly the open request.
+/// All-party, everywhere: every member but the recorder needs a current grant for exactly the open request. Whoever
+/// agreed to words in another language than the own needs an interpreter's grant besides, which says so; it counts
+/// also when the interpreter has left.
 pub fn verdict(
     roster: &[RosterEntry],
     state: &ConsentState,
@@ -69,6 +73,20 @@ pub fn verdict(
             got: recorder,
         });
     }
+    let is_interpreted = |participant: ParticipantId| {
+        for author in state.statements().keys() {
+            let statement = state
+                .statement_of(*author, clinic, visit, group_id)
+                .map_err(unverifiable)?;
+            let signed = |statement: &Statement| {
+                statement.interprets_for(participant) && statement.answers(&request).is_ok()
+            };
+            if statement.as_ref().is_some_and(signed) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
     for entry in roster.iter().filter(|entry| entry.role != Role::Recorder) {
         let statement = state
             .statement_of(entry.participant, clinic, visit, group_id)
@@ -79,6 +97,9 @@ pub fn verdict(
             && statement.answers(&request).is_ok();
         if !granted {
             return Err(Verdict::NotGranted(entry.participant));
+        }
+        if statement.needs_interpreter() && !is_interpreted(entry.participant)? {
+            return Err(Verdict::NotInterpreted(entry.participant));
         }
     }
     Ok(())

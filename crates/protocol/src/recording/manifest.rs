@@ -1,7 +1,7 @@
 //! What ends a part: the recorder's manifest, or the vault's closing record, and the vault's receipt for both.
 
 use crate::bytes::Hash32;
-use crate::consent::StatementClaims;
+use crate::consent::{PlaceClaims, StatementClaims};
 use crate::id::{RecordingId, TrackId};
 use crate::jws::{Claims, Jws, JwsError, PublicKey};
 use crate::track::{Header, TrackState};
@@ -80,6 +80,9 @@ pub struct ManifestClaims {
     /// The statement, when the part ended by withdrawal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withdrawal: Option<Jws<StatementClaims>>,
+    /// Places that the host confirmed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<Jws<PlaceClaims>>,
     /// Number of marks in the sealed events track.
     #[serde(default)]
     pub marks: u64,

@@ -159,6 +159,7 @@ impl Part {
             ended_ms: START_MS + 20_000,
             reason: EndReason::Stopped,
             withdrawal: None,
+            places: Vec::new(),
             marks: 0,
         };
         alter(&mut claims);

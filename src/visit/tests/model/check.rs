@@ -55,8 +55,10 @@ pub struct Ghost {
     tags: Arc<BTreeMap<u64, Tag>>,
     /// The relay told members different things.
     pub forked: bool,
-    /// Counts commands that were refused.
-    pub failed: u32,
+    /// Counts commands.
+    pub commands: u32,
+    /// The last one that was refused.
+    pub failed: Option<u32>,
 }
 
 /// What people decided.

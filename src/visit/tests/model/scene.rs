@@ -282,7 +282,7 @@ impl Scene {
         self.settle().unwrap();
         let participant = self.evil.as_ref().unwrap().admitted.participant;
         let command = Command::Admit { participant };
-        self.feed(0, Input::Command { id: 1, command }).unwrap();
+        self.feed(0, Input::Command { id: 0, command }).unwrap();
         self.settle().unwrap();
         let evil = self.evil.as_mut().unwrap();
         let welcome = evil.welcome.take().expect("a welcome");
@@ -733,9 +733,10 @@ impl Scene {
         // Before the command, since a withdrawal counts from the click; undone if the machine refuses it.
         let before = self.ghost.decisions();
         self.ghost.decides(what, page, round);
-        let failed = self.ghost.failed;
-        self.feed(page, Input::Command { id: 1, command })?;
-        if self.ghost.failed > failed {
+        self.ghost.commands += 1;
+        let id = self.ghost.commands;
+        self.feed(page, Input::Command { id, command })?;
+        if self.ghost.failed == Some(id) {
             self.ghost.undo(before);
         }
         Ok(())
@@ -770,7 +771,10 @@ impl Scene {
                 Output::Gate { open } => this.gate_open = open,
                 Output::Reconnect => reconnect = true,
                 Output::Withdrawal { statement, mine } if mine => this.withdrawals.push(statement),
-                Output::Failed { .. } => self.ghost.failed += 1,
+                Output::Failed { id, .. } => {
+                    // The newest command is answered last.
+                    self.ghost.failed = Some(id);
+                }
                 Output::Timer { at_ms } => this.timer_ms = Some(at_ms),
                 _ => {}
             }

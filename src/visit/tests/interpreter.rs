@@ -1,0 +1,140 @@
+//! No words in the person's language: no recording, unless an interpreter signs too.
+
+use super::consent::{asked_of, given_grant, grant};
+use super::sim::Sim;
+use crate::visit::{Command, ErrorCode, GivenAnswer, Indicator, Phase};
+use sealed_visit_protocol::recording::OpenStatement;
+use sealed_visit_protocol::{ParticipantId, Role};
+
+const PATIENT: usize = 1;
+const INTERPRETER: usize = 2;
+const RECORDER: usize = 3;
+
+/// Host, patient, interpreter; asked in English.
+fn asked() -> Sim {
+    let mut sim = Sim::live(&[Role::Clinician, Role::Patient, Role::Interpreter]);
+    sim.open(Role::Recorder);
+    sim.settle();
+    let request = asked_of(&sim.world, sim.id(RECORDER));
+    sim.must(0, Command::RequestConsent(Box::new(request)));
+    sim
+}
+
+fn grant_in(spoken: &str) -> Command {
+    Command::Answer(GivenAnswer {
+        spoken: spoken.into(),
+        ..given_grant()
+    })
+}
+
+fn interpreted(participants: &[ParticipantId]) -> Command {
+    Command::Answer(GivenAnswer {
+        interpreted_for: participants.to_vec(),
+        ..given_grant()
+    })
+}
+
+fn needed(sim: &Sim, page: usize) -> Vec<ParticipantId> {
+    sim.state(page).consent.unwrap().interpreter_needed
+}
+
+fn has_recorder(sim: &Sim, page: usize) -> bool {
+    matches!(
+        sim.state(page).indicator,
+        Indicator::Recording { .. } | Indicator::RecorderPresent { .. }
+    )
+}
+
+#[test]
+fn a_grant_in_another_language_counts_once_an_interpreter_has_signed() {
+    let mut sim = asked();
+    let patient = sim.id(PATIENT);
+    sim.must(0, grant());
+    sim.must(PATIENT, grant_in("am"));
+    sim.must(INTERPRETER, grant());
+    assert_eq!(needed(&sim, 0), [patient]);
+    assert_eq!(needed(&sim, INTERPRETER), [patient]);
+    assert_eq!(needed(&sim, PATIENT), []);
+    assert!(!sim.state(0).consent.unwrap().all_agreed);
+    let start = sim.command(0, Command::StartRecorder);
+    sim.settle();
+    assert_eq!(sim.pages[0].failed[&start], ErrorCode::NotAgreed);
+
+    // An interpreter who agreed for itself signs what it put into the other language.
+    sim.must(INTERPRETER, interpreted(&[patient]));
+    assert_eq!(needed(&sim, INTERPRETER), []);
+    assert!(sim.state(0).consent.unwrap().all_agreed);
+    sim.must(0, Command::StartRecorder);
+    sim.pass_ms(1_500);
+    assert!((0..3).all(|page| has_recorder(&sim, page)));
+    sim.assert_agreed();
+}
+
+#[test]
+fn nobody_but_an_interpreter_can_sign_it() {
+    let mut sim = asked();
+    let patient = sim.id(PATIENT);
+    sim.must(PATIENT, grant_in("am"));
+    let by_host = sim.command(0, interpreted(&[patient]));
+    sim.settle();
+    assert_eq!(sim.pages[0].failed[&by_host], ErrorCode::BadAnswer);
+    assert!(!sim.state(0).consent.unwrap().all_agreed);
+}
+
+#[test]
+fn the_interpreter_may_leave_and_what_it_signed_stands() {
+    let mut sim = asked();
+    let patient = sim.id(PATIENT);
+    sim.must(0, grant());
+    sim.must(PATIENT, grant_in("am"));
+    sim.must(INTERPRETER, interpreted(&[patient]));
+    sim.must(0, Command::StartRecorder);
+    sim.pass_ms(1_500);
+    sim.command(INTERPRETER, Command::Leave);
+    sim.pass_ms(2_000);
+    assert_eq!(sim.state(0).roster.len(), 3);
+    assert!(has_recorder(&sim, 0));
+    assert_eq!(sim.state(0).phase, Phase::Live);
+
+    // A recorder that starts anew shows the vault everything it stands on.
+    let open = sim.open_part();
+    let id = sim.must(RECORDER, Command::SignOpen { open });
+    let jws = sealed_visit_protocol::Jws::from_text(sim.pages[RECORDER].results[&id].clone());
+    let clinic = sim.world.policy.clinic();
+    let statement = OpenStatement::verify(&jws, clinic).unwrap();
+    assert_eq!(statement.claims().grants.len(), 3);
+    let mut claims = statement.claims().clone();
+    claims.grants.retain(|grant| {
+        let author = grant.unverified_claims().unwrap().pass;
+        author.unverified_claims().unwrap().role != Role::Interpreter
+    });
+    let without = sim.world.key(RECORDER as u64).sign(&claims);
+    let error = OpenStatement::verify(&without, clinic).unwrap_err();
+    assert!(
+        error.to_string().contains("no interpreter signed"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_late_joiner_who_needs_an_interpreter_comes_in_when_one_has_signed() {
+    let mut sim = asked();
+    for page in 0..3 {
+        sim.must(page, grant());
+    }
+    sim.must(0, Command::StartRecorder);
+    sim.pass_ms(1_500);
+    let late = sim.open(Role::Guest);
+    sim.settle();
+    let participant = sim.id(late);
+    sim.must(0, Command::AskWaiting { participant });
+    sim.must(late, grant_in("am"));
+    sim.pass_ms(1_500);
+    assert_eq!(sim.state(late).phase, Phase::Waiting);
+    assert_eq!(needed(&sim, 0), [participant]);
+    sim.must(INTERPRETER, interpreted(&[participant]));
+    sim.pass_ms(2_000);
+    assert_eq!(sim.state(late).phase, Phase::Live);
+    assert!(has_recorder(&sim, late));
+    sim.assert_agreed();
+}
