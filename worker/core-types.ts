@@ -102,6 +102,13 @@ export interface PersonAnswer {
 
 export type Answered = "grant" | "refusal" | "withdrawal";
 
+/** The host's signed word that somebody is where it said. */
+export interface ConfirmedPlace {
+  readonly round: RoundId;
+  readonly participant: ParticipantId;
+  readonly place: CompactJws;
+}
+
 /** The open consent round. Somebody who is asked while waiting does not learn who else was asked, or how they answered. */
 export interface ConsentState {
   readonly round: RoundId;
@@ -340,6 +347,8 @@ export type Output =
   | { readonly t: "signed"; readonly statement: CompactJws; readonly withdrawals: readonly CompactJws[] }
   /** A withdrawal from the open round, signed; `mine`: of this member. */
   | { readonly t: "withdrawal"; readonly statement: CompactJws; readonly mine: boolean }
+  /** The host's signed confirmation of the place that somebody stated. */
+  | ({ readonly t: "place" } & ConfirmedPlace)
   | { readonly t: "message"; readonly from: ParticipantId; readonly data: Uint8Array };
 
 export interface CoreFailure {

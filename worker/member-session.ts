@@ -108,6 +108,7 @@ export class MemberSession {
           this.#recorder?.noteWithdrawal(statement);
           if (mine && storage_key !== null) void keepWithdrawal(storage_key, statement).catch(() => undefined);
         },
+        onPlace: (confirmed) => this.#recorder?.notePlace(confirmed),
         onEnded: (state) => void this.#onEnded(state),
         onRefused: () => void this.#forget(),
       });

@@ -5,6 +5,7 @@
 import type {
   Command,
   CompactJws,
+  ConfirmedPlace,
   CoreConfig,
   Input,
   LineQuality,
@@ -24,6 +25,8 @@ export interface DriverHooks {
   readonly onFatal: (error: unknown) => void;
   /** Somebody's signed withdrawal from the open round. */
   readonly onWithdrawal: (statement: CompactJws, mine: boolean) => void;
+  /** The host confirmed the place that somebody stated. */
+  readonly onPlace: (confirmed: ConfirmedPlace) => void;
   /** The visit is over for this member: its identity need not be kept. */
   readonly onEnded: (state: VisitState) => void;
   /** The relay does not take this pass. */
@@ -236,6 +239,9 @@ export class VisitDriver {
       case "withdrawal":
         this.#hooks.onWithdrawal(output.statement, output.mine);
         if (output.mine) this.#hooks.emit({ e: "withdrawal", statement: output.statement });
+        break;
+      case "place":
+        this.#hooks.onPlace(output);
         break;
       case "message":
         this.#hooks.emit({ e: "message", from: output.from, data: output.data });

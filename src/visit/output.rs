@@ -64,7 +64,11 @@ pub enum Output {
         mine: bool,
     },
     /// The host's signed confirmation of a place: for the manifest of the part that is being recorded.
-    Place { place: Jws<PlaceClaims> },
+    Place {
+        round: RoundId,
+        participant: ParticipantId,
+        place: Jws<PlaceClaims>,
+    },
     /// Bytes from another member's `send`.
     Message {
         from: ParticipantId,

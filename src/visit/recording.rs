@@ -247,7 +247,11 @@ impl Visit {
                 let participant = place.claims().participant;
                 let known = self.recording.places.insert(participant, place.clone());
                 if known.as_ref() != Some(&place) {
-                    self.out.push(super::Output::Place { place: jws });
+                    self.out.push(super::Output::Place {
+                        round: place.claims().round,
+                        participant,
+                        place: jws,
+                    });
                 }
             }
             // Of a round that is over.

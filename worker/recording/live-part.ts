@@ -25,6 +25,12 @@ export interface PartContext {
   readonly fetch: typeof fetch | undefined;
 }
 
+/** What the manifest carries besides: signed by others. */
+export interface PartEvidence {
+  readonly withdrawal: CompactJws | null;
+  readonly places: readonly CompactJws[];
+}
+
 const EVENTS_MEDIA_TYPE = "application/x-ndjson";
 
 export class LivePart {
@@ -145,10 +151,12 @@ export class LivePart {
   }
 
   /** Signs the manifest and wipes all keys. Nothing can be sealed afterwards. */
-  finish(reason: PartEndReason, withdrawal: CompactJws | null): void {
+  finish(reason: PartEndReason, { withdrawal, places }: PartEvidence): void {
     const sealer = this.#needSealer();
     this.#sealer = null;
-    this.spool.setManifest(sealer.finish({ reason, ended_ms: Date.now(), ...(withdrawal !== null && { withdrawal }) }));
+    this.spool.setManifest(
+      sealer.finish({ reason, ended_ms: Date.now(), places, ...(withdrawal !== null && { withdrawal }) }),
+    );
     this.spool.publish();
   }
 

@@ -1,5 +1,13 @@
 /** What the recorder's worker does with recordings: one part being made, and uploads of all of them. */
-import type { CompactJws, OpenInput, RecordingId, TrackId } from "../core-types.js";
+import type {
+  CompactJws,
+  ConfirmedPlace,
+  OpenInput,
+  ParticipantId,
+  RecordingId,
+  RoundId,
+  TrackId,
+} from "../core-types.js";
 import { toFailure, WorkerError } from "../failure.js";
 import type { BeginPartRequest, Event, EventLine, PartBegun, PartEndReason, SpoolStatus } from "../protocol.js";
 import type { LastPart } from "../identity-store.js";
@@ -60,9 +68,12 @@ export class RecorderService {
   #module: RecordingModule | null = null;
   #storage: SpoolStorage | null = null;
   #live: LivePart | null = null;
+  /** What the running part stands on. */
+  #round: RoundId | null = null;
   #previous: OpenInput["previous"] | null = null;
   /** The statement that ends the running part, once there is one. */
   #withdrawal: CompactJws | null = null;
+  readonly #places = new Map<ParticipantId, ConfirmedPlace>();
   readonly #courtesy = new Courtesy();
   #heartbeat: ReturnType<typeof setInterval> | undefined;
   #storageCheck: ReturnType<typeof setInterval> | undefined;
@@ -79,6 +90,11 @@ export class RecorderService {
   /** Somebody withdrew: the manifest of the running part carries the statement. */
   noteWithdrawal(statement: CompactJws): void {
     this.#withdrawal = statement;
+  }
+
+  /** The host confirmed a place: the manifest carries that, too. */
+  notePlace(confirmed: ConfirmedPlace): void {
+    this.#places.set(confirmed.participant, confirmed);
   }
 
   async begin(request: BeginPartRequest): Promise<PartBegun> {
@@ -108,6 +124,7 @@ export class RecorderService {
       fetch: this.#context.platform?.upload?.fetch,
     });
     this.#live = live;
+    this.#round = round;
     this.#upload(live.spool, module);
     this.#startHeartbeat(live.spool.part, round);
     if (!storage.isOnDisk) {
@@ -165,7 +182,8 @@ export class RecorderService {
     this.#live = null;
     this.#stopTimers();
     this.#remember(live);
-    live.finish(reason, reason === "withdrawn" ? this.#withdrawal : null);
+    const places = [...this.#places.values()].filter(({ round }) => round === this.#round).map(({ place }) => place);
+    live.finish(reason, { withdrawal: reason === "withdrawn" ? this.#withdrawal : null, places });
   }
 
   /** Resolves when nothing more can be done for this part in this page. */

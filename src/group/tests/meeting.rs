@@ -110,7 +110,13 @@ fn who_was_in_comes_back_into_a_locked_visit_and_its_successor() {
     };
     let left = groups.pop().unwrap();
     commit(&mut groups, 0, &gone).unwrap();
-    let back = admit(&mut groups, 0, &people.world, &[people.patient.clone()]).unwrap();
+    let back = admit(
+        &mut groups,
+        0,
+        &people.world,
+        std::slice::from_ref(&people.patient),
+    )
+    .unwrap();
     assert!(back[0].meeting().locked);
 
     // A group in the place of this one is locked as well, and knows whom to let in.
@@ -119,7 +125,7 @@ fn who_was_in_comes_back_into_a_locked_visit_and_its_successor() {
     let after = Group::create_after(left.legacy(), host, policy, GROUP_ID, NOW_MS).unwrap();
     let mut groups = vec![after];
     assert!(groups[0].meeting().locked);
-    admit(&mut groups, 0, world, &[people.patient.clone()]).unwrap();
-    let refused = admit(&mut groups, 0, world, &[people.guest.clone()]).unwrap_err();
+    admit(&mut groups, 0, world, std::slice::from_ref(&people.patient)).unwrap();
+    let refused = admit(&mut groups, 0, world, std::slice::from_ref(&people.guest)).unwrap_err();
     assert_eq!(refused.code(), "locked");
 }

@@ -264,7 +264,7 @@ impl Sim {
                 withdrawals,
             } => this.signed.push((statement, withdrawals)),
             Output::Withdrawal { statement, mine } => this.withdrawals.push((statement, mine)),
-            Output::Place { place } => this.places.push(place),
+            Output::Place { place, .. } => this.places.push(place),
             Output::Reconnect => {
                 self.disconnect(page);
                 self.connect(page);
