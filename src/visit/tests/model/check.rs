@@ -55,6 +55,8 @@ pub struct Ghost {
     tags: Arc<BTreeMap<u64, Tag>>,
     /// The relay told members different things.
     pub forked: bool,
+    /// Where a page saw the visit locked: in which group, and who had been in it by then.
+    locked: BTreeMap<usize, (Vec<u8>, u16)>,
     /// Counts commands.
     pub commands: u32,
     /// The last one that was refused.
@@ -114,6 +116,11 @@ impl Ghost {
         }
     }
 
+    /// The host turned somebody away, or took it out: it need not be live.
+    pub fn sent_away(&mut self, page: Option<usize>) {
+        self.left |= page.map_or(0, |page| 1 << page);
+    }
+
     pub fn decisions(&self) -> Decisions {
         (self.granted.clone(), self.withdrawn, self.left)
     }
@@ -140,6 +147,7 @@ impl Scene {
         let machine = self.pages[page].machine.clone();
         if let Some(group) = group_of(&machine) {
             self.check_grants(page, group)?;
+            self.check_door(page, group)?;
         }
         self.check_indicator(page, &machine)?;
         self.check_sending(page)?;
@@ -264,6 +272,37 @@ impl Scene {
         }
         IN_ORDER.with_borrow_mut(|known| known.insert(proof));
         Ok(())
+    }
+
+    /// While the visit is locked, nobody comes in who never was in it.
+    fn check_door(&mut self, page: usize, group: &Group) -> Result<(), Broken> {
+        if !group.meeting().locked {
+            self.ghost.locked.remove(&page);
+            return Ok(());
+        }
+        let pages_of = |is_there: &dyn Fn(ParticipantId) -> bool| {
+            let pages = self.pages.iter().enumerate();
+            pages
+                .filter(|(_, page)| page.admitted.role != Role::Recorder)
+                .filter(|(_, page)| is_there(page.admitted.participant))
+                .fold(0u16, |bits, (index, _)| bits | 1 << index)
+        };
+        let (group_id, known) = (
+            group.group_id().to_vec(),
+            pages_of(&|participant| group.knows(participant)),
+        );
+        let inside = pages_of(&|participant| group.member(participant).is_some());
+        match self.ghost.locked.get(&page) {
+            Some((of, by_then)) if *of == group_id && inside & !by_then != 0 => Err(self.broken(
+                "door",
+                format!("page {page} sees somebody new in a locked visit"),
+            )),
+            Some((of, _)) if *of == group_id => Ok(()),
+            _ => {
+                self.ghost.locked.insert(page, (group_id, known));
+                Ok(())
+            }
+        }
     }
 
     /// Invariant 2: the indicator follows the roster, and "Recording" a heartbeat.
@@ -423,15 +462,34 @@ impl Scene {
                 return fail("is in another epoch than the others");
             }
         }
+        self.check_answered()?;
         self.check_heard()
+    }
+
+    /// Whatever somebody clicked was done, or the click was answered with why not.
+    fn check_answered(&self) -> Result<(), Broken> {
+        let waits = self
+            .pages
+            .iter()
+            .position(|page| !page.machine.unanswered.is_empty());
+        waits.map_or(Ok(()), |page| {
+            Err(self.broken("answers", format!("page {page} waits for an answer")))
+        })
     }
 
     /// What somebody answered is known to the host.
     fn check_heard(&self) -> Result<(), Broken> {
-        let Some(host) = self.shown(0).and_then(|state| state.consent.as_ref()) else {
+        let hosts = (0..self.recorder()).find(|page| {
+            self.ghost.left & 1 << page == 0 && self.shown(*page).is_some_and(|state| state.me.host)
+        });
+        let host_page = hosts.unwrap_or(0);
+        let Some(host) = self
+            .shown(host_page)
+            .and_then(|state| state.consent.as_ref())
+        else {
             return Ok(());
         };
-        for page in 1..self.recorder() {
+        for page in (0..self.recorder()).filter(|page| *page != host_page) {
             let who = self.pages[page].admitted.participant;
             let Some(own) = self.shown(page).and_then(|state| state.consent.as_ref()) else {
                 continue;

@@ -25,6 +25,7 @@ use step::{Step, written};
 
 const TWO: &[Role] = &[Role::Clinician, Role::Patient];
 const THREE: &[Role] = &[Role::Clinician, Role::Patient, Role::Guest];
+const TWO_HOSTS: &[Role] = &[Role::Clinician, Role::Patient, Role::Clinician];
 const FOUR: &[Role] = &[
     Role::Clinician,
     Role::Patient,
@@ -40,6 +41,14 @@ const fn setting(name: &'static str, people: &'static [Role], begin: Begin) -> S
         lies: false,
         forks: false,
         evil: false,
+        hosting: false,
+    }
+}
+
+const fn with_hosting(setting: Setting) -> Setting {
+    Setting {
+        hosting: true,
+        ..setting
     }
 }
 
@@ -79,6 +88,9 @@ const SETTINGS: &[Setting] = &[
     with_evil(setting("evil-agreed", TWO, Begin::Agreed)),
     with_evil(with_lies(setting("evil-liar", THREE, Begin::Asked))),
     with_forks(setting("forks", THREE, Begin::Recording)),
+    with_hosting(setting("door", THREE, Begin::Waiting)),
+    with_hosting(setting("two-hosts", TWO_HOSTS, Begin::Recording)),
+    with_evil(with_hosting(setting("evil-door", TWO, Begin::Waiting))),
 ];
 
 fn number_from_env(name: &str, default: u64) -> u64 {
@@ -291,6 +303,7 @@ const BREACHES: &[Breach] = &[
     (Rule::SwitchAtOnce, "recording-2", "withdrawal"),
     (Rule::SaidAgain, "evil-liar", "live"),
     (Rule::ServesOnce, "meeting", "rest"),
+    (Rule::LockHolds, "evil-door lock:0 relay:0", "door"),
 ];
 
 #[test]

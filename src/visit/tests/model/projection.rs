@@ -88,6 +88,7 @@ impl Scene {
         visit.keys.next.map(|(epoch, _)| relative(epoch)).hash(into);
         if let Some(state) = &visit.shown {
             discriminant(&state.indicator).hash(into);
+            (state.locked, state.host.map(|host| self.who(host))).hash(into);
         }
         for (id, peer) in visit.peers.iter() {
             (self.who(*id), peer.connected, peer.name.is_some()).hash(into);
@@ -171,6 +172,9 @@ impl Scene {
             self.who(*id).hash(into);
         }
         want.command.is_some().hash(into);
+        for change in &want.meeting {
+            discriminant(change).hash(into);
+        }
         for change in &want.consent {
             match change {
                 Change::Request(_) => 9u8.hash(into),

@@ -37,6 +37,8 @@ pub struct Setting {
     pub forks: bool,
     /// One more clinician, without rules.
     pub evil: bool,
+    /// The host also locks, turns away and removes.
+    pub hosting: bool,
 }
 
 /// What has happened before the exploration begins.
@@ -355,7 +357,8 @@ impl Scene {
                                 && *epoch == self.ghost.relay_epoch)
                     })
             }
-            What::EvilRecorder | What::EvilEverybody | What::EvilContext => {
+            What::EvilDoor if !self.setting.hosting => false,
+            What::EvilRecorder | What::EvilEverybody | What::EvilContext | What::EvilDoor => {
                 at == 0 && self.evil_can_commit() && !self.evil_adds(what).is_empty()
             }
             _ => {
@@ -378,14 +381,15 @@ impl Scene {
             state.indicator,
             Indicator::Recording { .. } | Indicator::RecorderPresent { .. }
         );
+        let host = state.me.host;
         let unanswered = consent.is_some_and(|consent| consent.my_answer.is_none());
         state.phase == Phase::Live
             && match what {
                 What::Ask => {
-                    at == 0 && !recorder_in && consent.is_none() && self.ghost.rounds.len() < 4
+                    host && !recorder_in && consent.is_none() && self.ghost.rounds.len() < 4
                 }
                 What::Grant => unanswered,
-                What::Refuse => unanswered && at != 0,
+                What::Refuse => unanswered && !host,
                 What::Withdraw => {
                     consent.is_some_and(|consent| consent.my_answer == Some(StatementKind::Grant))
                 }
@@ -396,16 +400,37 @@ impl Scene {
                             .iter()
                             .any(|entry| entry.participant == of.recorder)
                     };
-                    at == 0 && consent.is_some_and(|consent| consent.all_agreed && waits(consent))
+                    host && consent.is_some_and(|consent| consent.all_agreed && waits(consent))
                 }
                 What::Leave => at >= 2,
                 What::Beat => true,
                 What::Pause => recorder_in,
                 What::Agree => matches!(state.indicator, Indicator::Paused { by_me: true, .. }),
-                What::Stop => at == 0 && recorder_in,
-                What::Admit => at == 0 && self.to_admit(state).is_some(),
+                What::Stop => host && recorder_in,
+                What::Admit => host && self.to_admit(state).is_some() && !state.locked,
+                What::Deny => host && self.setting.hosting && self.to_admit(state).is_some(),
+                What::Remove => host && self.setting.hosting && self.to_remove(at, state).is_some(),
+                What::Lock => host && self.setting.hosting,
+                What::HandOver => host && self.other_clinician(at, state).is_some(),
                 _ => false,
             }
+    }
+
+    /// A patient is not sent away: somebody has to be there for whom the visit is.
+    fn to_remove(&self, at: usize, state: &VisitState) -> Option<ParticipantId> {
+        let others = state.roster.iter().rev();
+        others
+            .filter(|entry| !matches!(entry.role, Role::Recorder | Role::Patient))
+            .map(|entry| entry.participant)
+            .find(|id| *id != self.pages[at].admitted.participant)
+    }
+
+    fn other_clinician(&self, at: usize, state: &VisitState) -> Option<ParticipantId> {
+        let me = self.pages[at].admitted.participant;
+        let mut roster = state.roster.iter();
+        roster
+            .find(|entry| entry.role == Role::Clinician && entry.participant != me)
+            .map(|entry| entry.participant)
     }
 
     fn to_admit(&self, state: &VisitState) -> Option<ParticipantId> {
@@ -439,7 +464,7 @@ impl Scene {
             .filter(|(id, _)| !evil.has(&self.world.policy, **id))
             .filter(|(id, _)| match what {
                 What::EvilRecorder => **id == recorder,
-                What::EvilContext => **id != recorder,
+                What::EvilContext | What::EvilDoor => **id != recorder,
                 _ => true,
             })
             .map(|(id, key_package)| (*id, key_package.clone()))
@@ -484,7 +509,7 @@ impl Scene {
             What::Overtake => self.pages[page].outbox.swap(0, 1),
             What::Garbage => self.garbage(page)?,
             What::Fork => self.fork(page),
-            What::EvilRecorder | What::EvilEverybody | What::EvilContext => {
+            What::EvilRecorder | What::EvilEverybody | What::EvilContext | What::EvilDoor => {
                 self.evil_strikes(step.what);
             }
             _ => self.person(step.what, page)?,
@@ -720,6 +745,29 @@ impl Scene {
                 };
                 Command::Admit { participant }
             }
+            What::Deny | What::Remove | What::HandOver => {
+                let state = self.shown(page);
+                let whom = state.and_then(|state| match what {
+                    What::Deny => self.to_admit(state),
+                    What::Remove => self.to_remove(page, state),
+                    _ => self.other_clinician(page, state),
+                });
+                let Some(participant) = whom else {
+                    return Ok(());
+                };
+                if what == What::HandOver {
+                    Command::HandOver { participant }
+                } else {
+                    self.ghost.sent_away(self.page_of(participant));
+                    match what {
+                        What::Deny => Command::Deny { participant },
+                        _ => Command::Remove { participant },
+                    }
+                }
+            }
+            What::Lock => Command::Lock {
+                locked: self.shown(page).is_some_and(|state| !state.locked),
+            },
             What::Beat => {
                 self.pages[page].beats += 1;
                 Command::Heartbeat {
@@ -740,6 +788,11 @@ impl Scene {
             self.ghost.undo(before);
         }
         Ok(())
+    }
+
+    fn page_of(&self, participant: ParticipantId) -> Option<usize> {
+        let mut pages = self.pages.iter();
+        pages.position(|page| page.admitted.participant == participant)
     }
 
     fn feed(&mut self, page: usize, input: Input) -> Result<(), Broken> {
@@ -810,13 +863,17 @@ impl Scene {
                     self.settle()?;
                 }
             }
-            if admit && self.enabled(What::Admit, 0) {
-                let step = Step {
-                    what: What::Admit,
-                    page: 0,
-                };
-                self.apply(step)?;
-                self.settle()?;
+            for page in 0..if admit { self.pages.len() } else { 0 } {
+                let is_closed = self
+                    .shown(page)
+                    .is_some_and(|state| state.locked && self.to_admit(state).is_some());
+                for what in [What::Lock, What::Admit] {
+                    if self.enabled(what, page) && (what == What::Admit || is_closed) {
+                        let page = page as u8;
+                        self.apply(Step { what, page })?;
+                        self.settle()?;
+                    }
+                }
             }
             let next = (0..self.pages.len())
                 .filter(|page| self.enabled(What::Time, *page))
@@ -845,6 +902,10 @@ const EVERYTHING: &[What] = &[
     What::Agree,
     What::Stop,
     What::Admit,
+    What::Deny,
+    What::Remove,
+    What::Lock,
+    What::HandOver,
     What::Leave,
     What::Cut,
     What::Connect,
@@ -860,6 +921,7 @@ const EVERYTHING: &[What] = &[
     What::EvilRecorder,
     What::EvilEverybody,
     What::EvilContext,
+    What::EvilDoor,
 ];
 
 fn is_for(to: To, who: ParticipantId) -> bool {

@@ -56,6 +56,8 @@ whats! {
     EvilEverybody = "evil-everybody",
     /// A dishonest clinician commits a consent state that does not follow from anything, and lets in who waits.
     EvilContext = "evil-context",
+    /// A dishonest clinician lets in who waits, locked or not.
+    EvilDoor = "evil-door",
     /// People.
     Ask = "ask",
     Grant = "grant",
@@ -68,6 +70,14 @@ whats! {
     Stop = "stop",
     /// The host lets in whoever waits.
     Admit = "admit",
+    /// The host turns away whoever waits.
+    Deny = "deny",
+    /// The host takes the last of the others out.
+    Remove = "remove",
+    /// The host locks the visit, or unlocks it.
+    Lock = "lock",
+    /// The host hands over to the other clinician.
+    HandOver = "hand-over",
     Leave = "leave",
 }
 
