@@ -1,8 +1,8 @@
 //! Commands of the person or the embedder.
 
 use super::app_message::AppMessage;
+use super::commits::Want;
 use super::input::Command;
-use super::membership::Want;
 use super::output::{CommandError, ErrorCode, RecorderLeft};
 use super::outside::DirectMessage;
 use super::state::EndReason;

@@ -1,6 +1,7 @@
 //! Who is host, and the lock. Both stand in the group's context, so that all members agree on them.
 
-use super::membership::{Membership, Want};
+use super::commits::Want;
+use super::membership::Membership;
 use super::output::{CommandError, ErrorCode};
 use super::outside::DirectMessage;
 use super::{Role, Visit};

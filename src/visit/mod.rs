@@ -14,29 +14,38 @@
 //! |---|---|
 //! | `input`, `output`, `state` | the shapes that cross the boundary |
 //! | `link` | the relay: hello, order, catching up, what was sent and not yet heard back |
-//! | `membership` | waiting, joining, admitting, commits, refused commits |
-//! | `recording` | consent rounds, the recorder's coming and going, withdrawal |
+//! | `membership` | asking to join, joining, losing one's place |
+//! | `admission` | who waits, and who is let in |
+//! | `commits` | what is wanted, under way, ordered |
+//! | `refusal` | refused commits and unreadable messages: leaving for a new group |
+//! | `consent` | the host's request, everybody's statements |
+//! | `recorder`, `recording` | the recorder's coming and going; what is remembered of it |
+//! | `withdrawal` | from the statement to an epoch without the recorder |
 //! | `meeting` | who is host, the lock |
-//! | `misuse` | how often one member can make everybody change groups |
 //! | `round` | the open round, verified |
 //! | `outside` | asking somebody who waits, while a recording is under way |
 //! | `keys` | when an epoch's key is installed, used, retired |
 //! | `view` | the snapshot |
 
+mod admission;
 mod app_message;
 mod command;
+mod commits;
+mod consent;
 mod input;
 mod keys;
 mod link;
 mod meeting;
 mod membership;
-mod misuse;
 mod output;
 mod outside;
+mod recorder;
 mod recording;
+mod refusal;
 mod round;
 mod state;
 mod view;
+mod withdrawal;
 
 pub use input::{Command, ConsentRequest, GivenAnswer, Input, OpenPart, TextBody};
 pub use output::{BaseKey, CommandError, ErrorCode, LeafOf, Output, RecorderLeft, VisitEvent};
@@ -46,9 +55,10 @@ pub use state::{
 };
 
 use crate::group::{Group, Identity, Joiner, Legacy, Policy};
+use admission::Waiter;
 use app_message::AppMessage;
 use link::Link;
-use membership::{Membership, Waiter};
+use membership::Membership;
 use recording::RecordingMemory;
 use sealed_visit_protocol::clinic::{ClinicClaims, ClinicError};
 use sealed_visit_protocol::consent::StatementClaims;
@@ -116,7 +126,7 @@ pub struct Visit {
     /// Waiting: the host says that the visit is locked.
     locked_out: bool,
     /// Whose messages could not be read.
-    garbled: misuse::Garbled,
+    garbled: refusal::Garbled,
     /// Commands that are answered when their commit is ordered.
     unanswered: SortedSet<u32>,
     /// Key packages serve once: these did.
@@ -216,7 +226,7 @@ impl Visit {
             denied: SortedSet::new(),
             legacy: Legacy::default(),
             locked_out: false,
-            garbled: misuse::Garbled::default(),
+            garbled: refusal::Garbled::default(),
             unanswered: SortedSet::new(),
             used_key_packages: SortedSet::new(),
             asked: SortedMap::new(),

@@ -5,7 +5,7 @@
 //! The relay carries both as `direct` messages, which it neither orders nor keeps: what was lost is said again when
 //! the waiting person shows its key package the next time.
 
-use super::membership::Want;
+use super::commits::Want;
 use super::output::{CommandError, ErrorCode, RecorderLeft, VisitEvent};
 use super::recording::Words;
 use super::state::ProblemCode;

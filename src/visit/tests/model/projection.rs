@@ -2,7 +2,8 @@
 //! drawn anew: participants are their pages, rounds and groups count back from the newest, epochs from the relay's.
 
 use super::scene::{Letter, Page, Scene, Sent};
-use crate::visit::membership::{Membership, Want};
+use crate::visit::commits::Want;
+use crate::visit::membership::Membership;
 use crate::visit::{Stage, Visit};
 use sealed_visit_protocol::consent::Change;
 use sealed_visit_protocol::wire::{ClientMessage, RelayMessage};

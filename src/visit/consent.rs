@@ -1,0 +1,527 @@
+//! The host's request, everybody's statements, and the words that go with them.
+
+use super::app_message::AppMessage;
+use super::command::Answered;
+use super::commits::Want;
+use super::input::{ConsentRequest, GivenAnswer, TextBody};
+use super::membership::Membership;
+use super::output::{CommandError, ErrorCode, RecorderLeft, VisitEvent};
+use super::recording::{Heard, Words};
+use super::round::Round;
+use super::state::ProblemCode;
+use super::{Role, Stage, Visit};
+use sealed_visit_protocol::consent::{
+    Change, Layer, Place, PlaceClaims, Request, RequestClaims, RequestError, Statement,
+    StatementClaims, StatementKind, WithdrawalWish,
+};
+use sealed_visit_protocol::sorted::SortedSet;
+use sealed_visit_protocol::{B64, Jws, ParticipantId, RoundId, VERSION};
+use std::sync::Arc;
+
+impl Visit {
+    pub(super) fn on_request(
+        &mut self,
+        from: ParticipantId,
+        request: Jws<RequestClaims>,
+        words: Words,
+    ) {
+        let Some(member) = self.member() else { return };
+        match Request::verify(
+            &request,
+            self.policy.clinic(),
+            self.policy.visit(),
+            member.group.group_id(),
+        ) {
+            Ok(request) if request.host().participant() == from => {
+                self.recording.learn(request.claims().round, words);
+            }
+            Err(RequestError::Recipient(_)) => self.problem(ProblemCode::KeySwapped, Some(from)),
+            Ok(_) | Err(_) => self.problem(ProblemCode::MessageRefused, Some(from)),
+        }
+    }
+
+    pub(super) fn learn_words(&mut self, round: RoundId, words: Words) {
+        if self.recording.words_of(round).is_none() {
+            self.recording.learn(round, words);
+        }
+    }
+
+    /// Whoever let somebody in tells what goes with the open round.
+    pub(super) fn say_words(&mut self) {
+        let Some(round) = self.open_round().map(|round| round.id()) else {
+            return;
+        };
+        if let Some(words) = self.recording.words_of(round).cloned() {
+            let places = self.recording.places.values();
+            self.say(AppMessage::Texts {
+                round,
+                words,
+                places: places.map(|place| place.jws().clone()).collect(),
+            });
+        }
+    }
+
+    pub(super) fn on_statement(&mut self, jws: Jws<StatementClaims>) {
+        let Some(member) = self.member() else { return };
+        let verified = Statement::verify(
+            &jws,
+            self.policy.clinic(),
+            self.policy.visit(),
+            member.group.group_id(),
+        );
+        match verified {
+            Ok(statement) => self.hear(statement),
+            Err(_) => self.problem(ProblemCode::MessageRefused, None),
+        }
+    }
+
+    pub(super) fn hear(&mut self, statement: Statement) {
+        let author = statement.participant();
+        let (kind, seq) = (statement.claims().kind, statement.claims().seq);
+        let round = statement.claims().round;
+        let of_open_round = self.open_round().is_some_and(|open| open.id() == round);
+        let jws = statement.jws().clone();
+        let heard = Heard {
+            statement,
+            at_ms: self.now_ms,
+        };
+        let known = self.recording.heard.contains_key(&(author, round, seq));
+        self.recording
+            .heard
+            .get_or_insert((author, round, seq), heard);
+        if kind == StatementKind::Withdrawal && of_open_round {
+            if !known {
+                self.out.push(super::Output::Withdrawal {
+                    statement: jws,
+                    mine: author == self.me,
+                });
+            }
+            self.event(VisitEvent::Withdrawn {
+                participant: author,
+            });
+            self.tell_recorder_to_stop(author, RecorderLeft::Withdrawn);
+        } else if of_open_round {
+            self.event(VisitEvent::ConsentAnswered);
+        }
+    }
+
+    /// Whoever comes in is asked what the others were asked.
+    pub(super) fn tell_of_open_round(&mut self) {
+        let open = self.open_round().map(|round| round.id());
+        if let Some(round) = open
+            && self.answer_of(self.me).is_none()
+        {
+            self.event(VisitEvent::ConsentRequested { round });
+        }
+    }
+
+    /// The open round.
+    pub(super) fn open_round(&self) -> Option<&Arc<Round>> {
+        self.member()?.round.as_ref()
+    }
+
+    /// Somebody's highest statement of the open round, in the group's context or heard since.
+    pub(super) fn last_statement_of(&self, participant: ParticipantId) -> Option<&StatementClaims> {
+        let round = self.open_round()?;
+        let heard = self.recording.heard_from(participant, round.id());
+        let held = round.statement_of(participant).map(Statement::claims);
+        heard
+            .into_iter()
+            .chain(held)
+            .max_by_key(|claims| claims.seq)
+    }
+
+    /// Somebody's current answer to the open round.
+    pub(super) fn answer_of(&self, participant: ParticipantId) -> Option<StatementKind> {
+        self.last_statement_of(participant)
+            .map(|claims| claims.kind)
+    }
+
+    /// Whether somebody agreed in a way that counts: to words in the own language, or with an interpreter who signed.
+    pub(super) fn agrees(&self, participant: ParticipantId) -> bool {
+        self.last_statement_of(participant).is_some_and(|claims| {
+            claims.kind == StatementKind::Grant
+                && (claims.spoken.is_empty() || self.is_interpreted(participant))
+        })
+    }
+
+    pub(super) fn is_interpreted(&self, participant: ParticipantId) -> bool {
+        self.authors().iter().any(|author| {
+            self.last_statement_of(*author).is_some_and(|claims| {
+                claims.kind == StatementKind::Grant && claims.interpreted_for.contains(&participant)
+            })
+        })
+    }
+
+    /// Everybody who said something in the open round, in the roster or not.
+    pub(super) fn authors(&self) -> SortedSet<ParticipantId> {
+        let Some(round) = self.open_round() else {
+            return SortedSet::new();
+        };
+        let heard = self.recording.heard.keys();
+        let heard = heard.filter(|(_, of, _)| *of == round.id());
+        heard
+            .map(|(author, ..)| author)
+            .chain(round.authors())
+            .copied()
+            .collect()
+    }
+
+    /// Who agreed to words in another language, with no interpreter's word yet.
+    pub(super) fn interpreter_needed(&self) -> Vec<ParticipantId> {
+        let authors = self.authors();
+        let needs = |author: &&ParticipantId| {
+            let statement = self.last_statement_of(**author);
+            statement.is_some_and(|claims| {
+                claims.kind == StatementKind::Grant && !claims.spoken.is_empty()
+            }) && !self.is_interpreted(**author)
+        };
+        authors.iter().filter(needs).copied().collect()
+    }
+
+    /// The committer puts what was heard into the group.
+    pub(super) fn settle_statements(&mut self) {
+        if self.acting() != Some(self.me) {
+            return;
+        }
+        let recorder_present = self.member().and_then(Membership::recorder).is_some();
+        let Some(round) = self.open_round() else {
+            return;
+        };
+        let is_news = |claims: &StatementClaims, author| {
+            let held = round.statement_of(author);
+            claims.round == round.id() && held.is_none_or(|held| held.claims().seq < claims.seq)
+        };
+        let changes: Vec<Change> = self
+            .recording
+            .heard
+            .values()
+            .map(|heard| &heard.statement)
+            .filter(|statement| is_news(statement.claims(), statement.participant()))
+            .filter(|statement| {
+                !recorder_present || statement.claims().kind == StatementKind::Grant
+            })
+            .map(|statement| Change::Statement(statement.jws().clone()))
+            .collect();
+        let policy = self.policy.clone();
+        let Some(member) = self.member_mut() else {
+            return;
+        };
+        for change in changes {
+            if member.wants_change(&change) {
+                continue;
+            }
+            let applies = member
+                .group
+                .consent()
+                .apply(
+                    &change,
+                    policy.clinic(),
+                    policy.visit(),
+                    member.group.group_id(),
+                )
+                .is_ok();
+            if applies {
+                member.wants.push(Want {
+                    consent: vec![change],
+                    ..Want::default()
+                });
+            }
+        }
+    }
+
+    pub(super) fn request_consent(
+        &mut self,
+        id: u32,
+        asked: ConsentRequest,
+    ) -> Result<(), CommandError> {
+        self.require_host()?;
+        let group_id = B64(self.require_member()?.group.group_id().to_vec());
+        if self.member().and_then(Membership::recorder).is_some() {
+            return Err(CommandError::new(
+                ErrorCode::RecordingInProgress,
+                "stop the recording before asking again",
+            ));
+        }
+        let mut recipients = asked.recipients;
+        recipients.sort();
+        let claims = RequestClaims {
+            v: VERSION,
+            round: RoundId::from_bytes(self.entropy.bytes16()),
+            visit: self.policy.visit(),
+            group_id: group_id.clone(),
+            recorder: asked.recorder,
+            purpose: asked.purpose,
+            recipients,
+            texts: asked.texts.iter().map(TextBody::reference).collect(),
+            terms: asked.terms,
+            again_after: asked.again_after,
+            checklist: asked.checklist,
+            at_ms: self.now_ms,
+            pass: self.identity.pass().jws().clone(),
+        };
+        let round = claims.round;
+        let request = self.identity.key().sign(&claims);
+        Request::verify(
+            &request,
+            self.policy.clinic(),
+            self.policy.visit(),
+            &group_id.0,
+        )
+        .map_err(|error| CommandError::new(ErrorCode::BadRequest, error.to_string()))?;
+        let words = Words {
+            texts: asked.texts,
+            note: asked.note,
+            emergency: asked.emergency,
+        };
+        self.recording.learn(round, words.clone());
+        self.say(AppMessage::Request {
+            request: request.clone(),
+            words,
+        });
+        let member = self.require_member()?;
+        member.wants.push(Want {
+            consent: vec![Change::Request(request)],
+            command: Some(id),
+            ..Want::default()
+        });
+        Ok(())
+    }
+
+    pub(super) fn answer(
+        &mut self,
+        id: u32,
+        mut given: GivenAnswer,
+    ) -> Result<Answered, CommandError> {
+        let kind = given.kind;
+        if matches!(self.stage, Stage::Waiting { .. }) && kind != StatementKind::Withdrawal {
+            if let (StatementKind::Grant, Some(asking)) = (kind, &self.asking) {
+                self.require_words(&asking.request, &given.language)?;
+            }
+            self.answer_outside(kind, |request, claims| shown(request, claims, given))?;
+            return Ok(Answered::Now(None));
+        }
+        let recorder_present = self.require_member()?.recorder().is_some();
+        // Whoever says no while a recorder is in the group takes the grant back.
+        if kind == StatementKind::Withdrawal || (kind == StatementKind::Refusal && recorder_present)
+        {
+            self.withdraw(id, None)?;
+            return Ok(Answered::Later);
+        }
+        let round = self.require_round()?;
+        let request = &round.request;
+        if kind == StatementKind::Grant {
+            self.require_words(request, &given.language)?;
+        }
+        // What an interpreter signed stands in its newest answer.
+        let before = self.last_statement_of(self.me);
+        let mut interpreted: SortedSet<ParticipantId> =
+            given.interpreted_for.iter().copied().collect();
+        interpreted.extend(
+            before
+                .iter()
+                .flat_map(|claims| claims.interpreted_for.clone()),
+        );
+        given.interpreted_for = interpreted.iter().copied().collect();
+        let statement = self.make_statement(request, kind, |claims| {
+            shown(request, claims, given);
+        })?;
+        self.say(AppMessage::Statement {
+            statement: statement.jws().clone(),
+        });
+        self.hand_out(request, &statement)?;
+        self.hear(statement);
+        Ok(Answered::Now(None))
+    }
+
+    /// Whoever swaps the words, or holds them back, gets no agreement to them.
+    pub(super) fn require_words(
+        &self,
+        request: &Request,
+        language: &str,
+    ) -> Result<(), CommandError> {
+        let claims = request.claims();
+        let unread = [Layer::Information, Layer::Recording]
+            .iter()
+            .filter_map(|layer| claims.text(*layer, language))
+            .any(|text| self.recording.text_of(claims.round, text).is_none());
+        if unread {
+            return Err(CommandError::new(
+                ErrorCode::BadAnswer,
+                "the words that the request names have not arrived",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The person gets what it signed, and the means to take it back later.
+    pub(super) fn hand_out(
+        &mut self,
+        request: &Request,
+        statement: &Statement,
+    ) -> Result<(), CommandError> {
+        let mut withdrawals = Vec::new();
+        if statement.claims().kind == StatementKind::Grant {
+            let seq = statement.claims().seq + 1;
+            for wish in [WithdrawalWish::Delete, WithdrawalWish::Keep] {
+                let kind = StatementKind::Withdrawal;
+                let later = self.make_statement_with(request, kind, seq, |claims| {
+                    claims.wish = Some(wish);
+                })?;
+                withdrawals.push(later.jws().clone());
+            }
+        }
+        self.out.push(super::Output::Signed {
+            statement: statement.jws().clone(),
+            withdrawals,
+        });
+        Ok(())
+    }
+
+    /// Makes and checks a statement of the own participant.
+    pub(super) fn make_statement(
+        &self,
+        request: &Request,
+        kind: StatementKind,
+        fill: impl FnOnce(&mut StatementClaims),
+    ) -> Result<Statement, CommandError> {
+        let seq = self.statement_seq_of(self.me);
+        self.make_statement_with(request, kind, seq, fill)
+    }
+
+    pub(super) fn make_statement_with(
+        &self,
+        request: &Request,
+        kind: StatementKind,
+        seq: u64,
+        fill: impl FnOnce(&mut StatementClaims),
+    ) -> Result<Statement, CommandError> {
+        let bad = |error: sealed_visit_protocol::consent::StatementError| {
+            CommandError::new(ErrorCode::BadAnswer, error.to_string())
+        };
+        let claims = request.claims();
+        let mut statement = StatementClaims {
+            v: VERSION,
+            visit: claims.visit,
+            group_id: claims.group_id.clone(),
+            round: claims.round,
+            request: request.hash(),
+            seq,
+            kind,
+            answers: Vec::new(),
+            texts: Vec::new(),
+            language: String::new(),
+            spoken: String::new(),
+            interpreted_for: Vec::new(),
+            place: String::new(),
+            wish: None,
+            at_ms: self.now_ms,
+            pass: self.identity.pass().jws().clone(),
+        };
+        fill(&mut statement);
+        let jws = self.identity.key().sign(&statement);
+        let statement =
+            Statement::verify(&jws, self.policy.clinic(), claims.visit, &claims.group_id.0)
+                .map_err(bad)?;
+        statement.answers(request).map_err(bad)?;
+        Ok(statement)
+    }
+
+    /// The sequence number of somebody's next statement in the open round.
+    pub(super) fn statement_seq_of(&self, participant: ParticipantId) -> u64 {
+        self.last_statement_of(participant)
+            .map_or(0, |claims| claims.seq + 1)
+    }
+
+    pub(super) fn require_round(&self) -> Result<Arc<Round>, CommandError> {
+        self.open_round().cloned().ok_or_else(|| {
+            CommandError::new(ErrorCode::NoRound, "nobody has been asked for consent")
+        })
+    }
+
+    pub(super) fn require_agreement(&self) -> Result<(), CommandError> {
+        let missing = self.member().is_none_or(|member| {
+            member
+                .group
+                .roster()
+                .iter()
+                .any(|entry| entry.role != Role::Recorder && !self.agrees(entry.participant))
+        });
+        if missing {
+            Err(CommandError::new(
+                ErrorCode::NotAgreed,
+                "not everyone has agreed",
+            ))
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(super) fn on_place(&mut self, jws: Jws<PlaceClaims>) {
+        let Some(member) = self.member() else { return };
+        let (clinic, visit) = (self.policy.clinic(), self.policy.visit());
+        let open = self.open_round().map(|round| round.id());
+        match Place::verify(&jws, clinic, visit, member.group.group_id()) {
+            Ok(place) if Some(place.claims().round) == open => {
+                let participant = place.claims().participant;
+                let known = self.recording.places.insert(participant, place.clone());
+                if known.as_ref() != Some(&place) {
+                    self.out.push(super::Output::Place {
+                        round: place.claims().round,
+                        participant,
+                        place: jws,
+                    });
+                }
+            }
+            // Of a round that is over.
+            Ok(_) => {}
+            Err(_) => self.problem(ProblemCode::MessageRefused, None),
+        }
+    }
+
+    /// The host's word, signed, that somebody is where it said.
+    pub(super) fn confirm_place(&mut self, participant: ParticipantId) -> Result<(), CommandError> {
+        self.require_host()?;
+        let round = self.require_round()?;
+        let place = self
+            .last_statement_of(participant)
+            .map(|claims| claims.place.clone())
+            .filter(|place| !place.is_empty())
+            .ok_or_else(|| {
+                CommandError::new(
+                    ErrorCode::UnknownParticipant,
+                    "nobody of that id stated a place",
+                )
+            })?;
+        let request = round.request.claims();
+        let place = self.identity.key().sign(&PlaceClaims {
+            v: VERSION,
+            visit: request.visit,
+            group_id: request.group_id.clone(),
+            round: request.round,
+            participant,
+            place,
+            at_ms: self.now_ms,
+            pass: self.identity.pass().jws().clone(),
+        });
+        self.say(AppMessage::Place {
+            place: place.clone(),
+        });
+        self.on_place(place);
+        Ok(())
+    }
+}
+
+/// What a person was shown, and decided.
+fn shown(request: &Request, claims: &mut StatementClaims, given: GivenAnswer) {
+    claims.texts = [Layer::Information, Layer::Recording]
+        .iter()
+        .filter_map(|layer| request.claims().text(*layer, &given.language))
+        .map(|text| text.hash)
+        .collect();
+    claims.answers = given.answers;
+    claims.language = given.language;
+    claims.spoken = given.spoken;
+    claims.interpreted_for = given.interpreted_for;
+    claims.place = given.place;
+}

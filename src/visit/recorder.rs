@@ -1,0 +1,235 @@
+//! The recorder: added, taken out, heard from; and what it signs itself.
+
+use super::app_message::AppMessage;
+use super::command::Answered;
+use super::commits::Want;
+use super::input::OpenPart;
+use super::membership::Membership;
+use super::output::{CommandError, ErrorCode, RecorderLeft, VisitEvent};
+use super::recording::HEARTBEAT_FRESH_MS;
+use super::state::ProblemCode;
+use super::{Role, Visit};
+#[cfg(test)]
+use crate::sabotage::{Rule, breaks};
+use sealed_visit_protocol::consent::{Change, StatementKind};
+use sealed_visit_protocol::recording::OpenClaims;
+use sealed_visit_protocol::{B64, ParticipantId, VERSION};
+
+/// Everybody is told this long before recording goes on after a pause.
+const RESUME_AFTER_MS: u64 = 3_000;
+
+impl Visit {
+    pub(super) fn start_recorder(&mut self, id: u32) -> Result<(), CommandError> {
+        self.require_host()?;
+        let recorder = self.require_round()?.request.claims().recorder;
+        self.require_agreement()?;
+        if !self.waiting.contains_key(&recorder) {
+            return Err(CommandError::new(
+                ErrorCode::RecorderNotReady,
+                "the recorder has not asked to join yet",
+            ));
+        }
+        match self.recording.left {
+            Some((RecorderLeft::Paused, by)) => {
+                if by != self.me && !self.recording.resume_agreed {
+                    return Err(CommandError::new(
+                        ErrorCode::PauserMustAgree,
+                        "whoever paused has to agree first",
+                    ));
+                }
+                self.say(AppMessage::Resuming {
+                    in_ms: RESUME_AFTER_MS,
+                });
+                self.event(VisitEvent::Resuming {
+                    in_ms: RESUME_AFTER_MS,
+                });
+                self.recording.resume = Some((self.now_ms + RESUME_AFTER_MS, Some(id)));
+                Ok(())
+            }
+            _ => self.want_recorder(Some(id)),
+        }
+    }
+
+    pub(super) fn want_recorder(&mut self, command: Option<u32>) -> Result<(), CommandError> {
+        let recorder = self.require_round()?.request.claims().recorder;
+        self.require_agreement()?;
+        let member = self.require_member()?;
+        member.wants.push(Want {
+            add: vec![recorder],
+            command,
+            ..Want::default()
+        });
+        Ok(())
+    }
+
+    pub(super) fn settle_resume(&mut self) {
+        let Some((at_ms, id)) = self.recording.resume else {
+            return;
+        };
+        if self.now_ms < at_ms {
+            return;
+        }
+        self.recording.resume = None;
+        if let Err(error) = self.want_recorder(id)
+            && let Some(id) = id
+        {
+            self.failed(id, error);
+        }
+    }
+
+    pub(super) fn take_recorder_out(
+        &mut self,
+        id: u32,
+        why: RecorderLeft,
+    ) -> Result<Answered, CommandError> {
+        if why == RecorderLeft::Stopped {
+            self.require_host()?;
+        }
+        let me = self.me;
+        // An announced resumption is called off by whoever goes off the record.
+        if let Some((_, Some(resuming))) = self.recording.resume.take() {
+            let error =
+                CommandError::new(ErrorCode::PauserMustAgree, "somebody went off the record");
+            self.failed(resuming, error);
+        }
+        let Some(recorder) = self.require_member()?.recorder() else {
+            return Ok(Answered::Now(None));
+        };
+        let consent = match (why, self.open_round()) {
+            // For good: the round dies with it, so that nothing goes on without asking again.
+            (RecorderLeft::Stopped, Some(round)) => {
+                let ended =
+                    self.make_statement(&round.request, StatementKind::Withdrawal, |_| {})?;
+                vec![Change::Statement(ended.jws().clone())]
+            }
+            _ => Vec::new(),
+        };
+        self.say(AppMessage::RecorderStop { why });
+        self.tell_recorder_to_stop(me, why);
+        let member = self.require_member()?;
+        member.wants.push(Want {
+            remove: vec![recorder],
+            command: Some(id),
+            consent,
+            ..Want::default()
+        });
+        Ok(Answered::Later)
+    }
+
+    pub(super) fn on_recorder_stop(&mut self, from: ParticipantId, why: RecorderLeft) {
+        self.tell_recorder_to_stop(from, why);
+    }
+
+    pub(super) fn tell_recorder_to_stop(&mut self, from: ParticipantId, why: RecorderLeft) {
+        // A withdrawal outweighs whatever else was said.
+        if !matches!(self.recording.stop, Some((_, RecorderLeft::Withdrawn))) {
+            self.recording.stop = Some((from, why));
+        }
+        if self.role == Role::Recorder && !std::mem::replace(&mut self.recording.told, true) {
+            self.event(VisitEvent::RecorderLeft { why });
+        }
+    }
+
+    pub(super) fn on_heartbeat(&mut self, from: ParticipantId, count: u64) {
+        let newer = self
+            .recording
+            .heartbeat
+            .is_none_or(|(last, _)| count > last);
+        #[cfg(test)]
+        let newer = newer || breaks(Rule::NewestHeartbeat);
+        if newer && self.member().and_then(Membership::recorder) == Some(from) {
+            self.recording.heartbeat = Some((count, self.now_ms));
+        }
+    }
+
+    pub(super) fn heartbeat(
+        &mut self,
+        part: u32,
+        segments: u64,
+        sealed_media_us: u64,
+    ) -> Result<(), CommandError> {
+        self.require_recorder()?;
+        let epoch = self.require_member()?.group.epoch();
+        let count = self.link.next_heartbeat();
+        self.say(AppMessage::Heartbeat {
+            epoch,
+            count,
+            part,
+            segments,
+            sealed_media_us,
+        });
+        self.recording.heartbeat = Some((count, self.now_ms));
+        Ok(())
+    }
+
+    pub(super) fn settle_silence(&mut self) {
+        let recorder = self.member().and_then(Membership::recorder);
+        let silent = recorder.is_some()
+            && self.now_ms >= self.recording.since_ms + HEARTBEAT_FRESH_MS
+            && !self.recording.heartbeat_is_fresh(self.now_ms);
+        if silent {
+            self.problem(ProblemCode::RecorderSilent, recorder);
+        } else {
+            self.clear_problem(ProblemCode::RecorderSilent);
+        }
+    }
+
+    /// The recorder's open statement: what the group knows, signed before the first byte.
+    pub(super) fn sign_open(&mut self, open: OpenPart) -> Result<String, CommandError> {
+        self.require_recorder()?;
+        let member = self.require_member()?;
+        let (epoch, group_id) = (member.group.epoch(), B64(member.group.group_id().to_vec()));
+        let roster = member.group.roster().to_vec();
+        let grants = member.group.consent().statements().clone();
+        let round = self.require_round()?;
+        let request = &round.request;
+        let interpreted = |participant: &ParticipantId| {
+            round
+                .statement_of(*participant)
+                .is_some_and(|statement| !statement.claims().interpreted_for.is_empty())
+        };
+        let in_roster = |participant: &ParticipantId| {
+            roster.iter().any(|entry| entry.participant == *participant)
+        };
+        let claims = OpenClaims {
+            v: VERSION,
+            visit: self.policy.visit(),
+            recording: open.recording,
+            part: open.part,
+            group_id,
+            epoch,
+            recording_key: open.recording_key,
+            tracks: open.tracks,
+            recipients: request.claims().recipients.clone(),
+            request: request.jws().clone(),
+            grants: grants
+                .iter()
+                .filter(|(id, _)| in_roster(id) || interpreted(id))
+                .map(|(_, jws)| jws.clone())
+                .collect(),
+            roster: roster
+                .iter()
+                .map(|entry| entry.pass.jws().clone())
+                .collect(),
+            clinic: self.policy.clinic().hash(),
+            previous: open.previous,
+            at_ms: self.now_ms,
+            pass: self.identity.pass().jws().clone(),
+        };
+        let statement = self.identity.key().sign(&claims);
+        sealed_visit_protocol::recording::OpenStatement::verify(&statement, self.policy.clinic())
+            .map_err(|error| CommandError::new(ErrorCode::Refused, error.to_string()))?;
+        Ok(statement.as_str().to_owned())
+    }
+
+    pub(super) fn require_recorder(&self) -> Result<(), CommandError> {
+        if self.role == Role::Recorder {
+            Ok(())
+        } else {
+            Err(CommandError::new(
+                ErrorCode::NotTheRecorder,
+                "only the recorder can do this",
+            ))
+        }
+    }
+}
