@@ -7,10 +7,8 @@
 //! (RFC 9180 section 7.1.4), and signatures are verified as those of all other documents here.
 
 use super::client::SUITE;
-use aes_gcm::aead::{Aead, Payload};
-use aes_gcm::{Aes128Gcm, KeyInit, Nonce};
 use hkdf::SimpleHkdf;
-use hkdf::hmac::{Mac, SimpleHmac};
+use hkdf::hmac::{KeyInit, Mac, SimpleHmac};
 use mls_rs::crypto::{
     HpkeCiphertext, HpkePsk, HpkePublicKey, HpkeSecretKey, SignaturePublicKey, SignatureSecretKey,
 };
@@ -20,6 +18,7 @@ use mls_rs_crypto_hpke::context::{ContextR, ContextS};
 use mls_rs_crypto_hpke::dhkem::DhKem;
 use mls_rs_crypto_hpke::hpke::Hpke;
 use mls_rs_crypto_traits::{AeadId, AeadType, DhType, KdfId, KdfType, KemId, SamplingMethod};
+use sealed_visit_aes::Aes128Gcm;
 use sha2::{Digest as _, Sha256};
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
@@ -380,10 +379,11 @@ impl AeadType for AesGcm {
         aad: Option<&[u8]>,
         nonce: &[u8],
     ) -> Result<Vec<u8>, CryptoError> {
-        let aad = aad.unwrap_or_default();
-        cipher(key)?
-            .encrypt(&self::nonce(nonce)?, Payload { msg: data, aad })
-            .map_err(|_| CryptoError::Aead)
+        let mut sealed = Vec::with_capacity(data.len() + TAG_BYTES);
+        sealed.extend_from_slice(data);
+        let tag = cipher(key)?.seal(&self::nonce(nonce)?, aad.unwrap_or_default(), &mut sealed);
+        sealed.extend_from_slice(&tag);
+        Ok(sealed)
     }
 
     fn open(
@@ -393,15 +393,21 @@ impl AeadType for AesGcm {
         aad: Option<&[u8]>,
         nonce: &[u8],
     ) -> Result<Vec<u8>, CryptoError> {
-        // Nothing that is sealed here is empty.
-        if ciphertext.len() <= TAG_BYTES {
-            return Err(CryptoError::Length);
-        }
-        let aad = aad.unwrap_or_default();
-        let msg = ciphertext;
+        let (data, tag) = ciphertext
+            .split_last_chunk::<TAG_BYTES>()
+            // Nothing that is sealed here is empty.
+            .filter(|(data, _)| !data.is_empty())
+            .ok_or(CryptoError::Length)?;
+        let mut opened = data.to_vec();
         cipher(key)?
-            .decrypt(&self::nonce(nonce)?, Payload { msg, aad })
-            .map_err(|_| CryptoError::Aead)
+            .open(
+                &self::nonce(nonce)?,
+                aad.unwrap_or_default(),
+                &mut opened,
+                tag,
+            )
+            .map_err(|_| CryptoError::Aead)?;
+        Ok(opened)
     }
 
     fn key_size(&self) -> usize {
@@ -414,11 +420,10 @@ impl AeadType for AesGcm {
 }
 
 fn cipher(key: &[u8]) -> Result<Aes128Gcm, CryptoError> {
-    Aes128Gcm::new_from_slice(key).map_err(|_| CryptoError::Length)
+    let key = array::<KEY_BYTES>(key).ok_or(CryptoError::Length)?;
+    Ok(Aes128Gcm::new(&Zeroizing::new(key)))
 }
 
-fn nonce(nonce: &[u8]) -> Result<Nonce<aes_gcm::aead::consts::U12>, CryptoError> {
-    array::<NONCE_BYTES>(nonce)
-        .map(Into::into)
-        .ok_or(CryptoError::Length)
+fn nonce(nonce: &[u8]) -> Result<[u8; NONCE_BYTES], CryptoError> {
+    array(nonce).ok_or(CryptoError::Length)
 }

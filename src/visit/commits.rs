@@ -363,7 +363,7 @@ fn stage_together(
                         "locked" => ErrorCode::Locked,
                         _ => ErrorCode::Refused,
                     };
-                    failed.push((id, CommandError::new(code, error.to_string())));
+                    failed.push((id, CommandError::new(code, &error.to_string())));
                 }
             }
         }

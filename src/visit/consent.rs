@@ -268,7 +268,7 @@ impl Visit {
             self.policy.visit(),
             &group_id.0,
         )
-        .map_err(|error| CommandError::new(ErrorCode::BadRequest, error.to_string()))?;
+        .map_err(|error| CommandError::new(ErrorCode::BadRequest, &error.to_string()))?;
         let words = Words {
             texts: asked.texts,
             note: asked.note,
@@ -397,7 +397,7 @@ impl Visit {
         fill: impl FnOnce(&mut StatementClaims),
     ) -> Result<Statement, CommandError> {
         let bad = |error: sealed_visit_protocol::consent::StatementError| {
-            CommandError::new(ErrorCode::BadAnswer, error.to_string())
+            CommandError::new(ErrorCode::BadAnswer, &error.to_string())
         };
         let claims = request.claims();
         let mut statement = StatementClaims {

@@ -93,6 +93,7 @@ impl Link {
 }
 
 impl Visit {
+    #[inline(never)]
     pub(super) fn send(&mut self, message: ClientMessage) {
         self.out.push(Output::Send {
             message: Box::new(message),

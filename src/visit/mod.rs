@@ -330,10 +330,12 @@ impl Visit {
         times
     }
 
+    #[inline(never)]
     fn event(&mut self, event: VisitEvent) {
         self.out.push(Output::Event { event });
     }
 
+    #[inline(never)]
     fn problem(&mut self, code: ProblemCode, participant: Option<ParticipantId>) {
         if self
             .problems

@@ -158,10 +158,13 @@ pub struct CommandError {
 }
 
 impl CommandError {
-    pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+    /// Out of line: every place that says why something failed is in what everybody downloads.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn new(code: ErrorCode, message: &str) -> Self {
         Self {
             code,
-            message: message.into(),
+            message: message.to_owned(),
         }
     }
 }

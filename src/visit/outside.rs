@@ -106,7 +106,7 @@ impl Visit {
             ));
         };
         let refused = |error: crate::group::GroupError| {
-            CommandError::new(ErrorCode::Refused, error.to_string())
+            CommandError::new(ErrorCode::Refused, &error.to_string())
         };
         let (reply, reply_to) =
             Joiner::new(self.identity.clone(), self.policy.clone()).map_err(refused)?;

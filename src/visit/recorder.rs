@@ -218,7 +218,7 @@ impl Visit {
         };
         let statement = self.identity.key().sign(&claims);
         sealed_visit_protocol::recording::OpenStatement::verify(&statement, self.policy.clinic())
-            .map_err(|error| CommandError::new(ErrorCode::Refused, error.to_string()))?;
+            .map_err(|error| CommandError::new(ErrorCode::Refused, &error.to_string()))?;
         Ok(statement.as_str().to_owned())
     }
 
