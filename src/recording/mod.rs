@@ -17,6 +17,7 @@ mod error;
 mod events;
 mod opener;
 mod part;
+mod report;
 mod sealer;
 mod verifier;
 
@@ -24,8 +25,9 @@ pub use error::{OpenTrackError, RecordError};
 pub use events::{Event, EventLine, MEDIA_TYPE as EVENTS_MEDIA_TYPE, encode_events, parse_events};
 pub use opener::{OpenedSegment, TrackEnd, TrackOpener, unwrap_track_key};
 pub use part::{PartDraft, PartEnd, PartPlan, PartRecorder, TrackPlan};
-pub use sealer::SealedSegment;
-pub use verifier::{
-    Ending, PartReport, PartVerifier, PauseBetweenParts, Problem, ReceiptState, RecordingReport,
+pub use report::{
+    Ending, PartReport, PauseBetweenParts, Problem, ReceiptState, RecordingReport, StatedPlace,
     TrackReport, report_recording,
 };
+pub use sealer::SealedSegment;
+pub use verifier::PartVerifier;

@@ -636,6 +636,7 @@ export interface RecordingReport {
     part: number;
     purpose: string | null;
     granted_by: string[];
+    places: { participant: string; place: string; confirmed: boolean }[];
     recipients: string[];
     started_ms: number;
     ending:

@@ -44,7 +44,7 @@ def read_open(text, clinic):
     listed = {r["fingerprint"]: r["role"] for r in clinic["recipients"] if r["fingerprint"] not in clinic["retired"]}
     need(all(asked[k] == opened[k] for k in ("recipients", "visit", "group_id")), "not what was granted")
     need(all(listed.get(r["fingerprint"]) == r["role"] for r in asked["recipients"]), "recipients not listed")
-    grants = {}
+    grants, foreign, interpreted = {}, set(), set()
     for grant in opened["grants"]:
         said, author = by_pass(grant, "sv-statement+jwt", clinic, visit)
         shown = {t["layer"]: t["hash"] for t in asked["texts"] if t["language"] == said["language"]}
@@ -53,10 +53,14 @@ def read_open(text, clinic):
         need(len(shown) == 2 and set(shown.values()) <= set(said["texts"]), "other texts were shown")
         request = (asked["round"], name(opened["request"]), asked["group_id"])
         need((said["round"], said["request"], said["group_id"]) == request, "another request was granted")
+        need(author["role"] == "interpreter" or not said.get("interpreted_for"), "not an interpreter")
         grants[author["sub"]] = author["role"]
+        foreign |= {author["sub"]} if said.get("spoken") else set()
+        interpreted |= set(said.get("interpreted_for", []))
     roster = [read_pass(member, clinic, visit) for member in opened["roster"]]
     need([m["sub"] for m in roster if m["role"] == "recorder"] == [recorder["sub"]], "another recorder")
     need(all(grants.get(m["sub"]) == m["role"] for m in roster if m["role"] != "recorder"), "a member without a grant")
+    need(foreign & {m["sub"] for m in roster} <= interpreted, "no interpreter signed")
     return opened
 
 def read_key(path, passphrase):  # a compact JWE (RFC 7516, RFC 7518)

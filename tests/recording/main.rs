@@ -156,7 +156,7 @@ pub fn record_sizes(world: &World, part: u32, share_required: bool, sizes: &[usi
         reason: EndReason::Stopped,
         ended_ms: started_ms + 1_600,
         withdrawal: None,
-        places: Vec::new(),
+        places: world.places.clone(),
     });
     MadePart {
         open,

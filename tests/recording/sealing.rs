@@ -80,6 +80,23 @@ fn any_prefix_opens_and_verifies_to_its_last_checkpoint() {
 
 #[cfg_attr(not(target_arch = "wasm32"), test)]
 #[cfg_attr(target_arch = "wasm32", wasm_bindgen_test::wasm_bindgen_test)]
+fn where_people_said_to_be_is_told_and_what_the_host_confirmed() {
+    let mut world = world(&clinic_keys());
+    let told = |world: &World| {
+        let report = verify(world, &record(world, 0, true), None, true);
+        let confirmed = report.places.iter().map(|stated| stated.confirmed);
+        (codes(&report), confirmed.collect::<Vec<_>>())
+    };
+    assert_eq!(told(&world), (vec![], vec![false, true]));
+    world.places.clear();
+    assert_eq!(told(&world), (vec![], vec![false, false]));
+    // Nobody confirms their own.
+    world.places = vec![world.place(&world.patient, &world.patient)];
+    assert_eq!(told(&world), (vec!["place-invalid"], vec![false, false]));
+}
+
+#[cfg_attr(not(target_arch = "wasm32"), test)]
+#[cfg_attr(target_arch = "wasm32", wasm_bindgen_test::wasm_bindgen_test)]
 fn parts_make_one_recording_with_a_stated_gap() {
     let world = world(&clinic_keys());
     let parts: Vec<MadePart> = (0..3).map(|part| record(&world, part, true)).collect();

@@ -5,8 +5,8 @@ use sealed_visit_protocol::clinic::{
     ClinicClaims, Recipient, RecipientRef, RecipientRole, WrapSuite,
 };
 use sealed_visit_protocol::consent::{
-    Answer, ConsentText, Layer, OnBehalfOf, Purpose, RequestClaims, StatementClaims, StatementKind,
-    Terms, WithdrawalPolicy,
+    Answer, ConsentText, Layer, OnBehalfOf, PlaceClaims, Purpose, RequestClaims, StatementClaims,
+    StatementKind, Terms, WithdrawalPolicy,
 };
 use sealed_visit_protocol::hash::sha256;
 use sealed_visit_protocol::pass::{Confirmation, PassClaims, name_commitment};
@@ -42,6 +42,8 @@ pub struct World {
     pub patient: Member,
     pub recorder: Member,
     pub request: Jws<RequestClaims>,
+    /// What a manifest carries as the host's word for places.
+    pub places: Vec<Jws<PlaceClaims>>,
 }
 
 impl World {
@@ -136,7 +138,7 @@ impl World {
             at_ms: START_MS,
             pass: clinician.pass.clone(),
         });
-        Self {
+        let world = Self {
             root,
             authority,
             vault,
@@ -149,7 +151,26 @@ impl World {
             patient,
             recorder,
             request,
+            places: Vec::new(),
+        };
+        Self {
+            places: vec![world.place(&world.clinician, &world.patient)],
+            ..world
         }
+    }
+
+    /// A word that `whom` is where it said.
+    pub fn place(&self, by: &Member, whom: &Member) -> Jws<PlaceClaims> {
+        by.key.sign(&PlaceClaims {
+            v: VERSION,
+            visit: self.visit,
+            group_id: GROUP_ID.into(),
+            round: RoundId::from_bytes([0x31; 16]),
+            participant: whom.participant,
+            place: "US-CA".into(),
+            at_ms: START_MS + 2_000,
+            pass: by.pass.clone(),
+        })
     }
 
     /// A statement of a member about the request.

@@ -139,6 +139,16 @@ fn describe_part(part: &PartReport) -> String {
         part.part,
         part.granted_by.len()
     );
+    for stated in &part.places {
+        let word = match stated.confirmed {
+            true => "confirmed by the host",
+            false => "not confirmed",
+        };
+        text += &format!(
+            "  {} was in {} ({word})\n",
+            stated.participant, stated.place
+        );
+    }
     for track in &part.tracks {
         text += &format!(
             "  {} {}: good for {} in {} segments, {} bytes",
