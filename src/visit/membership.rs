@@ -192,20 +192,49 @@ impl Visit {
             Ok(group) => {
                 self.stage = Stage::Creating {
                     group: Box::new(group),
-                };
-                self.send(ClientMessage::CreateGroup {
-                    group_id: B64(group_id.to_vec()),
                     replaces,
-                });
+                    said_ms: self.now_ms,
+                };
+                self.say_creation();
             }
             Err(_) => self.end(EndReason::Failed),
+        }
+    }
+
+    fn say_creation(&mut self) {
+        let now_ms = self.now_ms;
+        let Stage::Creating {
+            group,
+            replaces,
+            said_ms,
+        } = &mut self.stage
+        else {
+            return;
+        };
+        *said_ms = now_ms;
+        let message = ClientMessage::CreateGroup {
+            group_id: B64(group.group_id().to_vec()),
+            replaces: replaces.clone(),
+        };
+        self.send(message);
+    }
+
+    /// What the relay neither started nor refused is asked for again.
+    pub(super) fn settle_creation(&mut self) {
+        if let Stage::Creating { said_ms, .. } = self.stage
+            && self.link.ready
+            && self.now_ms >= said_ms + ASK_AGAIN_AFTER_MS
+        {
+            self.say_creation();
         }
     }
 
     pub(super) fn on_group_created(&mut self, info: GroupInfo, by: ParticipantId) {
         self.link.group_id = Some(info.group_id.clone());
         match &self.stage {
-            Stage::Creating { group } if by == self.me && group.group_id() == info.group_id.0 => {
+            Stage::Creating { group, .. }
+                if by == self.me && group.group_id() == info.group_id.0 =>
+            {
                 let group = (**group).clone();
                 self.become_member(Membership::new(group, true, None, self.now_ms));
             }
@@ -381,6 +410,7 @@ impl Visit {
                     Some(said_ms + ASK_AGAIN_AFTER_MS),
                 )
             }
+            Stage::Creating { said_ms, .. } => (None, Some(said_ms + ASK_AGAIN_AFTER_MS)),
             _ => (None, None),
         };
         let withheld = self

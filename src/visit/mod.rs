@@ -66,7 +66,7 @@ use sealed_visit_protocol::hash::sha256;
 use sealed_visit_protocol::pass::{PassClaims, PassError, name_commitment};
 use sealed_visit_protocol::sorted::{SortedMap, SortedSet};
 use sealed_visit_protocol::{
-    ClinicDocument, Hash32, Jws, ParticipantId, Pass, PublicKey, Role, RootKey, SigningKey,
+    B64, ClinicDocument, Hash32, Jws, ParticipantId, Pass, PublicKey, Role, RootKey, SigningKey,
 };
 use zeroize::Zeroizing;
 
@@ -153,6 +153,8 @@ enum Stage {
     /// Asked the relay to start this group.
     Creating {
         group: Box<Group>,
+        replaces: Option<B64>,
+        said_ms: u64,
     },
     /// Published a key package.
     Waiting {
@@ -264,6 +266,7 @@ impl Visit {
     /// Does what follows from the state as it is now; every rule here may run any number of times.
     fn settle(&mut self) {
         self.settle_waiting();
+        self.settle_creation();
         self.settle_confirmation();
         self.settle_refused();
         self.settle_withheld();

@@ -26,8 +26,8 @@ pub struct Broken {
     pub what: String,
 }
 
-/// By group and number: the authenticator's hash, and the pages that used it.
-type Epochs = BTreeMap<(Vec<u8>, u64), ([u8; 32], u16)>;
+/// By group and number: the authenticator's hash, and the pages that used it. Several, where the relay forked.
+type Epochs = BTreeMap<(Vec<u8>, u64), Vec<([u8; 32], u16)>>;
 
 /// What the model knows and no machine does.
 #[derive(Clone, Default)]
@@ -184,25 +184,24 @@ impl Scene {
         let proof = group.epoch_proof().expect("a proof");
         let bit = 1u16 << page;
         let epoch = (group.group_id().to_vec(), group.epoch());
-        let known = self.ghost.epochs.get(&epoch).copied();
-        match known {
-            Some((other, _)) if other != proof => {
-                if self.ghost.forked {
-                    return Ok(());
-                }
-                return Err(self.broken(
-                    "fork",
-                    format!(
-                        "page {page} is in another epoch {} than the others",
-                        epoch.1
-                    ),
-                ));
-            }
+        let known = self.ghost.epochs.get(&epoch).cloned().unwrap_or_default();
+        if !self.ghost.forked && known.iter().any(|(other, _)| *other != proof) {
+            return Err(self.broken(
+                "fork",
+                format!(
+                    "page {page} is in another epoch {} than the others",
+                    epoch.1
+                ),
+            ));
+        }
+        match known.iter().find(|(of, _)| *of == proof) {
             Some((_, pages)) if pages & bit != 0 => return Ok(()),
+            Some(_) => {}
             None if epoch.1 > 0 && !self.made_by(page, group) => {
                 // The first to use it: the committer, or somebody that follows an earlier epoch of its own.
                 let before = self.ghost.epochs.get(&(epoch.0.clone(), epoch.1 - 1));
-                if before.is_none_or(|(_, pages)| pages & bit == 0) {
+                let followed = before.is_some_and(|ways| ways.iter().any(|(_, by)| by & bit != 0));
+                if !followed {
                     return Err(self.broken(
                         "proof",
                         format!(
@@ -212,12 +211,15 @@ impl Scene {
                     ));
                 }
             }
-            _ => {}
+            None => {}
         }
-        let entry = Arc::make_mut(&mut self.ghost.epochs)
+        let ways = Arc::make_mut(&mut self.ghost.epochs)
             .entry(epoch)
-            .or_insert((proof, 0));
-        entry.1 |= bit;
+            .or_default();
+        match ways.iter_mut().find(|(of, _)| *of == proof) {
+            Some((_, pages)) => *pages |= bit,
+            None => ways.push((proof, bit)),
+        }
         Ok(())
     }
 
@@ -526,7 +528,7 @@ fn summary(machine: &Visit) -> String {
 fn group_of(machine: &Visit) -> Option<&Group> {
     match &machine.stage {
         Stage::Member(member) => Some(&member.group),
-        Stage::Creating { group } => Some(group),
+        Stage::Creating { group, .. } => Some(group),
         _ => None,
     }
 }

@@ -301,7 +301,7 @@ const BREACHES: &[Breach] = &[
         "withdrawal",
     ),
     (Rule::SwitchAtOnce, "recording-2", "withdrawal"),
-    (Rule::SaidAgain, "evil-liar", "live"),
+    (Rule::SaidAgain, "evil-liar refuse:1", "live"),
     (Rule::ServesOnce, "meeting", "rest"),
     (Rule::LockHolds, "evil-door lock:0 relay:0", "door"),
 ];
@@ -371,6 +371,17 @@ const ONCE_BROKEN: &[(&str, &str)] = &[
     ("forks", "crash:1 stop:0 leave:2"),
     // The epoch was taken by what the host never heard of.
     ("liar-agreed", "garbage:0 drop:0 crash:1"),
+    // The relay never took what asked for a new group.
+    (
+        "liar-agreed",
+        "garbage:0 twice:0 time:0 lose:0 lose:0 crash:1",
+    ),
+    (
+        "evil-liar",
+        "grant:1 leave:2 garbage:0 hear:0 time:1 crash:1 relay:1 replay:0 lose:0 lose:0",
+    ),
+    // Two epochs of one number, told apart.
+    ("forks", "withdraw:1 stop:0 relay:0 crash:1 fork:0"),
 ];
 
 #[test]
