@@ -1,5 +1,7 @@
 use std::io::Cursor;
 
+use super::ebml::{children, uint};
+use super::ids::*;
 use super::*;
 
 /// Two seconds, 15 frames a second with a key frame each second, and Opus; written for streaming.
