@@ -26,6 +26,7 @@ export type {
   ConsentText,
   Indicator,
   Layer,
+  ParticipantAnswer,
   Purpose,
   Recipient,
   RecipientRole,
@@ -35,7 +36,7 @@ export type {
   VisitView,
   WithdrawalPolicy,
 } from "./components/view.js";
-export { PURPOSES, recorderInRoster } from "./components/view.js";
+export { mustAnswer, PURPOSES, recorderInRoster } from "./components/view.js";
 export { VisitConsentElement } from "./components/visit-consent.js";
 export { VisitLabelElement } from "./components/visit-label.js";
 export { VisitRosterElement } from "./components/visit-roster.js";

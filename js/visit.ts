@@ -193,6 +193,19 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
     return this.#command({ c: "deny", participant }, options);
   }
 
+  /**
+   * Host: lets nobody in who was never in; whoever was may come back. It is a rule of the group, which every member
+   * checks. `false` unlocks. Admitting somebody new meanwhile fails with `visit-locked`.
+   */
+  lock(locked = true, options: CallOptions = {}): Promise<void> {
+    return this.#command({ c: "lock", locked }, options);
+  }
+
+  /** Host: makes another clinician of the roster the host. */
+  handOver(participant: ParticipantId, options: CallOptions = {}): Promise<void> {
+    return this.#command({ c: "hand_over", participant }, options);
+  }
+
   /** Host: removes a participant; its keys open nothing that is sent from then on. Anybody may remove the recorder. */
   remove(participant: ParticipantId, options: CallOptions = {}): Promise<void> {
     return this.#command({ c: "remove", participant }, options);
@@ -217,6 +230,14 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
 
   refuse(answer: AnswerInput, options: CallOptions = {}): Promise<void> {
     return this.#command({ c: "answer", kind: "refusal", ...answer }, options);
+  }
+
+  /**
+   * Host: confirms the place that this participant stated with its answer. Evidence, signed, for the recording's manifest;
+   * it blocks nothing.
+   */
+  confirmPlace(participant: ParticipantId, options: CallOptions = {}): Promise<void> {
+    return this.#command({ c: "confirm_place", participant }, options);
   }
 
   /**

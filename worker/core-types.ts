@@ -109,6 +109,16 @@ export interface ConfirmedPlace {
   readonly place: CompactJws;
 }
 
+/** What one participant answered, and where it said to be. */
+export interface ParticipantAnswer {
+  readonly participant: ParticipantId;
+  readonly answer: Answered;
+  /** ISO 3166 code such as `US-CA`; empty when none was stated. */
+  readonly place: string;
+  /** By the host, as evidence. */
+  readonly place_confirmed: boolean;
+}
+
 /** The open consent round. Somebody who is asked while waiting does not learn who else was asked, or how they answered. */
 export interface ConsentState {
   readonly round: RoundId;
@@ -126,8 +136,15 @@ export interface ConsentState {
   readonly answered: number;
   readonly asked: number;
   /** Filled for the host only. */
-  readonly by_participant: readonly { readonly participant: ParticipantId; readonly answer: Answered }[];
+  readonly by_participant: readonly ParticipantAnswer[];
   readonly asked_again: boolean;
+  /** The call-back number that the host noted for an emergency. Filled for clinicians only; empty when none was noted. */
+  readonly emergency: string;
+  /**
+   * Who agreed in a language that the texts are not in, and for whom no interpreter of the roster has signed yet: until
+   * then not everybody has agreed. Filled for interpreters and the host.
+   */
+  readonly interpreter_needed: readonly ParticipantId[];
   /** The reason, or the purpose in words when it is `other`; empty when none was given. */
   readonly note: string;
 }
@@ -194,11 +211,19 @@ export interface VisitState {
   readonly phase: Phase;
   readonly end_reason?: EndReason | null;
   readonly visit: VisitId;
-  readonly me: { readonly participant: ParticipantId; readonly role: Role; readonly name: string };
+  readonly me: {
+    readonly participant: ParticipantId;
+    readonly role: Role;
+    readonly name: string;
+    /** Whether this participant is the host now; one clinician is, at any time. */
+    readonly host: boolean;
+  };
   readonly clinic: { readonly name: string; readonly contact: string };
   readonly epoch?: number | null;
-  /** Who commits and admits at the moment. */
+  /** The host as the group holds it; while that one is away, who commits in its place. */
   readonly host?: ParticipantId | null;
+  /** Nobody joins who was never in. */
+  readonly locked: boolean;
   /** The recorder is listed as its own participant. */
   readonly roster: readonly RosterEntry[];
   /** Who asks to be let in; for the host. */
@@ -247,6 +272,8 @@ export interface ConsentRequestInput {
   readonly again_after?: RoundId;
   /** Reason, or the purpose in words when it is `other`. Stays inside the encryption. */
   readonly note?: string;
+  /** Call-back number for an emergency, for clinicians of this visit only. Stays inside the encryption. */
+  readonly emergency?: string;
 }
 
 export interface AnswerInput {
@@ -255,6 +282,13 @@ export interface AnswerInput {
   readonly language: string;
   /** ISO 3166 code such as `US-CA`; empty when none was stated. */
   readonly place: string;
+  /**
+   * BCP 47 tag of the person's language, when the texts are not in it: the grant then counts with that of an interpreter
+   * who interpreted the words for this person. Empty otherwise.
+   */
+  readonly spoken?: string;
+  /** An interpreter's: for whom it interpreted the words. */
+  readonly interpreted_for?: readonly ParticipantId[];
 }
 
 /** What the recorder asks the core to sign before the first byte. */
@@ -272,6 +306,9 @@ export type Command =
   | { readonly c: "pause_and_admit"; readonly participant: ParticipantId }
   | { readonly c: "deny"; readonly participant: ParticipantId }
   | { readonly c: "remove"; readonly participant: ParticipantId }
+  | { readonly c: "lock"; readonly locked: boolean }
+  | { readonly c: "hand_over"; readonly participant: ParticipantId }
+  | { readonly c: "confirm_place"; readonly participant: ParticipantId }
   | ({ readonly c: "request_consent" } & ConsentRequestInput)
   | ({ readonly c: "answer"; readonly kind: "grant" | "refusal" } & AnswerInput)
   | { readonly c: "withdraw"; readonly wish?: "keep" | "delete" }

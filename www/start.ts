@@ -14,6 +14,7 @@ const pages: Record<string, string> = {
   clinician: "clinician",
   patient: "patient",
   guest: "guest",
+  interpreter: "guest",
   recorder: "recorder",
 };
 let made: MadeVisit | undefined;
@@ -34,12 +35,16 @@ showPage((main) => {
   );
   const minutes = h("input", { type: "number", min: 5, max: 480, value: 60, "data-testid": "visit-minutes" });
   const relative = h("input", { type: "checkbox", checked: true, "data-testid": "with-relative" });
+  const interpreter = h("input", { type: "checkbox", "data-testid": "with-interpreter" });
+  const colleague = h("input", { type: "checkbox", "data-testid": "with-colleague" });
   const recorder = h("input", { type: "checkbox", "data-testid": "with-recorder" });
   const make = async () => {
     failure = undefined;
     problem.textContent = "";
     try {
-      made = await makeVisit(Number(minutes.value) || 60, { relative: relative.checked, recorder: recorder.checked });
+      const others = { guest: relative, interpreter, clinician: colleague, recorder };
+      const roles = Object.entries(others).flatMap(([role, { checked }]) => (checked ? [role] : []));
+      made = await makeVisit(Number(minutes.value) || 60, ["clinician", "patient", ...roles]);
       showLinks(links, made);
     } catch (error) {
       failure = error;
@@ -61,6 +66,8 @@ showPage((main) => {
       h("p", {}, text.lead),
       h("label", { class: "field" }, h("span", {}, text.minutes), minutes),
       h("label", { class: "option" }, relative, h("span", {}, text.relative)),
+      h("label", { class: "option" }, interpreter, h("span", {}, text.interpreter)),
+      h("label", { class: "option" }, colleague, h("span", {}, text.colleague)),
       h("label", { class: "option" }, recorder, h("span", {}, text.recorder)),
       h("button", { type: "submit", class: "primary", "data-testid": "make-visit" }, made ? text.again : text.make),
       problem,
@@ -73,11 +80,7 @@ showPage((main) => {
 });
 
 /** The server in front of the authority adds the scheduler's token; this page never sees it. */
-async function makeVisit(
-  minutes: number,
-  { relative, recorder }: { relative: boolean; recorder: boolean },
-): Promise<MadeVisit> {
-  const roles = ["clinician", "patient", ...(relative ? ["guest"] : []), ...(recorder ? ["recorder"] : [])];
+async function makeVisit(minutes: number, roles: readonly string[]): Promise<MadeVisit> {
   const starts_ms = Date.now();
   return answerOf<MadeVisit>(
     await fetch("/api/authority/v1/visits", {
@@ -100,8 +103,10 @@ function showLinks(section: HTMLElement, { visit, links }: MadeVisit): void {
     section,
     h("h2", {}, text.links),
     h("p", { class: "notice small" }, text.warn),
-    ...links.map(({ role, secret }) => {
-      const url = linkFor(pages[role] ?? "guest", { visit, secret });
+    ...links.map(({ role: what, secret }, index) => {
+      const isSecond = links.findIndex(({ role }) => role === what) < index;
+      const role = isSecond ? `${what}_2` : what;
+      const url = linkFor(pages[what] ?? "guest", { visit, secret });
       const title = (text as Record<string, string>)[`role_${role}`] ?? role;
       const copy = button([icon("copy"), text.copy], {
         testid: `copy-${role}`,

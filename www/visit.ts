@@ -5,6 +5,7 @@
 import type { Visit, VisitState } from "sealed-visit";
 import { defineVisitElements } from "sealed-visit/components";
 import type { CallView } from "./lib/call-view.js";
+import { showAfter } from "./lib/after.js";
 import { ask } from "./lib/dialogs.js";
 import { ProgressPanel } from "./lib/progress-panel.js";
 import { recoveryNotice } from "./lib/recovery.js";
@@ -15,15 +16,18 @@ import { joinPage } from "./lib/join.js";
 import { LocalMedia } from "./lib/local-media.js";
 import {
   forget,
+  infoFor,
   type Link,
   linkFromLocation,
+  lockLinks,
   type Overview,
   overviewFor,
   recorderPassFor,
-  templateFor,
+  templateOf,
+  type VisitInfo,
 } from "./lib/link.js";
 import { VisitLogger } from "./lib/visit-log.js";
-import { WaitingRoom } from "./lib/waiting-room.js";
+import { WaitingRoom, type WaitingRoomOptions } from "./lib/waiting-room.js";
 import { language, words } from "./strings/index.js";
 
 const isCliniciansPage = location.pathname.includes("clinician");
@@ -59,7 +63,7 @@ async function main(): Promise<void> {
   }
   const [config] = await Promise.all([loadConfig(), isCliniciansPage && defineHosts()]);
   const clinic = clinicInfo(config);
-  const asking = templateFor(config, link);
+  const asking = infoFor(config, link);
   const { visit, stream, speakerId } = await joinPage(config, clinic, link, {
     isHost: isCliniciansPage,
     // Only a clinician's browser records.
@@ -67,15 +71,19 @@ async function main(): Promise<void> {
   });
   const logger = new VisitLogger(visit.state);
   logger.listen(visit);
-  const template = await asking;
+  const info = await asking;
+  const signers = signersHere(visit.state, templateOf(config, info));
   const ended = whenEnded(visit);
-  const entered = await Promise.race([waitUntilIn(visit, logger, template, clinic.name), ended.then(() => false)]);
+  const room = { isHost: isCliniciansPage, clinicName: clinic.name, signers };
+  const entered = await Promise.race([waitUntilIn(visit, logger, room), ended.then(() => false)]);
   if (entered)
-    await call(config, link, visit, logger, template, await import("./lib/call-view.js"), stream, speakerId, ended);
+    await call({ config, link, visit, logger, info }, await import("./lib/call-view.js"), { stream, speakerId }, ended);
   else await ended;
   for (const track of stream?.getTracks() ?? []) track.stop();
   if (visit.state.end_reason !== "left") await forget(link);
-  showAfter(visit.state, link);
+  showAfter(visit.state);
+  // The link stays in the address bar for a reload only while it is of use.
+  if (visit.state.end_reason !== "left") history.replaceState(null, "", location.pathname + location.search);
 }
 
 /** Whoever is asked for consent need not download the form that asks. */
@@ -93,16 +101,10 @@ function whenEnded(visit: Visit): Promise<void> {
   });
 }
 
-async function waitUntilIn(
-  visit: Visit,
-  logger: VisitLogger,
-  template: VisitTemplate,
-  clinicName: string,
-): Promise<boolean> {
+async function waitUntilIn(visit: Visit, logger: VisitLogger, options: WaitingRoomOptions): Promise<boolean> {
   const isIn = ({ phase }: VisitState) => phase === "live" || phase === "rekeying";
   if (isIn(visit.state)) return true;
-  const signers = signersHere(visit.state, template);
-  const room = new WaitingRoom(visit, { isHost: isCliniciansPage, clinicName, signers });
+  const room = new WaitingRoom(visit, options);
   return new Promise((resolve) => {
     visit.on("state", (state) => {
       if (isIn(state)) resolve(true);
@@ -114,18 +116,22 @@ async function waitUntilIn(
   });
 }
 
+interface Here {
+  config: Config;
+  link: Link;
+  visit: Visit;
+  logger: VisitLogger;
+  info: VisitInfo | null;
+}
+
 async function call(
-  config: Config,
-  link: Link,
-  visit: Visit,
-  logger: VisitLogger,
-  template: VisitTemplate,
+  { config, link, visit, logger, info }: Here,
   { CallView }: typeof import("./lib/call-view.js"),
-  stream: MediaStream | null,
-  speakerId: string,
+  { stream, speakerId }: { stream: MediaStream | null; speakerId: string },
   ended: Promise<void>,
 ): Promise<void> {
   const clinic = clinicInfo(config);
+  const template = templateOf(config, info);
   const media = await visit.connectMedia(stream ? { stream } : {});
   const local = new LocalMedia(media, stream);
   const view = new CallView({
@@ -137,6 +143,8 @@ async function call(
     signers: signersHere(visit.state, template),
     recipients: clinic.recipients,
     languages: config.languages,
+    times: info,
+    lock: { byHand: template.lock === "manual", lockLinks: (locked) => lockLinks(config, link, locked) },
     speakerId,
     prepareRecorder: (replaces) =>
       visit.prepareRecorder({
@@ -156,6 +164,7 @@ async function call(
   if (isCliniciansPage) watchInvitations(() => overviewFor(config, link), view, ended);
   await ended;
   window.removeEventListener("sv-page-language", redraw);
+  view.stop();
   logger.update(visit.state);
   local.stop();
   await keepUntilSafe(view);
@@ -230,28 +239,4 @@ async function chooseDevices(local: LocalMedia, view: CallView): Promise<void> {
   await shown;
   check.finish();
   if (chosen) await local.switchTo(chosen);
-}
-
-function showAfter({ end_reason }: VisitState, link: Link): void {
-  showPage((page) => {
-    const text = words().after;
-    fill(
-      page,
-      h(
-        "section",
-        { class: "card stack", "data-testid": "after" },
-        h("h1", {}, text.title),
-        h("p", {}, text[end_reason ?? "failed"]),
-        h(
-          "div",
-          { class: "row" },
-          h("a", { class: "button primary", href: "./record.html", "data-testid": "to-record" }, text.record),
-          end_reason === "left" && button(text.back, { testid: "come-back", onclick: () => location.reload() }),
-        ),
-      ),
-    );
-    return text.title;
-  });
-  // The link stays in the address bar for a reload only while it is of use.
-  if (end_reason !== "left" && link.visit) history.replaceState(null, "", location.pathname + location.search);
 }

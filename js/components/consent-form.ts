@@ -3,6 +3,7 @@
  *
  * Nothing is preselected. One refusal is enough to send; agreeing needs every decision of every person.
  */
+import { InterpretedQuestion, SpokenQuestion } from "./consent-language.js";
 import { h, prose, replaceChildren, uniqueId } from "./dom.js";
 import { formatText } from "./format.js";
 import { icon } from "./icons.js";
@@ -20,6 +21,10 @@ export interface ConsentFormOptions {
   /** The language of the texts shown; the statement names it. */
   language: string;
   signers: Signers;
+  /** The person's language, when no text is in it: an interpreter has to sign, too. */
+  unshown?: string | undefined;
+  /** For whom this interpreter has signed already. */
+  signed: ReadonlySet<string>;
   onreply(reply: ConsentReply): void;
 }
 
@@ -40,6 +45,8 @@ export class ConsentForm {
   readonly #represented = h("div");
   readonly #error = h("p", { class: "error", role: "alert", "data-testid": "consent-error" });
   readonly #submit: HTMLButtonElement;
+  readonly #spoken: SpokenQuestion | null;
+  readonly #interpreted: InterpretedQuestion | null;
   #peopleAnswered = false;
   #behalf: Behalf;
   #whom = "";
@@ -51,12 +58,21 @@ export class ConsentForm {
   constructor(options: ConsentFormOptions) {
     this.#options = options;
     this.#behalf = { any: "self", self: "self", representative: "other", both: "both" }[options.signers] as Behalf;
+    const { strings, language, round, view, unshown, signed } = options;
+    const shown = round.texts.map((text) => text.language);
+    const interprets = view.me.role === "interpreter";
+    // Whoever still waits outside comes in with the answer, which may not wait for an interpreter's.
+    const canWait = view.phase !== "waiting" && !interprets;
+    this.#spoken = canWait ? new SpokenQuestion({ strings, language, shown, unshown }) : null;
+    this.#interpreted = interprets ? new InterpretedQuestion({ strings, round, view, signed }) : null;
     this.#submit = h("button", { type: "submit", class: "primary", "data-testid": "consent-submit" });
     this.element = h(
       "form",
       { class: "stack form", novalidate: true, onsubmit: (event) => this.#send(event) },
+      this.#spoken?.element,
       this.#layer("information"),
       this.#layer("recording"),
+      this.#interpreted?.element,
       this.#behalfQuestion(),
       this.#represented,
       this.#peopleQuestion(),
@@ -367,8 +383,13 @@ export class ConsentForm {
     }
     const undecided = this.#all.includes(undefined) || !this.#peopleAnswered;
     const unstated = this.#behalf !== "self" && (this.#capacity === "" || this.#basis === "");
-    if (undecided || unstated) {
-      this.#error.textContent = undecided ? this.#missingDecision : this.#words.incomplete_behalf;
+    if (undecided || unstated || this.#spoken?.isMissing) {
+      const { incomplete_behalf, other_language_choose } = this.#words;
+      this.#error.textContent = undecided
+        ? this.#missingDecision
+        : unstated
+          ? incomplete_behalf
+          : other_language_choose;
       return;
     }
     this.#reply("grant");
@@ -395,7 +416,14 @@ export class ConsentForm {
         recording: this.#decisions.get(`${person}/recording`) === "agree",
       };
     });
-    this.#options.onreply({ kind, answers, language: this.#options.language, place: this.#place });
+    this.#options.onreply({
+      kind,
+      answers,
+      language: this.#options.language,
+      place: this.#place,
+      spoken: this.#spoken?.value ?? "",
+      interpreted_for: this.#interpreted?.value ?? [],
+    });
   }
 
   // --- Controls ---------------------------------------------------------------------------------

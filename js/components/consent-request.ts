@@ -49,6 +49,7 @@ export class ConsentRequestElement extends VisitElement {
   #reason = "";
   #part2 = false;
   #againReason = "";
+  #emergency = "";
   #againAfter: string | undefined;
 
   constructor() {
@@ -141,7 +142,7 @@ export class ConsentRequestElement extends VisitElement {
       "fieldset",
       { class: "question" },
       h("legend", {}, words.checklist),
-      ...CHECKLIST.map((what) =>
+      ...CHECKLIST.map((what) => [
         h(
           "label",
           { class: "option" },
@@ -155,7 +156,29 @@ export class ConsentRequestElement extends VisitElement {
           }),
           h("span", {}, words[what]),
         ),
-      ),
+        what === "emergency_place_known" && this.#emergencyField(),
+      ]),
+    );
+  }
+
+  #emergencyField(): HTMLElement {
+    const words = this.strings.request;
+    const input = h("input", {
+      type: "tel",
+      maxlength: 60,
+      autocomplete: "off",
+      value: this.#emergency,
+      "aria-describedby": "emergency-hint",
+      "data-testid": "request-emergency",
+      oninput: () => {
+        this.#emergency = input.value;
+      },
+    });
+    return h(
+      "div",
+      { class: "under" },
+      h("label", { class: "field" }, h("span", {}, words.emergency), input),
+      h("p", { id: "emergency-hint", class: "muted small" }, words.emergency_hint),
     );
   }
 
@@ -288,6 +311,7 @@ export class ConsentRequestElement extends VisitElement {
       checklist: CHECKLIST.map((what) => ({ what, at_ms: this.#ticked.get(what) ?? Date.now() })),
       ...(this.#againAfter !== undefined && { again_after: this.#againAfter }),
       ...(note && { note }),
+      ...(this.#emergency.trim() && { emergency: this.#emergency.trim() }),
     };
   }
 }

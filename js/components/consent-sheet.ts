@@ -26,6 +26,7 @@ legend { padding: 0; font-weight: 600; margin-block-end: 0.25em; }
 .option { display: flex; align-items: flex-start; gap: 0.6em; min-block-size: 44px; padding-block: 0.5em; cursor: pointer; }
 .option input { inline-size: 1.35em; block-size: 1.35em; margin: 0.1em 0 0; flex: none; accent-color: var(--_accent); }
 .option .hint { display: block; }
+.under { margin-inline-start: 1.95em; padding-block-end: 0.5em; }
 .question { padding-block-start: 0.5em; }
 .person { background: var(--_sunken); border: 0; border-radius: var(--_radius); padding: 1em; }
 .field { display: grid; gap: 0.25em; font-weight: 600; }

@@ -29,6 +29,10 @@ const icons = {
   stopped: [ring("10"), ["rect", { ...solid, x: "8", y: "8", width: "8", height: "8", rx: "1" }]],
   not_recorded: [ring("10"), line("M5 5l14 14")],
   lock: [["rect", { ...stroke, x: "4", y: "11", width: "16", height: "10", rx: "2" }], line("M8 11V7a4 4 0 0 1 8 0v4")],
+  unlock: [
+    ["rect", { ...stroke, x: "4", y: "11", width: "16", height: "10", rx: "2" }],
+    line("M8 11V7a4 4 0 0 1 7.5-2"),
+  ],
   server: [
     ["rect", { ...stroke, x: "3", y: "4", width: "18", height: "7", rx: "2" }],
     ["rect", { ...stroke, x: "3", y: "13", width: "18", height: "7", rx: "2" }],

@@ -77,3 +77,10 @@ export function countries(language: string): Place[] {
 export function statesOf(country: string): Place[] {
   return country === "US" ? Object.entries(states).map(([code, name]) => ({ code: `US-${code}`, name })) : [];
 }
+
+/** `California, United States` for `US-CA`. */
+export function placeName(code: string, language: string): string {
+  const [country = "", state = ""] = code.split("-");
+  const name = new Intl.DisplayNames(language, { type: "region" }).of(country) ?? country;
+  return state === "" ? name : `${(country === "US" && states[state]) || code}, ${name}`;
+}

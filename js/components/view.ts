@@ -100,8 +100,21 @@ export interface ConsentRound {
   answered: number;
   asked: number;
   /** Filled for the host only. */
-  by_participant: readonly { participant: string; answer: Answered }[];
+  by_participant: readonly ParticipantAnswer[];
   asked_again: boolean;
+  /** Filled for clinicians only; empty when the host noted no number. */
+  emergency?: string;
+  /** For whom an interpreter has still to sign; filled for interpreters and the host. */
+  interpreter_needed?: readonly string[];
+}
+
+export interface ParticipantAnswer {
+  participant: string;
+  answer: Answered;
+  /** ISO 3166 code such as `US-CA`; empty when none was stated. */
+  place?: string;
+  /** By the host. */
+  place_confirmed?: boolean;
 }
 
 export interface WaitingEntry {
@@ -114,9 +127,12 @@ export interface WaitingEntry {
 
 export interface VisitView {
   phase: "connecting" | "waiting" | "live" | "rekeying" | "ended";
-  me: { participant: string; role: Role; name: string };
+  me: { participant: string; role: Role; name: string; host: boolean };
   clinic: { name: string; contact: string };
+  /** While the host is away, who commits in its place. */
   host?: string | null;
+  /** Nobody joins who was never in. */
+  locked: boolean;
   roster: readonly RosterEntry[];
   waiting: readonly WaitingEntry[];
   label: { kind: "end_to_end" } | { kind: "server_present" };
@@ -140,6 +156,10 @@ export interface ConsentReply {
   language: string;
   /** ISO 3166 code such as `US-CA`; empty when not stated. */
   place: string;
+  /** BCP 47 tag of the person's language, when no text is in it: an interpreter has to sign, too. Empty otherwise. */
+  spoken: string;
+  /** An interpreter's: for whom it interpreted the words. */
+  interpreted_for: string[];
 }
 
 export type ChecklistItem = "identity_verified" | "emergency_place_known" | "private_setting";
@@ -156,9 +176,24 @@ export interface ConsentRequest {
   again_after?: string;
   /** Why again, or the purpose in words when it is `other`. Stays inside the encryption. */
   note?: string;
+  /** Call-back number for an emergency; inside the encryption, for clinicians only. */
+  emergency?: string;
 }
 
 /** Whether a recorder can derive this visit's keys right now. */
 export function recorderInRoster(view: Pick<VisitView, "roster">): boolean {
   return view.roster.some(({ role }) => role === "recorder");
+}
+
+/** Whether this person has still to answer the open round. */
+export function mustAnswer(view: Pick<VisitView, "me" | "consent">): boolean {
+  const { consent } = view;
+  if (!consent || consent.someone_refused) return false;
+  return !consent.my_answer || mustInterpret(view);
+}
+
+/** Whether an interpreter who has agreed is to sign for somebody else, too. */
+export function mustInterpret({ me, consent }: Pick<VisitView, "me" | "consent">): boolean {
+  const needed = consent?.interpreter_needed ?? [];
+  return me.role === "interpreter" && consent?.my_answer === "grant" && needed.length > 0;
 }

@@ -11,11 +11,11 @@ import type { Signers } from "./consent-form.js";
 import { consentCss } from "./consent-sheet.js";
 import { h, replaceChildren } from "./dom.js";
 import { VisitElement } from "./element.js";
-import { formatText } from "./format.js";
+import { formatList, formatText } from "./format.js";
 import { icon } from "./icons.js";
 import { hostOf, nameOf } from "./names.js";
 import { primary } from "./strings/index.js";
-import { recorderInRoster } from "./view.js";
+import { mustAnswer, mustInterpret, recorderInRoster } from "./view.js";
 import type { ConsentReply, ConsentRound, VisitView } from "./view.js";
 
 type PanelCode = typeof import("./consent-panel.js");
@@ -33,6 +33,8 @@ export class VisitConsentElement extends VisitElement {
   #view: VisitView | undefined;
   #askedRound: string | undefined;
   #isLoading = false;
+  /** For whom this interpreter signed in the round, as far as this page knows. */
+  #signed: { round: string; people: Set<string> } | undefined;
 
   constructor() {
     super(consentCss);
@@ -48,8 +50,7 @@ export class VisitConsentElement extends VisitElement {
 
   /** Whether the person has still to answer. */
   get asking(): boolean {
-    const round = this.#view?.consent;
-    return !!round && !round.my_answer;
+    return !!this.#view && mustAnswer(this.#view);
   }
 
   protected override render(): void {
@@ -65,7 +66,7 @@ export class VisitConsentElement extends VisitElement {
       this.drawIfChanged(null, () => undefined);
       return;
     }
-    if (!round.my_answer && !round.someone_refused) this.#ask(round, view);
+    if (mustAnswer(view)) this.#ask(round, view);
     else this.#tell(round, view);
   }
 
@@ -76,10 +77,12 @@ export class VisitConsentElement extends VisitElement {
     }
     const code = panelCode;
     // Other people come, go and answer while somebody reads: that must not rebuild the form.
-    const { answered: _answered, by_participant: _by, ...asked } = round;
+    const { answered: _answered, by_participant: _by, interpreter_needed: needed, emergency: _, ...asked } = round;
+    const again = mustInterpret(view) && needed;
     this.drawIfChanged(
       [
         asked,
+        again,
         hostOf(round, view, this.strings),
         isOutside(view),
         view.clinic,
@@ -89,8 +92,9 @@ export class VisitConsentElement extends VisitElement {
       () => {
         replaceChildren(this.#status);
         replaceChildren(this.#prompt, this.#panel(round, view, code));
-        if (this.#askedRound === round.round) return;
-        this.#askedRound = round.round;
+        const question = again ? `${round.round} ${again.join()}` : round.round;
+        if (this.#askedRound === question) return;
+        this.#askedRound = question;
         this.root.querySelector<HTMLElement>("h2")?.focus({ preventScroll: true });
         this.scrollIntoView({ block: "start" });
       },
@@ -130,6 +134,11 @@ export class VisitConsentElement extends VisitElement {
     const language = languages.find((candidate) => primary(candidate) === primary(this.language));
     const isHost = round.host === view.me.participant;
     const lead = isHost ? words.lead_host : isOutside(view) ? words.lead_outside : words.lead;
+    const names = (round.interpreter_needed ?? []).map((who) => nameOf(who, view, this.strings));
+    const again = formatText(words.interpreter_again, { who: formatList(names, this.language) });
+    if (this.#signed?.round !== round.round) this.#signed = { round: round.round, people: new Set() };
+    const { people: signed } = this.#signed;
+    const waits = isOutside(view) || view.me.role === "interpreter";
     return h(
       "section",
       {
@@ -140,7 +149,9 @@ export class VisitConsentElement extends VisitElement {
         "data-testid": "consent-prompt",
       },
       h("h2", { id: "title", tabindex: "-1" }, words.title),
-      h("p", {}, formatText(lead, { host: hostOf(round, view, this.strings) })),
+      mustInterpret(view)
+        ? h("p", { class: "notice", "data-testid": "interpreter-again" }, again)
+        : h("p", {}, formatText(lead, { host: hostOf(round, view, this.strings) })),
       round.asked_again && h("p", { class: "notice" }, words.again),
       round.terms.part2 && h("p", { class: "notice" }, words.part2),
       this.#languages(languages, language),
@@ -150,9 +161,15 @@ export class VisitConsentElement extends VisitElement {
         round,
         view,
         strings: this.strings,
-        language: language ?? "",
+        // With an interpreter the words are those of another language.
+        language: language ?? (waits ? "" : (languages[0] ?? "")),
+        unshown: language === undefined ? this.language : undefined,
         signers: (this.getAttribute("signers") as Signers | null) ?? "any",
-        onreply: (reply) => this.emit<ConsentReply>("sv-answer", reply),
+        signed,
+        onreply: (reply) => {
+          if (reply.kind === "grant") for (const who of reply.interpreted_for) signed.add(who);
+          this.emit<ConsentReply>("sv-answer", reply);
+        },
       }).element,
     );
   }
@@ -197,7 +214,9 @@ export class VisitConsentElement extends VisitElement {
           ? words.not_everyone
           : round.all_agreed
             ? words.all_agreed
-            : formatText(words.waiting_others, { answered: round.answered, asked: round.asked });
+            : round.answered >= round.asked
+              ? words.interpreter_missing
+              : formatText(words.waiting_others, { answered: round.answered, asked: round.asked });
       replaceChildren(
         this.#status,
         h(
@@ -209,14 +228,32 @@ export class VisitConsentElement extends VisitElement {
           },
           h("p", {}, icon(round.someone_refused ? "cross" : agreed ? "check" : "clock"), ` ${mine} ${all}`),
           this.#answers(round, view),
+          this.#interpreters(round, view),
         ),
       );
     });
   }
 
+  /** For whom an interpreter has still to sign; the core names them to the host and to interpreters alone. */
+  #interpreters({ interpreter_needed: needed = [] }: ConsentRound, view: VisitView): (HTMLElement | false)[] {
+    const words = this.strings.consent;
+    const hasOne = view.roster.some(({ role }) => role === "interpreter");
+    return [
+      needed.length > 0 &&
+        h(
+          "ul",
+          { class: "small", "data-testid": "interpreter-needed" },
+          ...needed.map((who) =>
+            h("li", {}, formatText(words.interpreter_for, { who: nameOf(who, view, this.strings) })),
+          ),
+        ),
+      needed.length > 0 && !hasOne && h("p", { class: "notice small" }, words.interpreter_none),
+    ];
+  }
+
   /** The host may see who answered what; the core fills the list for nobody else. */
   #answers(round: ConsentRound, view: VisitView): HTMLElement | false {
-    if (round.host !== view.me.participant) return false;
+    if (!view.me.host) return false;
     const words = this.strings.consent;
     const said = { grant: words.answer_grant, refusal: words.answer_refusal, withdrawal: words.answer_refusal };
     const answers = new Map(round.by_participant.map(({ participant, answer }) => [participant, answer]));

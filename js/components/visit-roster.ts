@@ -1,11 +1,12 @@
 /**
  * `<visit-roster>`: who can see and hear this visit, and who waits to come in.
  *
- * Property `view`: the visit's state. The host gets buttons; they send `sv-admit`, `sv-deny`,
- * `sv-remove`, with `{ participant }`, and `sv-admit-all`; while a recorder is in the visit `sv-ask` (consent first) and
- * `sv-stop-and-admit`.
+ * Property `view`: the visit's state. Everybody sees who is host, and whether the visit is locked. The host gets buttons;
+ * they send `sv-admit`, `sv-deny`, `sv-remove`, `sv-hand-over` (to another clinician), with `{ participant }`,
+ * `sv-admit-all`, and `sv-lock` with `{ locked }`; while a recorder is in the visit `sv-ask` (consent first) and
+ * `sv-stop-and-admit`; while the visit is locked `sv-unlock-and-admit`.
  */
-import { h, replaceChildren } from "./dom.js";
+import { type Child, h, replaceChildren } from "./dom.js";
 import { VisitElement } from "./element.js";
 import { formatText } from "./format.js";
 import { icon } from "./icons.js";
@@ -22,13 +23,22 @@ const css = `
 .entry.away { color: var(--_muted); }
 .waiting { background: var(--_notice); border-radius: var(--_radius); padding: 0.75em 1em; }
 .actions { display: flex; flex-wrap: wrap; gap: 8px; }
+.question { flex-basis: 100%; display: grid; gap: 8px; background: var(--_sunken); border-radius: var(--_radius); padding: 0.75em 1em; }
+.badge { display: inline-block; border: 1px solid var(--_strong-line); border-radius: 999px; padding-inline: 0.6em; font-weight: 600; }
+.head { display: flex; flex-wrap: wrap; align-items: center; justify-content: space-between; gap: 0.25em 0.6em; margin-block-end: 0.25em; }
 `;
 
-type RosterView = Pick<VisitView, "me" | "host" | "roster" | "waiting" | "phase">;
+type RosterView = Pick<VisitView, "me" | "host" | "locked" | "roster" | "waiting" | "phase">;
+
+/** What the host is asked about somebody before it happens. */
+interface Confirming {
+  participant: string;
+  what: "remove" | "hand";
+}
 
 export class VisitRosterElement extends VisitElement {
   #view: RosterView | undefined;
-  #confirming: string | undefined;
+  #confirming: Confirming | undefined;
 
   constructor() {
     super(css);
@@ -42,18 +52,18 @@ export class VisitRosterElement extends VisitElement {
   protected override render(): void {
     const view = this.#view;
     if (!view) return;
-    const { me, host, roster, waiting, phase } = view;
-    this.drawIfChanged([me, host, roster, waiting, phase, this.#confirming, this.strings.roster], () => {
+    const { me, host, locked, roster, waiting, phase } = view;
+    this.drawIfChanged([me, host, locked, roster, waiting, phase, this.#confirming, this.strings.roster], () => {
       replaceChildren(
         this.root,
         h(
           "div",
           { class: "stack" },
-          isHost(view) && this.#waiting(view),
+          me.host && this.#waiting(view),
           h(
             "section",
             { "aria-labelledby": "people", part: "people" },
-            h("h3", { id: "people" }, this.strings.roster.title),
+            ...this.#head(view),
             h(
               "ul",
               { class: "list", role: "list", "data-testid": "roster" },
@@ -71,7 +81,7 @@ export class VisitRosterElement extends VisitElement {
       entry.name ?? (entry.role === "recorder" || entry.role === "server" ? role[entry.role] : words.no_name);
     const note =
       entry.role === "recorder" ? words.recorder_note : entry.role === "server" ? words.server_note : undefined;
-    const removable = isHost(view) && !entry.is_me && entry.role !== "recorder";
+    const mayChange = view.me.host && !entry.is_me && entry.role !== "recorder";
     return h(
       "li",
       {
@@ -86,70 +96,95 @@ export class VisitRosterElement extends VisitElement {
         { class: "who" },
         h("bdi", { class: "name" }, name),
         entry.is_me && ` (${words.you})`,
-        h(
-          "span",
-          { class: "muted small" },
-          ` · ${role[entry.role]}`,
-          view.host === entry.participant && ` · ${words.host}`,
-          !entry.connected && ` · ${words.away}`,
-        ),
+        h("span", { class: "muted small" }, ` · ${role[entry.role]}`, !entry.connected && ` · ${words.away}`),
+        isHost(entry, view) && [" ", h("span", { class: "badge small", part: "host" }, words.host)],
         note && h("span", { class: "small" }, h("br"), note),
       ),
-      removable && this.#removal(entry, name),
+      mayChange && this.#changes(entry, name),
     );
   }
 
-  #removal({ participant }: RosterEntry, name: string): HTMLElement {
+  /** The title, and whether the visit is locked. */
+  #head({ me, locked }: RosterView): HTMLElement[] {
     const words = this.strings.roster;
-    if (this.#confirming !== participant) {
-      return h(
-        "button",
-        {
-          type: "button",
-          class: "compact",
-          "aria-label": formatText(words.remove_named, { who: name }),
-          "data-testid": `remove-${participant}`,
-          onclick: () => this.#confirm(participant),
-        },
-        words.remove,
-      );
-    }
-    return h(
-      "span",
-      { class: "actions", role: "group", "aria-label": formatText(words.remove_confirm, { who: name }) },
-      h("span", {}, formatText(words.remove_confirm, { who: name })),
+    const button = h(
+      "button",
+      {
+        type: "button",
+        class: "compact",
+        "data-testid": "lock-visit",
+        onclick: () => this.emit("sv-lock", { locked: !locked }),
+      },
+      icon(locked ? "unlock" : "lock"),
+      locked ? words.unlock : words.lock,
+    );
+    return [
+      h("div", { class: "head" }, h("h3", { id: "people" }, words.title), me.host && button),
+      h(
+        "p",
+        { class: "small", part: "lock", "data-testid": "lock-state", "data-locked": String(locked) },
+        locked && [icon("lock"), ` ${words.locked}`],
+      ),
+    ];
+  }
+
+  /** What the host can do about a member: each is asked once more. */
+  #changes({ participant, role, connected }: RosterEntry, name: string): HTMLElement {
+    const words = this.strings.roster;
+    const { what } = this.#confirming?.participant === participant ? this.#confirming : { what: undefined };
+    const ask = (asked: Confirming["what"], label: string, named: string) =>
       h(
         "button",
         {
           type: "button",
-          class: "compact alert",
-          "data-testid": `remove-yes-${participant}`,
+          class: "compact",
+          "aria-label": formatText(named, { who: name }),
+          "data-testid": `${asked}-${participant}`,
+          onclick: () => this.#confirm({ participant, what: asked }),
+        },
+        label,
+      );
+    if (what === undefined)
+      return h(
+        "span",
+        { class: "actions" },
+        role === "clinician" && connected && ask("hand", words.hand_over, words.hand_over_named),
+        ask("remove", words.remove, words.remove_named),
+      );
+    const question = formatText(what === "remove" ? words.remove_confirm : words.hand_over_confirm, { who: name });
+    const answer = (yes: boolean, look: string, label: string) =>
+      h(
+        "button",
+        {
+          type: "button",
+          class: `compact ${look}`,
+          "data-testid": `${what}-${yes ? "yes" : "no"}-${participant}`,
           onclick: () => {
             this.#confirm(undefined);
-            this.emit("sv-remove", { participant });
+            if (yes) this.emit(what === "remove" ? "sv-remove" : "sv-hand-over", { participant });
           },
         },
-        words.remove_yes,
-      ),
+        label,
+      );
+    return h(
+      "span",
+      { class: "question", role: "group", "aria-label": question },
+      h("span", {}, question),
       h(
-        "button",
-        {
-          type: "button",
-          class: "compact",
-          "data-testid": `remove-no-${participant}`,
-          onclick: () => this.#confirm(undefined),
-        },
-        words.remove_no,
+        "span",
+        { class: "actions" },
+        what === "remove" ? answer(true, "alert", words.remove_yes) : answer(true, "primary", words.hand_over_yes),
+        answer(false, "", words.remove_no),
       ),
     );
   }
 
-  #confirm(participant: string | undefined): void {
+  #confirm(next: Confirming | undefined): void {
     const before = this.#confirming;
-    this.#confirming = participant;
+    this.#confirming = next;
     this.refresh();
-    const next = participant ? `remove-yes-${participant}` : `remove-${before}`;
-    this.root.querySelector<HTMLElement>(`[data-testid="${CSS.escape(next)}"]`)?.focus();
+    const focused = next ? `${next.what}-yes-${next.participant}` : `${before?.what}-${before?.participant}`;
+    this.root.querySelector<HTMLElement>(`[data-testid="${CSS.escape(focused)}"]`)?.focus();
   }
 
   #waiting(view: RosterView): HTMLElement | false {
@@ -163,12 +198,18 @@ export class VisitRosterElement extends VisitElement {
       { class: "waiting stack", "aria-labelledby": "waiting", part: "waiting" },
       h("h3", { id: "waiting" }, words.waiting_title),
       recorded && h("p", { class: "small" }, words.stop_and_admit_why),
-      h(
-        "ul",
-        { class: "list", role: "list" },
-        ...people.map((entry, index) => this.#waitingEntry(entry, index, recorded)),
-      ),
+      view.locked && h("p", { class: "small" }, words.unlock_and_admit_why),
+      h("ul", { class: "list", role: "list" }, ...people.map((entry, index) => this.#waitingEntry(entry, index, view))),
+      // What a recording asks of a newcomer comes after that.
+      recorded &&
+        view.locked &&
+        h(
+          "button",
+          { type: "button", "data-testid": "unlock-first", onclick: () => this.emit("sv-lock", { locked: false }) },
+          words.unlock,
+        ),
       !recorded &&
+        !view.locked &&
         h(
           "button",
           { type: "button", "data-testid": "admit-all", onclick: () => this.emit("sv-admit-all", {}) },
@@ -177,10 +218,10 @@ export class VisitRosterElement extends VisitElement {
     );
   }
 
-  #waitingEntry({ participant, role, asked, answer }: WaitingEntry, index: number, recorded: boolean): HTMLElement {
+  #waitingEntry({ participant, role, asked, answer }: WaitingEntry, index: number, view: RosterView): HTMLElement {
     const words = this.strings.roster;
     const who = `${this.strings.role[role]} ${index + 1}`;
-    const button = (testid: string, look: string, label: string, name: string, event: string) =>
+    const button: EntryButton = (testid, look, label, name, event) =>
       h(
         "button",
         {
@@ -207,18 +248,32 @@ export class VisitRosterElement extends VisitElement {
       h(
         "span",
         { class: "actions" },
-        recorded
-          ? [
-              !refused && !asked && button("ask", "primary", words.ask, `${words.ask}: ${who}`, "sv-ask"),
-              button("admit", "alert", words.stop_and_admit, `${words.stop_and_admit}: ${who}`, "sv-stop-and-admit"),
-            ]
-          : button("admit", "primary", words.admit, formatText(words.admit_named, { who }), "sv-admit"),
+        ...this.#admission(view, asked === true, refused, who, button),
         button("deny", "", words.deny, formatText(words.deny_named, { who }), "sv-deny"),
       ),
     );
   }
+
+  /** How this person can be let in: by hand; after an unlocking; while recorded, after an answer or without the recorder. */
+  #admission(view: RosterView, asked: boolean, refused: boolean, who: string, button: EntryButton): Child[] {
+    const words = this.strings.roster;
+    if (recorderInRoster(view)) {
+      if (view.locked) return [];
+      return [
+        !refused && !asked && button("ask", "primary", words.ask, `${words.ask}: ${who}`, "sv-ask"),
+        button("admit", "alert", words.stop_and_admit, `${words.stop_and_admit}: ${who}`, "sv-stop-and-admit"),
+      ];
+    }
+    const { unlock_and_admit, admit, admit_named } = words;
+    return view.locked
+      ? [button("unlock-admit", "primary", unlock_and_admit, `${unlock_and_admit}: ${who}`, "sv-unlock-and-admit")]
+      : [button("admit", "primary", admit, formatText(admit_named, { who }), "sv-admit")];
+  }
 }
 
-function isHost({ me, host }: RosterView): boolean {
-  return host === me.participant;
+type EntryButton = (testid: string, look: string, label: string, name: string, event: string) => HTMLElement;
+
+/** Who commits while every clinician is away is no host. */
+function isHost({ participant, role }: RosterEntry, { host }: RosterView): boolean {
+  return host === participant && role === "clinician";
 }

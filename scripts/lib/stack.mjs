@@ -132,9 +132,14 @@ class Stack {
     return path.join(this.directory, ...parts);
   }
 
-  /** Makes a visit that began now; roles in the order of the links returned. */
-  async makeVisit(roles, { minutes = 60 } = {}) {
-    const starts_ms = Date.now();
+  /**
+   * Makes a visit that began now; roles in the order of the links returned. With `closesInSeconds` it is an old one, whose
+   * time is over then.
+   */
+  async makeVisit(roles, { minutes = 60, closesInSeconds } = {}) {
+    const grace_ms = 2 * 60 * 60_000;
+    const starts_ms =
+      closesInSeconds === undefined ? Date.now() : Date.now() + closesInSeconds * 1_000 - grace_ms - minutes * 60_000;
     return this.#json(`${this.urls.authority}/v1/visits`, {
       method: "POST",
       headers: { "content-type": "application/json", authorization: `Bearer ${this.clinic.schedulerToken}` },

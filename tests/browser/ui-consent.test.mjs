@@ -61,6 +61,8 @@ test("agreeing by keyboard alone sends one grant with both layers, the language 
           answers: [{ person: "self", on_behalf_of: { kind: "myself" }, information: true, recording: true }],
           language: "en",
           place: "US-CA",
+          spoken: "",
+          interpreted_for: [],
         },
       ],
     },
@@ -349,6 +351,198 @@ test("asked in the waiting room: who asks is named, and no is as easy as yes", a
   assert.match(await testid("consent-status").textContent(), /You did not agree\..*except the host/);
   await show("outside-granted");
   assert.match(await testid("consent-status").textContent(), /You agreed\. The host lets you in now\./);
+});
+
+test("somebody whose language is not there names it, and is told that an interpreter has to sign", async () => {
+  await show("asked-patient");
+  await tabTo("consent-other-language");
+  await page.keyboard.press("Space");
+  assert.match(await testid("consent-prompt").textContent(), /An interpreter in this visit reads the words to you/);
+  await agreeForSelf();
+  await testid("consent-people-none").check();
+  await testid("consent-submit").click();
+  assert.match(await testid("consent-error").textContent(), /choose your language/);
+  assert.deepEqual(await commands(), []);
+  await tabTo("consent-spoken");
+  await page.keyboard.type("Vietnam");
+  await testid("consent-submit").click();
+  const [{ name, args }] = await commands();
+  assert.deepEqual([name, args[0].language, args[0].spoken], ["grant", "en", "vi"]);
+});
+
+test("refusing in another language needs no interpreter, and taking the tick off takes the language back", async () => {
+  await show("asked-patient");
+  await testid("consent-other-language").check();
+  await testid("consent-recording-refuse").check();
+  await testid("consent-submit").click();
+  assert.equal((await commands())[0].name, "refuse");
+  await show("asked-patient");
+  await testid("consent-other-language").check();
+  await testid("consent-spoken").selectOption("vi");
+  await testid("consent-other-language").uncheck();
+  await agreeForSelf();
+  await testid("consent-people-none").check();
+  await testid("consent-submit").click();
+  assert.equal((await commands())[0].args[0].spoken, "");
+});
+
+test("where no text is in the page's language, it is named in the grant: nobody agrees as if they had read it", async () => {
+  await show("asked-unshown");
+  assert.equal(await testid("consent-other-language").count(), 0);
+  assert.match(await testid("consent-recording-text").textContent(), /No me graben más/);
+  await agreeForSelf();
+  await testid("consent-people-none").check();
+  await testid("consent-submit").click();
+  const [{ args }] = await commands();
+  assert.deepEqual([args[0].language, args[0].spoken], ["es", "en"]);
+});
+
+test("outside, and for an interpreter, nothing waits for an interpreter", async () => {
+  for (const state of ["outside-asked", "asked-interpreter"]) {
+    await show(state);
+    assert.equal(await testid("consent-other-language").count(), 0, state);
+  }
+});
+
+test("an interpreter says for whom it signs, sees who needs it, and is asked again when somebody does", async () => {
+  const [ana, ben, carla] = ["a", "b", "c"].map((letter) => letter.repeat(22));
+  await show("asked-interpreter");
+  assert.equal(await page.locator('[data-testid^="consent-interpreted-"]').count(), 3);
+  assert.equal(await page.locator('[data-testid^="consent-interpreted-"]:checked').count(), 0);
+  assert.match(await testid("consent-interpreted").textContent(), /Ben Okafor\s*needs you to sign/);
+  await agreeForSelf();
+  await tabTo(`consent-interpreted-${carla}`);
+  await page.keyboard.press("Space");
+  await testid("consent-people-none").check();
+  await testid("consent-submit").click();
+  assert.deepEqual((await commands())[0].args[0].interpreted_for, [carla]);
+  // The same round goes on: Ben has agreed in another language.
+  await page.evaluate(() => window.showExample("interpreter-again"));
+  assert.match(await testid("interpreter-again").textContent(), /Ben Okafor has agreed in another language/);
+  await agreeForSelf();
+  await testid(`consent-interpreted-${ben}`).check();
+  await testid("consent-people-none").check();
+  await testid("consent-submit").click();
+  const again = (await commands())[1].args[0].interpreted_for;
+  assert.deepEqual(again.toSorted(), [ben, carla], "who was signed for before stays");
+  assert.ok(!again.includes(ana));
+});
+
+test("that an interpreter is missing is said to all, for whom only to the host", async () => {
+  await show("interpreter-missing");
+  assert.match(await testid("consent-status").textContent(), /An interpreter must sign too\. Nothing is recorded yet/);
+  assert.equal(await testid("interpreter-needed").count(), 0);
+  await show("interpreter-missing-host");
+  assert.match(await testid("interpreter-needed").textContent(), /Ben Okafor: an interpreter must sign too/);
+  assert.match(await testid("consent-status").textContent(), /no interpreter in this visit/);
+});
+
+test("the number for an emergency goes with the request; where people say they are, the host confirms", async () => {
+  await show("live-host");
+  await testid("record-button").click();
+  for (const tick of ["identity_verified", "emergency_place_known", "private_setting"])
+    await testid(`tick-${tick}`).check();
+  await testid("request-emergency").fill(" +1 415 555 0136 ");
+  await testid("purpose-medical_record").check();
+  await testid("request-consent").click();
+  const request = (await commands()).find(({ name }) => name === "requestConsent").args[0];
+  assert.equal(request.emergency, "+1 415 555 0136");
+  assert.ok(!request.texts.some(({ text }) => text.includes("0136")), "never in a text that is hashed");
+  await show("emergency-host");
+  assert.equal(await testid("emergency-number").locator("a").getAttribute("href"), "tel:+14155550136");
+  const ben = "b".repeat(22);
+  assert.match(await testid(`place-${ben}`).textContent(), /Ben Okafor says: California, United States/);
+  await tabTo(`confirm-place-${ben}`);
+  await page.keyboard.press("Enter");
+  assert.deepEqual(await commands(), [{ name: "confirmPlace", args: [ben] }]);
+  assert.match(await testid(`place-${"c".repeat(22)}`).textContent(), /Mexico.*Confirmed/);
+  for (const state of ["recording", "two-clinicians-host"]) {
+    await show(state);
+    assert.equal(await testid("emergency").count(), 0, state);
+  }
+});
+
+test("the host locks and unlocks; everybody sees it; who waits comes in by an unlocking", async () => {
+  await show("live");
+  assert.equal(await testid("lock-visit").count(), 0);
+  await page.evaluate(() => window.showExample("locked"));
+  assert.match(await testid("lock-state").textContent(), /Locked: nobody else can join/);
+  assert.match(await testid("notices").textContent(), /The visit is locked/);
+  await show("live-host");
+  await tabTo("lock-visit");
+  await page.keyboard.press("Enter");
+  assert.deepEqual(await commands(), [{ name: "lock", args: [true] }]);
+  await show("locked-host");
+  assert.equal(await testid("admit-all").count(), 0);
+  await page.evaluate(() => {
+    const { visit } = window;
+    const locked = Object.assign(new Error("the visit is locked"), { code: "visit-locked" });
+    Object.defineProperty(visit, "admit", {
+      value: async (...args) => {
+        visit.commands.push({ name: "admit", args });
+        if (visit.commands.length === 1) throw locked;
+      },
+    });
+  });
+  const carla = "c".repeat(22);
+  await testid(`unlock-admit-${carla}`).click();
+  await page.waitForFunction(() => window.visit.commands.length === 3);
+  // Whoever was in before needs no unlocking: that is tried first.
+  assert.deepEqual(await commands(), [
+    { name: "admit", args: [carla] },
+    { name: "lock", args: [false] },
+    { name: "admit", args: [carla] },
+  ]);
+  await show("locked-recording-host");
+  assert.equal((await testid(`admit-${carla}`).count()) + (await testid(`ask-${carla}`).count()), 0);
+  await testid("unlock-first").click();
+  assert.deepEqual(await commands(), [{ name: "lock", args: [false] }]);
+});
+
+test("handing over asks first, goes to clinicians only, and is told to everybody", async () => {
+  const dan = "d".repeat(22);
+  await show("two-clinicians-host");
+  assert.equal(await page.locator('[data-testid^="hand-"]').count(), 1);
+  await tabTo(`hand-${dan}`);
+  await page.keyboard.press("Enter");
+  assert.deepEqual(await commands(), []);
+  assert.equal(await page.evaluate(() => window.deepActive().dataset.testid), `hand-yes-${dan}`);
+  await tabTo(`hand-no-${dan}`);
+  await page.keyboard.press("Enter");
+  assert.equal(await page.evaluate(() => window.deepActive().dataset.testid), `hand-${dan}`);
+  await testid(`hand-${dan}`).click();
+  await testid(`hand-yes-${dan}`).click();
+  assert.deepEqual(await commands(), [{ name: "handOver", args: [dan] }]);
+  // The old host's page gives up what only a host can do.
+  await page.evaluate(() => window.showExample("handed-over-before"));
+  assert.match(await testid("notices").textContent(), /Dr\. Dan Osei is the host now/);
+  assert.match(await testid(`member-${dan}`).textContent(), /Host/);
+  for (const gone of ["end-visit", "record-button", "share-screen", "lock-visit", `hand-${dan}`])
+    assert.equal(await testid(gone).count(), 0, gone);
+  await show("two-clinicians");
+  assert.equal(await testid("end-visit").count(), 0);
+  await page.evaluate(() => window.showExample("handed-over"));
+  assert.match(await testid("notices").textContent(), /You are the host now/);
+  assert.equal(await testid("end-visit").count(), 1);
+});
+
+test("who commits while the host is away is no host", async () => {
+  await show("host-away");
+  assert.equal(await page.locator('[data-testid^="waiting-"]').count(), 0);
+  assert.doesNotMatch(await testid(`member-${"b".repeat(22)}`).textContent(), /Host/);
+  assert.equal(await testid("end-visit").count(), 0);
+});
+
+test("when the visit closes is always there; the last ten and two minutes are said", async () => {
+  await show("live");
+  assert.match(await testid("visit-times").textContent(), /Booked until .*The visit closes by itself at/);
+  assert.equal(await testid("notice-closing").count(), 0);
+  await show("live+closing");
+  assert.match(await testid("notice-closing").textContent(), /in 10 minutes or less/);
+  await show("live+closing-now");
+  assert.match(await testid("notice-closing").textContent(), /in 2 minutes or less/);
+  await show("outside-locked");
+  await page.getByText("The visit is locked. The host sees that you are here").waitFor();
 });
 
 test("the visit record shows the answer, and a private link that withdraws with a statement signed ahead", async () => {

@@ -28,7 +28,11 @@ const states = [
     "stopped-by-me",
   ],
   ...["stopped", "withdrawing", "key-swapped", "server", "rekeying"],
-  ...["outside-asked", "outside-granted", "outside-refused"],
+  ...["outside-asked", "outside-granted", "outside-refused", "outside-locked"],
+  ...["locked+people", "locked-host", "locked-recording-host", "two-clinicians-host+people+hand", "handed-over+people"],
+  ...["host-away+people", "emergency-host+people", "live+closing", "live+closing-now"],
+  ...["asked-unshown", "asked-interpreter", "interpreter-again", "interpreter-missing", "interpreter-missing-host"],
+  ...["after-left", "after-time_over", "after-empty"],
   ...[
     "live-host+request",
     "recording+wish",
@@ -76,7 +80,7 @@ for (const variant of variants) {
     await inPage(variant, async (page, problems) => {
       for (const state of states) {
         await open(page, `/dev/states.html?lang=${variant.language}#${state}`);
-        if (!/^(progress|outside)-/.test(state)) await indicatorIsSeen(page, state);
+        if (!/^(progress|outside|after)-/.test(state)) await indicatorIsSeen(page, state);
         await page.screenshot({ path: shotPath(state, variant) });
         await nothingSerious(page, state);
         assert.deepEqual(problems, [], state);

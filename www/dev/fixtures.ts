@@ -2,10 +2,13 @@
 import { type Indicator, type RosterEntry, TypedEventTarget, type Visit, type VisitState } from "sealed-visit";
 import { consentTexts } from "sealed-visit/host";
 import type { CallMedia, CallRecorder, CallVisit } from "../lib/call.js";
+import type { VisitTimes } from "../lib/visit-clock.js";
 
 const clinic = { name: "River Clinic", contact: "privacy@river.example" };
 const id = (letter: string) => letter.repeat(22);
-const [ana, ben, carla, recorderId, serverId] = ["a", "b", "c", "r", "s"].map(id) as [
+const [ana, ben, carla, dan, ines, recorderId, serverId] = ["a", "b", "c", "d", "i", "r", "s"].map(id) as [
+  string,
+  string,
   string,
   string,
   string,
@@ -26,6 +29,8 @@ const people = [
   person(ben, "patient", "Ben Okafor", 1),
   person(carla, "guest", "Carla Okafor", 2),
 ];
+const withSecondClinician = [...people, person(dan, "clinician", "Dr. Dan Osei", 3)];
+const withInterpreter = [...people, person(ines, "interpreter", "Inés Vega", 3)];
 const recorder = person(recorderId, "recorder", "Recorder", 3);
 const server = person(serverId, "server", null, 3);
 
@@ -55,7 +60,16 @@ const consent = (change: Partial<Consent> = {}): Consent => ({
   by_participant: [],
   asked_again: false,
   note: "",
+  emergency: "",
+  interpreter_needed: [],
   ...change,
+});
+
+const answer = (participant: string, said: "grant" | "refusal" = "grant", place = "", place_confirmed = false) => ({
+  participant,
+  answer: said,
+  place,
+  place_confirmed,
 });
 
 interface Example {
@@ -110,10 +124,7 @@ export const examples: Record<string, Example> = {
     consent: consent({
       my_answer: "grant",
       answered: 2,
-      by_participant: [
-        { participant: ana, answer: "grant" },
-        { participant: ben, answer: "grant" },
-      ],
+      by_participant: [answer(ana), answer(ben)],
     }),
   },
   "all-agreed-host": { me: ana, consent: agreed },
@@ -124,10 +135,7 @@ export const examples: Record<string, Example> = {
       my_answer: "grant",
       someone_refused: true,
       answered: 2,
-      by_participant: [
-        { participant: ana, answer: "grant" },
-        { participant: carla, answer: "refusal" },
-      ],
+      by_participant: [answer(ana), answer(carla, "refusal")],
     }),
   },
   recording: { roster: withRecorder, indicator: recording, consent: agreed },
@@ -173,8 +181,80 @@ export const examples: Record<string, Example> = {
   "outside-asked": outside(consent({ asked: 0 })),
   "outside-granted": outside(consent({ asked: 0, my_answer: "grant" })),
   "outside-refused": outside(consent({ asked: 0, my_answer: "refusal", someone_refused: true })),
+  "outside-locked": { roster: [], change: { phase: "waiting", locked: true } },
   rekeying: { change: { phase: "rekeying" } },
+  locked: { change: { locked: true } },
+  "locked-host": {
+    me: ana,
+    roster: people.slice(0, 2),
+    change: { locked: true, waiting: [{ participant: carla, role: "guest" }] },
+  },
+  "locked-recording-host": {
+    me: ana,
+    roster: [...people.slice(0, 2), recorder],
+    indicator: recording,
+    consent: agreed,
+    change: { locked: true, waiting: [{ participant: carla, role: "guest" }] },
+  },
+  "two-clinicians-host": { me: ana, roster: withSecondClinician },
+  "two-clinicians": { me: dan, roster: withSecondClinician },
+  "handed-over": { me: dan, roster: withSecondClinician, change: hostIs(dan) },
+  "handed-over-before": { me: ana, roster: withSecondClinician, change: hostIs(dan) },
+  "host-away": {
+    roster: people.map((entry) => ({ ...entry, connected: entry.participant !== ana })),
+    change: { host: ben, waiting: [{ participant: carla, role: "guest" }] },
+  },
+  "emergency-host": {
+    me: ana,
+    roster: withRecorder,
+    indicator: recording,
+    consent: consent({
+      my_answer: "grant",
+      all_agreed: true,
+      answered: 3,
+      emergency: "+1 (415) 555-0136",
+      by_participant: [answer(ana), answer(ben, "grant", "US-CA"), answer(carla, "grant", "MX", true)],
+    }),
+  },
+  "asked-unshown": {
+    consent: consent({ texts: consent().texts.filter(({ language }) => language !== pageLanguage()) }),
+  },
+  "asked-interpreter": {
+    me: ines,
+    roster: withInterpreter,
+    consent: consent({ asked: 4, answered: 1, interpreter_needed: [ben] }),
+  },
+  "interpreter-again": {
+    me: ines,
+    roster: withInterpreter,
+    consent: consent({ my_answer: "grant", asked: 4, answered: 4, interpreter_needed: [ben] }),
+  },
+  "interpreter-missing": { consent: consent({ my_answer: "grant", answered: 3 }) },
+  "interpreter-missing-host": {
+    me: ana,
+    consent: consent({
+      my_answer: "grant",
+      answered: 3,
+      interpreter_needed: [ben],
+      by_participant: [answer(ana), answer(ben), answer(carla)],
+    }),
+  },
 };
+
+function hostIs(participant: string): Partial<VisitState> {
+  return { host: participant };
+}
+
+/** As `?lang=` says. */
+function pageLanguage(): string {
+  return new URLSearchParams(location.search).get("lang") ?? "en";
+}
+
+/** When the standing visit ends: in an hour and three, or in so many minutes. */
+export function timesOf(closesInMinutes = 180): VisitTimes {
+  const now_ms = new Date(2026, 10, 22, 14, 2).getTime();
+  return { now_ms, ends_ms: now_ms + 60 * 60_000, closes_ms: now_ms + closesInMinutes * 60_000 };
+}
 
 export function stateOf({
   me = ben,
@@ -184,13 +264,20 @@ export function stateOf({
   consent: round,
 }: Example): VisitState {
   const own = roster.find(({ participant }) => participant === me) ?? people[1];
+  const host = change.host ?? ana;
   return {
     phase: "live",
     visit: id("v"),
-    me: { participant: me, role: own?.role ?? "patient", name: own?.name ?? "" },
+    me: {
+      participant: me,
+      role: own?.role ?? "patient",
+      name: own?.name ?? "",
+      host: me === host && own?.role === "clinician",
+    },
     clinic,
     epoch: 4,
-    host: ana,
+    host,
+    locked: false,
     roster: roster.map((entry) => ({ ...entry, is_me: entry.participant === me })),
     waiting: [],
     label: { kind: "end_to_end" },
@@ -226,6 +313,9 @@ export class StandingVisit extends TypedEventTarget<{ state: VisitState }> {
       "pauseAndAdmit",
       "deny",
       "remove",
+      "lock",
+      "handOver",
+      "confirmPlace",
       "markVerified",
       "requestConsent",
       "grant",
@@ -241,6 +331,7 @@ export class StandingVisit extends TypedEventTarget<{ state: VisitState }> {
     ];
     for (const name of names) {
       Object.defineProperty(this, name, {
+        configurable: true,
         value: async (...args: unknown[]) => {
           this.commands.push({ name, args });
         },

@@ -5,6 +5,7 @@
  */
 import { defineVisitElements } from "sealed-visit/components";
 import { defineHostElements } from "sealed-visit/host";
+import { showAfter } from "../lib/after.js";
 import { CallView } from "../lib/call-view.js";
 import { askWish, showSafetyCode } from "../lib/dialogs.js";
 import { fill, h } from "../lib/dom.js";
@@ -14,7 +15,7 @@ import { ProgressPanel } from "../lib/progress-panel.js";
 import { VisitLogger } from "../lib/visit-log.js";
 import { WaitingRoom } from "../lib/waiting-room.js";
 import { language } from "../strings/index.js";
-import { examples, painted, StandingMedia, StandingVisit, standingRecorder, stateOf } from "./fixtures.js";
+import { examples, painted, StandingMedia, StandingVisit, standingRecorder, stateOf, timesOf } from "./fixtures.js";
 
 declare global {
   interface Window {
@@ -34,6 +35,8 @@ const pages: Record<string, () => void> = {
   "progress-uploading": () => showProgress("uploading"),
   "progress-safe": () => showProgress("safe"),
 };
+for (const reason of ["left", "ended_by_host", "time_over", "empty", "removed", "denied"] as const)
+  pages[`after-${reason}`] = () => showAfter({ end_reason: reason });
 (pages[name] ?? (name.startsWith("outside-") ? showWaitingRoom : showCall))();
 
 function showWaitingRoom(): void {
@@ -43,7 +46,8 @@ function showWaitingRoom(): void {
 }
 
 function showCall(): void {
-  const [exampleName = "live", dialog] = name.split("+");
+  const [exampleName = "live", ...shown] = name.split("+");
+  const shows = (what: string) => shown.includes(what);
   const state = stateOf(examples[exampleName] ?? {});
   const visit = new StandingVisit(state);
   window.visit = visit;
@@ -79,15 +83,21 @@ function showCall(): void {
       { fingerprint: "f2", role: "researcher", display_name: "Lake University" },
     ],
     languages: ["en", "es"],
+    times: timesOf(shows("closing") ? 9 : shows("closing-now") ? 2 : undefined),
+    lock: { byHand: true, lockLinks: async () => undefined },
     speakerId: "",
     prepareRecorder: async () => standingRecorder("recording"),
     chooseDevices: async () => undefined,
   });
   fill(document.body, view.element);
   window.addEventListener("sv-page-language", () => view.redraw());
-  if (dialog === "safety") void showSafetyCode(state);
-  if (dialog === "wish") void askWish();
-  if (dialog === "request") document.querySelector<HTMLElement>('[data-testid="record-button"]')?.click();
+  if (shows("safety")) void showSafetyCode(state);
+  if (shows("wish")) void askWish();
+  const press = (testid: string) => document.querySelector<HTMLElement>(`[data-testid="${testid}"]`)?.click();
+  if (shows("people") && document.querySelector(".no-panel")) press("people-button");
+  if (shows("hand"))
+    document.querySelector("visit-roster")?.shadowRoot?.querySelector<HTMLElement>('[data-testid^="hand-"]')?.click();
+  if (shows("request")) press("record-button");
 }
 
 function showProgress(safety: "recording" | "uploading" | "safe"): void {

@@ -5,7 +5,13 @@
  * It draws what the state says and keeps no truth of its own.
  */
 import type { VisitState } from "sealed-visit";
-import { type ConsentReply, type ConsentRequest, recorderInRoster, stringsFor } from "sealed-visit/components";
+import {
+  type ConsentReply,
+  type ConsentRequest,
+  mustAnswer,
+  recorderInRoster,
+  stringsFor,
+} from "sealed-visit/components";
 import type { ClinicRecipient, PurposeRule } from "sealed-visit/host";
 import { language, words } from "../strings/index.js";
 import type { CallMedia, CallRecorder, CallVisit } from "./call.js";
@@ -15,11 +21,13 @@ import { fill, h } from "./dom.js";
 import { languageSwitch, reasonOf } from "./frame.js";
 import type { Overview } from "./link.js";
 import type { LocalMedia } from "./local-media.js";
+import { VisitLock, type VisitLockOptions } from "./locking.js";
 import { Notices } from "./notices.js";
 import { ProgressPanel } from "./progress-panel.js";
 import { RecordingBar } from "./recording-bar.js";
 import { ResumeTalk } from "./resume.js";
 import { VideoGrid } from "./video-grid.js";
+import { VisitClock, type VisitTimes } from "./visit-clock.js";
 import type { VisitLogger } from "./visit-log.js";
 
 export interface CallViewOptions {
@@ -32,6 +40,9 @@ export interface CallViewOptions {
   languages: readonly string[];
   /** Who signs at this device, by the visit's template. */
   signers?: string | undefined;
+  /** When the visit ends; null where the authority could not be asked. */
+  times: VisitTimes | null;
+  lock: Omit<VisitLockOptions, "visit">;
   speakerId: string;
   /** Host: makes a recorder in this page ready; with an id, as a replacement of that recorder under its grants. */
   prepareRecorder: (replaces?: string) => Promise<CallRecorder>;
@@ -47,6 +58,8 @@ export class CallView {
   readonly #roster = h("visit-roster");
   readonly #consent = h("visit-consent");
   readonly #request = h("consent-request", { hidden: true });
+  /** Defined on clinicians' pages only. */
+  readonly #emergency = h("visit-emergency");
   readonly #panel = h("aside", { class: "panel", tabindex: "-1" });
   readonly #languages = h("div");
   readonly #recordingHere = h("div");
@@ -55,6 +68,10 @@ export class CallView {
   readonly #recordingBar: RecordingBar;
   readonly #controls: ControlBar;
   readonly #resume: ResumeTalk;
+  readonly #clock: VisitClock | null;
+  readonly #lock: VisitLock;
+  #host: string | undefined;
+  #locked: boolean | undefined;
   #progress: ProgressPanel | undefined;
   #recorder: CallRecorder | undefined;
   #refusedRound: string | undefined;
@@ -69,6 +86,8 @@ export class CallView {
     this.#videos.speakerId = options.speakerId;
     this.#videos.showSelf(local.picture);
     this.#resume = new ResumeTalk(visit);
+    this.#clock = options.times && new VisitClock(options.times, this.#notices);
+    this.#lock = new VisitLock({ visit, ...options.lock });
     this.#recordingBar = new RecordingBar({
       withdraw: (event) => void this.#withdraw(event),
       pause: () => this.#attempt(visit.pause()),
@@ -110,7 +129,12 @@ export class CallView {
       this.#panel,
       this.#controls.element,
     );
-    fill(this.#panel, this.#consent, this.#request, this.#roster, this.#recordingHere, this.#languages);
+    fill(
+      this.#panel,
+      ...[this.#consent, this.#request, this.#roster, this.#emergency, this.#recordingHere],
+      this.#clock?.element,
+      this.#languages,
+    );
     this.#indicator.toggleAttribute("sound", soundIsOn());
     if (options.signers !== undefined) this.#consent.setAttribute("signers", options.signers);
     this.#listen();
@@ -130,17 +154,29 @@ export class CallView {
   /** Draws again, in the language of now. */
   redraw(): void {
     this.#draw();
+    this.#clock?.draw();
   }
 
-  /** Host: whose link another browser tried, and which was locked. */
-  invitations({ participants }: Overview): void {
+  stop(): void {
+    this.#clock?.stop();
+  }
+
+  /** Host: whose link another browser tried, which was locked, who came to a locked visit; and whether all are there. */
+  invitations(overview: Overview): void {
+    const { participants } = overview;
     const { call } = words();
+    // What did not work now is tried again at the next look.
+    this.#lock.look(overview).catch(() => undefined);
+    if (!this.#options.visit.state.me.host) return;
     const roles = stringsFor(language()).role as Record<string, string>;
     const told = participants
       .filter(({ second_browser, locked }) => second_browser > 0 || locked)
       .map(({ role, locked }) =>
         (locked ? call.link_locked : call.second_browser).replace("{role}", roles[role] ?? role),
       );
+    const away = participants.filter(({ turned_away }) => turned_away).map(({ role }) => roles[role] ?? role);
+    const came = call.turned_away.replace("{role}", new Intl.ListFormat(language()).format(new Set(away)));
+    this.#notices.set("turned-away", away.length > 0 ? came : null, "serious");
     this.#notices.set("second-browser", told.length > 0 ? [...new Set(told)].join(" ") : null, "serious");
   }
 
@@ -188,6 +224,10 @@ export class CallView {
     on(this.#roster, "sv-admit-all", () => this.#admitAll());
     on(this.#roster, "sv-ask", (event) => visit.askWaiting(participantOf(event)));
     on(this.#roster, "sv-stop-and-admit", (event) => visit.pauseAndAdmit(participantOf(event)));
+    on(this.#roster, "sv-lock", (event) => this.#lock.set((event as CustomEvent<{ locked: boolean }>).detail.locked));
+    on(this.#roster, "sv-unlock-and-admit", (event) => this.#lock.unlockAndAdmit(participantOf(event)));
+    on(this.#roster, "sv-hand-over", (event) => visit.handOver(participantOf(event)));
+    on(this.#emergency, "sv-confirm-place", (event) => visit.confirmPlace(participantOf(event)));
     on(this.#consent, "sv-answer", (event) => {
       const { kind, ...answer } = (event as CustomEvent<ConsentReply>).detail;
       return kind === "grant" ? visit.grant(answer) : visit.refuse(answer);
@@ -305,7 +345,10 @@ export class CallView {
     const { state } = visit;
     document.documentElement.lang = language();
     logger.update(state);
-    for (const part of [this.#indicator, this.#label, this.#roster, this.#consent, this.#request]) {
+    this.#lock.note(state);
+    this.#noteHost(state);
+    this.#noteLock(state);
+    for (const part of [this.#indicator, this.#label, this.#roster, this.#consent, this.#request, this.#emergency]) {
       part.lang = part === this.#consent && part.lang !== "" ? part.lang : language();
       part.view = state as never;
     }
@@ -327,8 +370,7 @@ export class CallView {
   }
 
   #drawPanel(state: VisitState): void {
-    const { consent } = state;
-    const asking = !!consent && !consent.my_answer && !consent.someone_refused;
+    const asking = mustAnswer(state as never);
     const mustShow = asking || (isHost(state) && state.waiting.some(({ role }) => role !== "recorder"));
     this.element.classList.toggle("no-panel", !this.#panelOpen && !mustShow);
     this.element.classList.toggle("asking", asking || this.#isRequestOpen);
@@ -370,6 +412,26 @@ export class CallView {
     if (consent?.asked_again) this.#askedTwice = true;
   }
 
+  /** Who has become host is said to everybody; who commits while the host is away, to nobody. */
+  #noteHost({ host, me, roster }: VisitState): void {
+    const entry = roster.find(({ participant }) => participant === host);
+    if (entry?.role !== "clinician") return;
+    const before = this.#host;
+    this.#host = entry.participant;
+    if (before === undefined || before === entry.participant) return;
+    const { call } = words();
+    const said = me.host ? call.host_is_you : call.host_is.replace("{name}", entry.name ?? call.somebody);
+    this.#notices.flash(said);
+  }
+
+  /** The people's panel shows it; here it is said, wherever that panel is. */
+  #noteLock({ locked, phase }: VisitState): void {
+    if (phase !== "live") return;
+    const before = this.#locked;
+    this.#locked = locked;
+    if (before !== undefined && before !== locked) this.#notices.flash(words().call[locked ? "locked" : "unlocked"]);
+  }
+
   #drawControls(): void {
     const { visit, local } = this.#options;
     const { state } = visit;
@@ -393,8 +455,8 @@ export class CallView {
   }
 }
 
-export function isHost({ host, me }: Pick<VisitState, "host" | "me">): boolean {
-  return host === me.participant;
+export function isHost({ me }: Pick<VisitState, "me">): boolean {
+  return me.host;
 }
 
 /** Whether a round is under way that was neither refused nor given up. */

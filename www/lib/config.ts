@@ -26,6 +26,8 @@ export interface Config {
 export interface VisitTemplate {
   /** Who signs for the patient's side: the person, a representative, or both. Default: the person says. */
   signers?: "any" | "self" | "representative" | "both";
+  /** Whether the host's page locks the visit when everybody who was invited is there. Default: it does. */
+  lock?: "when_all_joined" | "manual";
   /** Only these purposes are offered. */
   purposes?: readonly string[];
 }

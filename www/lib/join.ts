@@ -144,6 +144,7 @@ function explain(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof AuthorityError ? error.cause : error;
   if (cause instanceof AuthorityError) {
     if (cause.code === "link_used") return text.link_used;
+    if (cause.code === "locked") return text.locked;
     if (cause.code === "ended" || cause.code === "outside_time") return text.visit_over;
   }
   return text.refused.replace("{why}", reasonOf(cause));

@@ -84,20 +84,37 @@ export async function recorderPassFor(
   return pass;
 }
 
-/** What the visit's template means for these pages; nothing, when it has none or the authority is away. */
-export async function templateFor(config: Config, link: Link): Promise<VisitTemplate> {
+/** What the authority tells everybody about a visit. */
+export interface VisitInfo {
+  template?: string | null;
+  /** When it is booked to end, and when it closes by itself; on the authority's clock, which says `now_ms`. */
+  ends_ms: number;
+  closes_ms: number;
+  now_ms: number;
+  /** Nobody else can join. */
+  locked: boolean;
+}
+
+/** Null when the authority is away. */
+export async function infoFor(config: Config, link: Link): Promise<VisitInfo | null> {
   try {
     const url = new URL(`v1/visits/${encodeURIComponent(link.visit)}`, base(config));
-    const { template } = await answerOf<{ template?: string | null }>(await fetch(url));
-    return (template && config.templates?.[template]) || {};
+    return await answerOf<VisitInfo>(await fetch(url, { cache: "no-store" }));
   } catch {
-    return {};
+    return null;
   }
+}
+
+/** What the visit's template means for these pages; nothing, when it has none or the authority is away. */
+export function templateOf({ templates }: Pick<Config, "templates">, info: VisitInfo | null): VisitTemplate {
+  return (info?.template && templates?.[info.template]) || {};
 }
 
 /** What the host may know of the invitations. */
 export interface Overview {
   ends_ms: number;
+  /** Whether the authority refuses links that were not used yet. */
+  locked: boolean;
   participants: {
     participant: string;
     role: string;
@@ -105,11 +122,18 @@ export interface Overview {
     /** How often another browser tried a link that was used already. */
     second_browser: number;
     locked: boolean;
+    /** Came while the visit was locked. */
+    turned_away: boolean;
   }[];
 }
 
 export async function overviewFor(config: Config, link: Link): Promise<Overview> {
   return post<Overview>(config, link, "overview", { credential: readStored(await storageKey(link)) });
+}
+
+/** While locked, the authority refuses links that were not used yet. Whoever was in may come back. */
+export async function lockLinks(config: Config, link: Link, locked: boolean): Promise<void> {
+  await post(config, link, "lock", { credential: readStored(await storageKey(link)), locked });
 }
 
 /** After the visit the credential has nothing left to open. */

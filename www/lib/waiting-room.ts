@@ -18,10 +18,14 @@ export interface WaitingRoomOptions {
 
 export class WaitingRoom {
   readonly #consent = h("visit-consent");
+  readonly #lead = h("p");
   readonly #problem = h("p", { class: "error", role: "alert" });
+  readonly #options: WaitingRoomOptions;
   #state: VisitState;
 
-  constructor(visit: CallVisit, { isHost, clinicName, signers }: WaitingRoomOptions) {
+  constructor(visit: CallVisit, options: WaitingRoomOptions) {
+    const { signers } = options;
+    this.#options = options;
     this.#state = visit.state;
     if (signers !== undefined) this.#consent.setAttribute("signers", signers);
     this.#consent.addEventListener("sv-answer", (event) => {
@@ -39,7 +43,7 @@ export class WaitingRoom {
           "section",
           { class: "card stack", role: "status", "data-testid": "waiting-room" },
           h("h1", {}, text.title),
-          h("p", {}, isHost ? text.lead_host : text.lead.replace("{clinic}", clinicName)),
+          this.#lead,
           button(text.leave, { testid: "leave", onclick: () => void visit.leave() }),
         ),
         this.#consent,
@@ -50,8 +54,19 @@ export class WaitingRoom {
     });
   }
 
+  #drawLead(): void {
+    const text = words().waiting;
+    const { isHost, clinicName } = this.#options;
+    const { locked } = this.#state;
+    const said = locked ? text.locked : isHost ? text.lead_host : text.lead;
+    const lead = said.replace("{clinic}", clinicName);
+    this.#lead.classList.toggle("notice", locked);
+    if (this.#lead.textContent !== lead) this.#lead.textContent = lead;
+  }
+
   update(state: VisitState): void {
     this.#state = state;
+    this.#drawLead();
     if (this.#consent.lang === "") this.#consent.lang = language();
     this.#consent.view = state as never;
   }

@@ -26,6 +26,8 @@ export const en = {
     again: "Make another visit",
     minutes: "How long, in minutes",
     relative: "A relative takes part too",
+    interpreter: "An interpreter takes part",
+    colleague: "A second clinician takes part",
     recorder: "A recorder on another device",
     links: "Links",
     copy: "Copy link",
@@ -34,6 +36,8 @@ export const en = {
     role_clinician: "For the clinician",
     role_patient: "For the patient",
     role_guest: "For the relative",
+    role_interpreter: "For the interpreter",
+    role_clinician_2: "For the second clinician",
     role_recorder: "For the recording device",
     warn: "Anyone who has a link can come in with it. It stops working once it was used or the visit is over.",
     playback: "Watch a recording",
@@ -52,13 +56,17 @@ export const en = {
     no_link: "This page needs the link that the clinic sent you. Please open that link again.",
     link_used: "This link was used on another device or browser. The clinic was told. Please ask for a new one.",
     visit_over: "This visit is over.",
+    locked:
+      "The visit is locked: nobody else can join. The host was told that you came. Try again in a moment, or call the clinic.",
     refused: "You could not be let in: {why}",
     unsupported: "This browser can not join an encrypted visit: {why}. Please use a current Chrome, Edge or Firefox.",
   },
   waiting: {
     title: "You are in the waiting room",
     lead: "{clinic} knows that you are here. You come in when the host lets you in. Nobody sees or hears you yet.",
-    lead_host: "Connecting you to the visit…",
+    lead_host: "Connecting you to the visit… If a colleague is the host already, they let you in.",
+    locked:
+      "The visit is locked. The host sees that you are here, and can still let you in. Nobody sees or hears you yet.",
     leave: "Leave",
   },
   call: {
@@ -91,6 +99,17 @@ export const en = {
     second_browser:
       "Someone tried to use the link of this person in a second browser: {role}. They were not let in. Ask the person if it was them.",
     link_locked: "The link of this person was locked after too many wrong passcodes: {role}.",
+    turned_away:
+      "The visit is locked, and someone came who was not in it before: {role}. To let them in, unlock it and ask them to try again.",
+    times: "Booked until {ends}. The visit closes by itself at {closes}.",
+    booked_over: "The booked time is over. The visit can go on until {closes}.",
+    closes_soon:
+      "This visit closes by itself at {closes}, in 10 minutes or less. Anything that is being recorded is kept safe.",
+    closes_now: "This visit closes by itself at {closes}, in 2 minutes or less. Please say goodbye.",
+    locked: "The visit is locked: nobody else can join.",
+    unlocked: "The visit is not locked any more.",
+    host_is: "{name} is the host now.",
+    host_is_you: "You are the host now.",
     slow: "Your connection is slow. The picture is made smaller so that the sound stays clear.",
     slow_no_pictures: "Your connection is too slow for pictures right now. You still hear the others.",
     slow_other: "The connection of {names} is slow. Your picture is sent smaller so that the sound stays clear.",

@@ -28,6 +28,8 @@ export const es: PageStrings = {
     again: "Crear otra consulta",
     minutes: "Duración en minutos",
     relative: "También participa un familiar",
+    interpreter: "Participa un intérprete",
+    colleague: "Participa un segundo profesional",
     recorder: "Una grabadora en otro equipo",
     links: "Enlaces",
     copy: "Copiar enlace",
@@ -36,6 +38,8 @@ export const es: PageStrings = {
     role_clinician: "Para la persona profesional",
     role_patient: "Para el paciente",
     role_guest: "Para el familiar",
+    role_interpreter: "Para el intérprete",
+    role_clinician_2: "Para el segundo profesional",
     role_recorder: "Para el equipo que graba",
     warn: "Quien tiene un enlace puede entrar con él. Deja de servir cuando se usó o la consulta terminó.",
     playback: "Ver una grabación",
@@ -54,13 +58,17 @@ export const es: PageStrings = {
     no_link: "Esta página necesita el enlace que le envió la clínica. Ábralo de nuevo.",
     link_used: "Este enlace ya se usó en otro equipo o navegador. Se avisó a la clínica. Pida uno nuevo.",
     visit_over: "Esta consulta terminó.",
+    locked:
+      "La consulta está cerrada: nadie más puede entrar. Avisamos al anfitrión de que usted vino. Pruebe de nuevo en un momento o llame a la clínica.",
     refused: "No se le pudo dejar entrar: {why}",
     unsupported: "Este navegador no puede entrar en una consulta cifrada: {why}. Use un Chrome, Edge o Firefox actual.",
   },
   waiting: {
     title: "Está en la sala de espera",
     lead: "{clinic} sabe que usted está aquí. Entra cuando el anfitrión le deje pasar. Todavía nadie le ve ni le oye.",
-    lead_host: "Le conectamos con la consulta…",
+    lead_host: "Le conectamos con la consulta… Si un colega ya es anfitrión, le deja entrar.",
+    locked:
+      "La consulta está cerrada. El anfitrión ve que usted espera y todavía puede dejarle entrar. Nadie le ve ni le oye aún.",
     leave: "Salir",
   },
   call: {
@@ -93,6 +101,16 @@ export const es: PageStrings = {
     second_browser:
       "Alguien intentó usar el enlace de esta persona en otro navegador: {role}. No se le dejó entrar. Pregunte a la persona si fue ella.",
     link_locked: "El enlace de esta persona se bloqueó por demasiadas contraseñas equivocadas: {role}.",
+    turned_away:
+      "La consulta está cerrada y vino alguien que no estaba antes: {role}. Para dejarle entrar, ábrala y pídale que pruebe otra vez.",
+    times: "Reservada hasta las {ends}. La consulta se cierra sola a las {closes}.",
+    booked_over: "El tiempo reservado acabó. La consulta puede seguir hasta las {closes}.",
+    closes_soon: "Esta consulta se cierra sola a las {closes}, en 10 minutos o menos. Lo que se graba queda a salvo.",
+    closes_now: "Esta consulta se cierra sola a las {closes}, en 2 minutos o menos. Es hora de despedirse.",
+    locked: "La consulta está cerrada: nadie más puede entrar.",
+    unlocked: "La consulta ya no está cerrada.",
+    host_is: "Ahora el anfitrión es {name}.",
+    host_is_you: "Ahora usted es el anfitrión.",
     slow: "Su conexión es lenta. La imagen se reduce para que el sonido siga claro.",
     slow_no_pictures: "Su conexión es ahora demasiado lenta para imágenes. Sigue oyendo a los demás.",
     slow_other: "La conexión de {names} es lenta. Su imagen se envía más pequeña para que el sonido siga claro.",

@@ -65,6 +65,8 @@ impl std::fmt::Debug for Link {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct VisitInfo {
     pub visit: VisitId,
+    /// This server's clock, for pages whose own is wrong.
+    pub now_ms: u64,
     pub starts_ms: u64,
     pub ends_ms: u64,
     /// When it is over for everybody: the passes expire.
@@ -252,10 +254,11 @@ impl Book {
         Ok(VisitLinks { visit, links })
     }
 
-    pub fn info(&self, visit: VisitId) -> Result<VisitInfo, BookError> {
+    pub fn info(&self, visit: VisitId, now_ms: u64) -> Result<VisitInfo, BookError> {
         let stored = self.visits.get(&visit).ok_or(BookError::UnknownVisit)?;
         Ok(VisitInfo {
             visit,
+            now_ms,
             starts_ms: stored.starts_ms,
             ends_ms: stored.ends_ms,
             closes_ms: stored.closes_ms(),

@@ -125,7 +125,7 @@ async fn info(
     State(authority): State<Arc<Authority>>,
     Path(visit): Path<VisitId>,
 ) -> Result<Json<VisitInfo>, ApiError> {
-    Ok(Json(authority.lock().info(visit)?))
+    Ok(Json(authority.lock().info(visit, now_ms())?))
 }
 
 async fn redeem(

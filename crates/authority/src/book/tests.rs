@@ -286,7 +286,7 @@ fn a_locked_visit_refuses_unused_links_and_nobody_else() {
     };
     assert_eq!(turned_away(&mut book), (false, vec![]));
     lock(&mut book, &host, true).unwrap();
-    assert!(book.info(links.visit).unwrap().locked);
+    assert!(book.info(links.visit, NOON_MS).unwrap().locked);
     // Neither the patient, whose passcode is not even tried, nor a second clinician.
     let patient = links.links[1].participant;
     for link in [1, 1, 2] {
@@ -318,7 +318,7 @@ fn a_locked_visit_refuses_unused_links_and_nobody_else() {
 fn says_when_a_visit_closes() {
     let mut book = book();
     let links = book.create(&visit(None)).unwrap();
-    let info = book.info(links.visit).unwrap();
+    let info = book.info(links.visit, NOON_MS).unwrap();
     assert_eq!(info.closes_ms, NOON_MS + 3 * HOUR_MS);
     let secret = &links.links[0].secret;
     let host = book

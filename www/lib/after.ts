@@ -1,0 +1,28 @@
+/** The page that a person is left with. */
+import type { VisitState } from "sealed-visit";
+import { words } from "../strings/index.js";
+import { button, fill, h } from "./dom.js";
+import { showPage } from "./frame.js";
+
+/** After the visit: why it is over, and the way to the visit record. */
+export function showAfter({ end_reason }: Pick<VisitState, "end_reason">): void {
+  showPage((page) => {
+    const text = words().after;
+    fill(
+      page,
+      h(
+        "section",
+        { class: "card stack", "data-testid": "after" },
+        h("h1", {}, text.title),
+        h("p", {}, text[end_reason ?? "failed"]),
+        h(
+          "div",
+          { class: "row" },
+          h("a", { class: "button primary", href: "./record.html", "data-testid": "to-record" }, text.record),
+          end_reason === "left" && button(text.back, { testid: "come-back", onclick: () => location.reload() }),
+        ),
+      ),
+    );
+    return text.title;
+  });
+}
