@@ -42,6 +42,14 @@ const fn setting(name: &'static str, people: &'static [Role], begin: Begin) -> S
         forks: false,
         evil: false,
         hosting: false,
+        late: false,
+    }
+}
+
+const fn with_late(setting: Setting) -> Setting {
+    Setting {
+        late: true,
+        ..setting
     }
 }
 
@@ -91,6 +99,8 @@ const SETTINGS: &[Setting] = &[
     with_hosting(setting("door", THREE, Begin::Waiting)),
     with_hosting(setting("two-hosts", TWO_HOSTS, Begin::Recording)),
     with_evil(with_hosting(setting("evil-door", TWO, Begin::Waiting))),
+    with_late(setting("late", THREE, Begin::Recording)),
+    with_lies(with_late(setting("liar-late", THREE, Begin::Recording))),
 ];
 
 fn number_from_env(name: &str, default: u64) -> u64 {

@@ -104,6 +104,14 @@ impl Scene {
         for (set, id) in ids {
             (set, self.who(*id)).hash(into);
         }
+        for (id, asked) in visit.asked.iter() {
+            (self.who(*id), asked.answer).hash(into);
+        }
+        let asking = visit.asking.as_ref();
+        asking
+            .map(|asking| asking.answer.as_ref().map(|answer| answer.claims().kind))
+            .hash(into);
+        visit.locked_out.hash(into);
         let memory = &visit.recording;
         for ((author, ..), heard) in memory.heard.iter() {
             let claims = heard.statement.claims();
@@ -222,6 +230,7 @@ impl Scene {
             } => (self.who(*participant), present).hash(into),
             RelayMessage::Waiting { waiting } => self.who(waiting.participant).hash(into),
             RelayMessage::Ready { present, .. } => present.len().hash(into),
+            RelayMessage::Direct { from, .. } => self.who(*from).hash(into),
             _ => {}
         }
     }

@@ -39,6 +39,8 @@ pub struct Setting {
     pub evil: bool,
     /// The host also locks, turns away and removes.
     pub hosting: bool,
+    /// The last of the people comes when everything has begun.
+    pub late: bool,
 }
 
 /// What has happened before the exploration begins.
@@ -176,6 +178,7 @@ impl Scene {
         while self.enabled(What::Admit, 0) {
             self.must(What::Admit, 0);
         }
+        let people = self.setting.people.len() - usize::from(self.setting.late);
         if self.setting.evil {
             self.let_evil_in();
         }
@@ -183,11 +186,14 @@ impl Scene {
             self.must(What::Ask, 0);
         }
         if begin >= Begin::Agreed {
-            (0..self.recorder()).for_each(|page| self.must(What::Grant, page));
+            (0..people).for_each(|page| self.must(What::Grant, page));
         }
         if begin >= Begin::Recording {
             self.must(What::Start, 0);
             self.must(What::Beat, self.recorder());
+        }
+        if self.setting.late {
+            self.must(What::Connect, people);
         }
     }
 
@@ -224,7 +230,10 @@ impl Scene {
             beats: 0,
             withdrawals: Vec::new(),
         });
-        self.must(What::Connect, n as usize);
+        let is_late = self.setting.late && n as usize + 1 == self.setting.people.len();
+        if !is_late {
+            self.must(What::Connect, n as usize);
+        }
     }
 
     fn admitted(&self, n: u64, role: Role) -> Admitted {
@@ -383,7 +392,10 @@ impl Scene {
         );
         let host = state.me.host;
         let unanswered = consent.is_some_and(|consent| consent.my_answer.is_none());
-        state.phase == Phase::Live
+        let asked_outside = state.phase == Phase::Waiting
+            && matches!(what, What::Grant | What::Refuse)
+            && self.setting.late;
+        (state.phase == Phase::Live || asked_outside)
             && match what {
                 What::Ask => {
                     host && !recorder_in && consent.is_none() && self.ghost.rounds.len() < 4
@@ -408,6 +420,15 @@ impl Scene {
                 What::Agree => matches!(state.indicator, Indicator::Paused { by_me: true, .. }),
                 What::Stop => host && recorder_in,
                 What::Admit => host && self.to_admit(state).is_some() && !state.locked,
+                What::AskWaiting => {
+                    let mut waiting = state.waiting.iter();
+                    host && self.setting.late
+                        && recorder_in
+                        && waiting.any(|entry| entry.role != Role::Recorder && !entry.asked)
+                }
+                What::PauseAdmit => {
+                    host && self.setting.late && recorder_in && self.to_admit(state).is_some()
+                }
                 What::Deny => host && self.setting.hosting && self.to_admit(state).is_some(),
                 What::Remove => host && self.setting.hosting && self.to_remove(at, state).is_some(),
                 What::Lock => host && self.setting.hosting,
@@ -745,6 +766,16 @@ impl Scene {
                 };
                 Command::Admit { participant }
             }
+            What::AskWaiting | What::PauseAdmit => {
+                let Some(participant) = self.shown(page).and_then(|state| self.to_admit(state))
+                else {
+                    return Ok(());
+                };
+                match what {
+                    What::AskWaiting => Command::AskWaiting { participant },
+                    _ => Command::PauseAndAdmit { participant },
+                }
+            }
             What::Deny | What::Remove | What::HandOver => {
                 let state = self.shown(page);
                 let whom = state.and_then(|state| match what {
@@ -867,8 +898,8 @@ impl Scene {
                 let is_closed = self
                     .shown(page)
                     .is_some_and(|state| state.locked && self.to_admit(state).is_some());
-                for what in [What::Lock, What::Admit] {
-                    if self.enabled(what, page) && (what == What::Admit || is_closed) {
+                for what in [What::Lock, What::PauseAdmit, What::Admit] {
+                    if self.enabled(what, page) && (what != What::Lock || is_closed) {
                         let page = page as u8;
                         self.apply(Step { what, page })?;
                         self.settle()?;
@@ -902,6 +933,8 @@ const EVERYTHING: &[What] = &[
     What::Agree,
     What::Stop,
     What::Admit,
+    What::AskWaiting,
+    What::PauseAdmit,
     What::Deny,
     What::Remove,
     What::Lock,

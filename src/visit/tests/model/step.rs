@@ -70,6 +70,10 @@ whats! {
     Stop = "stop",
     /// The host lets in whoever waits.
     Admit = "admit",
+    /// While recording, the host asks whoever waits.
+    AskWaiting = "ask-waiting",
+    /// The host takes the recorder out and lets in whoever waits.
+    PauseAdmit = "pause-admit",
     /// The host turns away whoever waits.
     Deny = "deny",
     /// The host takes the last of the others out.
