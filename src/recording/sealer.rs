@@ -4,7 +4,7 @@ use hpke::rand_core::CryptoRng;
 use sealed_visit_protocol::recording::{Gap, TrackSummary};
 use sealed_visit_protocol::track::{
     CheckpointClaims, Header, MAGIC, MAX_SEGMENT_BYTES, RECORD_PREFIX_BYTES, RecordType,
-    first_head, next_head, segment_context, segment_hash, write_record,
+    first_head, next_head, segment_context, segment_hash, write_record, write_record_prefix,
 };
 use sealed_visit_protocol::{Hash32, SigningKey, VERSION};
 use sha2::{Digest, Sha256};
@@ -94,7 +94,8 @@ impl TrackSealer {
         if self.poisoned {
             return Err(RecordError::Poisoned(track));
         }
-        if cobblestone::sealed_len(slice.len() as u64) > MAX_SEGMENT_BYTES as u64 {
+        let sealed_bytes = cobblestone::sealed_len(slice.len() as u64);
+        if sealed_bytes > MAX_SEGMENT_BYTES as u64 {
             return Err(RecordError::SliceTooLong {
                 size_bytes: slice.len(),
                 max_bytes: MAX_SLICE_BYTES,
@@ -112,11 +113,16 @@ impl TrackSealer {
         let mut salt = [0; SALT_BYTES];
         rng.fill_bytes(&mut salt);
         let context = segment_context(&self.header.hash(), index, &self.head);
-        let sealed = cobblestone::seal(self.key.expose(), &context, &salt, slice)?;
+        // In place: a segment is the largest thing here, and its checkpoint stands behind it.
+        let mut bytes = Vec::with_capacity(
+            2 * RECORD_PREFIX_BYTES + sealed_bytes as usize + CHECKPOINT_BYTES_ABOUT,
+        );
+        write_record_prefix(&mut bytes, RecordType::Segment, sealed_bytes)?;
+        cobblestone::seal_onto(&mut bytes, self.key.expose(), &context, &salt, slice)?;
 
-        let hash = segment_hash(&sealed);
+        let hash = segment_hash(&bytes[RECORD_PREFIX_BYTES..]);
         let head = next_head(&self.head, &hash);
-        let end = self.offset + (RECORD_PREFIX_BYTES + sealed.len()) as u64;
+        let end = self.offset + bytes.len() as u64;
         let checkpoint = recording_key.sign(&CheckpointClaims {
             v: VERSION,
             track,
@@ -126,9 +132,6 @@ impl TrackSealer {
             media_end_us,
             at_ms,
         });
-        let mut bytes =
-            Vec::with_capacity(sealed.len() + checkpoint.as_str().len() + 2 * RECORD_PREFIX_BYTES);
-        write_record(&mut bytes, RecordType::Segment, &sealed)?;
         write_record(
             &mut bytes,
             RecordType::Checkpoint,
@@ -192,6 +195,9 @@ impl TrackSealer {
         self.media_end_us
     }
 }
+
+/// Room for a signed checkpoint; a longer one costs a copy.
+const CHECKPOINT_BYTES_ABOUT: usize = 1_024;
 
 /// The longest slice whose sealed form fits [`MAX_SEGMENT_BYTES`].
 const MAX_SLICE_BYTES: usize = {

@@ -14,12 +14,13 @@
 //! for that key. Outputs: sealed bytes, or verified plaintext. Invariant: [`Opener`] hands out whole verified
 //! chunks and nothing else, and after its first error it hands out nothing more.
 
-use aes_gcm::aead::inout::InOutBuf;
-use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit, Nonce};
 use hkdf::hmac::{Hmac, Mac};
 use sha2::Sha512;
 use thiserror::Error;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+pub use super::aead::TAG_BYTES;
+use super::aead::{Aes256Gcm, NONCE_BYTES};
 
 /// Bytes of the input key.
 pub const KEY_BYTES: usize = 32;
@@ -31,11 +32,8 @@ pub const COMMITMENT_BYTES: usize = 32;
 pub const HEADER_BYTES: usize = SALT_BYTES + COMMITMENT_BYTES;
 /// Bytes of plaintext in every chunk but the last.
 pub const CHUNK_BYTES: usize = 16 * 1024;
-/// Bytes of the tag after every chunk.
-pub const TAG_BYTES: usize = 16;
 
 const SEALED_CHUNK_BYTES: usize = CHUNK_BYTES + TAG_BYTES;
-const NONCE_BYTES: usize = 12;
 /// A message has at most 2^38 chunks (4 PiB).
 const MAX_CHUNKS: u64 = 1 << 38;
 const INFO_PREFIX: &[u8] = b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\x00";
@@ -87,6 +85,19 @@ pub fn seal(
     salt: &[u8; SALT_BYTES],
     plaintext: &[u8],
 ) -> Result<Vec<u8>, CobblestoneError> {
+    let mut sealed = Vec::with_capacity(sealed_len(plaintext.len() as u64) as usize);
+    seal_onto(&mut sealed, key, context, salt, plaintext)?;
+    Ok(sealed)
+}
+
+/// Like [`seal`], appending to `sealed`.
+pub fn seal_onto(
+    sealed: &mut Vec<u8>,
+    key: &[u8; KEY_BYTES],
+    context: &[u8],
+    salt: &[u8; SALT_BYTES],
+    plaintext: &[u8],
+) -> Result<(), CobblestoneError> {
     let last_chunk = (plaintext.len() / CHUNK_BYTES) as u64;
     if last_chunk >= MAX_CHUNKS {
         return Err(CobblestoneError::TooLong);
@@ -94,8 +105,6 @@ pub fn seal(
     let derived = Derived::new(key, context, salt);
     let cipher = derived.cipher();
 
-    let mut sealed =
-        Vec::with_capacity(HEADER_BYTES + plaintext.len() + (last_chunk as usize + 1) * TAG_BYTES);
     sealed.extend_from_slice(salt);
     sealed.extend_from_slice(&derived.commitment);
     // `chunks` yields no empty tail, so the (possibly empty) last chunk is taken explicitly.
@@ -104,16 +113,10 @@ pub fn seal(
         let end = plaintext.len().min(start + CHUNK_BYTES);
         let at = sealed.len();
         sealed.extend_from_slice(&plaintext[start..end]);
-        let tag = cipher
-            .encrypt_inout_detached(
-                &derived.nonce(chunk),
-                &[],
-                InOutBuf::from(&mut sealed[at..]),
-            )
-            .map_err(|_| CobblestoneError::TooLong)?;
+        let tag = cipher.seal(&derived.nonce(chunk), &[], &mut sealed[at..]);
         sealed.extend_from_slice(&tag);
     }
-    Ok(sealed)
+    Ok(())
 }
 
 /// Opens one complete message. Returns nothing unless all of it is authentic and complete.
@@ -293,12 +296,7 @@ fn open_chunk(
     };
     let at = out.len();
     out.extend_from_slice(body);
-    let opened = cipher.decrypt_inout_detached(
-        &derived.nonce(chunk),
-        &[],
-        InOutBuf::from(&mut out[at..]),
-        &(*tag).into(),
-    );
+    let opened = cipher.open(&derived.nonce(chunk), &[], &mut out[at..], tag);
     if opened.is_err() {
         out[at..].zeroize();
         out.truncate(at);
@@ -332,16 +330,16 @@ impl Derived {
     }
 
     fn cipher(&self) -> Aes256Gcm {
-        Aes256Gcm::new(&self.key.into())
+        Aes256Gcm::new(&self.key)
     }
 
     /// The base nonce XOR the chunk number as a big-endian integer of the nonce's width.
-    fn nonce(&self, chunk: u64) -> Nonce<aes_gcm::aead::consts::U12> {
+    fn nonce(&self, chunk: u64) -> [u8; NONCE_BYTES] {
         let mut nonce = self.base_nonce;
         for (byte, count) in nonce[NONCE_BYTES - 8..].iter_mut().zip(chunk.to_be_bytes()) {
             *byte ^= count;
         }
-        nonce.into()
+        nonce
     }
 
     /// Constant-time, although a commitment is public: the comparison must not become an oracle by habit.

@@ -1,4 +1,4 @@
-//! AES-128 on eight blocks at a time, bitsliced: FIPS 197 without tables or branches on secrets.
+//! AES-128 and AES-256 on eight blocks at a time, bitsliced: FIPS 197 without tables or branches on secrets.
 //!
 //! Plane `b` holds bit `b` of every byte of all eight blocks: its byte `p` is the blocks' byte `p`,
 //! and that byte's bit `j` belongs to block `j` (Käsper and Schwabe, CHES 2009). ShiftRows is never
@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 
 use super::{
     sbox::{AFFINE_CONSTANT, sub_bytes, sub_word},
-    vector::{Permutation, V128, permute},
+    vector::V128,
 };
 
 /// Blocks per call.
@@ -17,38 +17,52 @@ pub const BATCH_BLOCKS: usize = 8;
 /// Bytes per call.
 pub const BATCH_BYTES: usize = 16 * BATCH_BLOCKS;
 
-const ROUNDS: usize = 10;
 type Planes = [V128; 8];
 
-/// A key schedule, spread over planes.
-pub struct Aes128 {
-    round_keys: [Planes; ROUNDS + 1],
+/// A key schedule, spread over planes: one round key more than there are rounds.
+pub struct Aes<const ROUND_KEYS: usize> {
+    round_keys: [Planes; ROUND_KEYS],
 }
+
+/// Ten rounds.
+pub const ROUND_KEYS_128: usize = 11;
+/// Fourteen rounds.
+pub const ROUND_KEYS_256: usize = 15;
 
 /// What one nonce adds to the first round key.
 pub struct NoncePlanes(Planes);
 
-impl Aes128 {
-    /// Expands the key (FIPS 197, section 5.2).
-    pub fn new(key: &[u8; 16]) -> Self {
-        let mut words: [[u8; 4]; 4 * (ROUNDS + 1)] = [[0; 4]; 44];
-        let (key_words, _) = key.as_chunks::<4>();
-        words[..4].copy_from_slice(key_words);
+impl<const ROUND_KEYS: usize> Aes<ROUND_KEYS> {
+    const ROUNDS: usize = {
+        // Four times ShiftRows is none at all, and both ten and fourteen times are twice.
+        assert!(ROUND_KEYS == ROUND_KEYS_128 || ROUND_KEYS == ROUND_KEYS_256);
+        ROUND_KEYS - 1
+    };
+
+    /// Expands the key (FIPS 197, section 5.2), of four words for ten rounds and eight for fourteen.
+    pub fn new<const KEY_BYTES: usize>(key: &[u8; KEY_BYTES]) -> Self {
+        const { assert!(KEY_BYTES / 4 + 6 == Self::ROUNDS) };
+        let key_words = KEY_BYTES / 4;
+        let mut schedule = [[[0u8; 4]; 4]; ROUND_KEYS];
+        let words = schedule.as_flattened_mut();
+        words[..key_words].copy_from_slice(key.as_chunks::<4>().0);
         let mut round_constant = 1u8;
-        for i in 4..words.len() {
+        for i in key_words..words.len() {
             let mut word = words[i - 1];
-            if i % 4 == 0 {
+            if i % key_words == 0 {
                 word.rotate_left(1);
                 word = sub_word(word);
                 word[0] ^= round_constant;
                 round_constant = (round_constant << 1) ^ ((round_constant >> 7) * 0x1b);
+            } else if key_words > 6 && i % key_words == 4 {
+                word = sub_word(word);
             }
-            words[i] = std::array::from_fn(|at| word[at] ^ words[i - 4][at]);
+            words[i] = std::array::from_fn(|at| word[at] ^ words[i - key_words][at]);
         }
 
-        let mut round_keys = [[V128::zero(); 8]; ROUNDS + 1];
-        for (round, planes) in round_keys.iter_mut().enumerate() {
-            let flat = words[4 * round..4 * round + 4].as_flattened();
+        let mut round_keys = [[V128::zero(); 8]; ROUND_KEYS];
+        for (round, (planes, key)) in round_keys.iter_mut().zip(&schedule).enumerate() {
+            let flat = key.as_flattened();
             // The S-box circuit leaves its constant to the next round key; MixColumns keeps it.
             let constant = if round == 0 { 0 } else { AFFINE_CONSTANT };
             let mut moved = [0; 16];
@@ -58,7 +72,7 @@ impl Aes128 {
             *planes = broadcast(&moved);
             moved.zeroize();
         }
-        words.as_flattened_mut().zeroize();
+        schedule.as_flattened_mut().as_flattened_mut().zeroize();
         Self { round_keys }
     }
 
@@ -76,28 +90,23 @@ impl Aes128 {
     pub fn keystream(&self, nonce: &NoncePlanes, batch: u32) -> [V128; BATCH_BLOCKS] {
         let mut state = nonce.0;
         add_counters(&mut state, batch);
-        for round in (1..ROUNDS).step_by(4) {
-            // Rounds 1 to 8 in two turns; round 9 begins a third one.
+        self.rounds(state)
+    }
+
+    /// From planes to encrypted blocks.
+    #[inline(always)]
+    fn rounds(&self, mut state: Planes) -> [V128; BATCH_BLOCKS] {
+        let permutations = std::hint::black_box(&PERMUTATIONS);
+        for round in 1..Self::ROUNDS {
             sub_bytes(&mut state);
-            mix_columns_1(&mut state);
+            mix_columns(&mut state, &permutations.down[round % 4]);
             add(&mut state, &self.round_keys[round]);
-            if round == 9 {
-                break;
-            }
-            sub_bytes(&mut state);
-            mix_columns_2(&mut state);
-            add(&mut state, &self.round_keys[round + 1]);
-            sub_bytes(&mut state);
-            mix_columns_3(&mut state);
-            add(&mut state, &self.round_keys[round + 2]);
-            sub_bytes(&mut state);
-            mix_columns_0(&mut state);
-            add(&mut state, &self.round_keys[round + 3]);
         }
         sub_bytes(&mut state);
-        add(&mut state, &self.round_keys[ROUNDS]);
+        add(&mut state, &self.round_keys[Self::ROUNDS]);
+        let home = V128::load(&permutations.home);
         for plane in &mut state {
-            *plane = permute!(*plane, SHIFT_ROWS_10_TIMES);
+            *plane = plane.look_up(home);
         }
         transpose(&mut state);
         state
@@ -106,26 +115,14 @@ impl Aes128 {
     /// One block, for what is done once per key.
     pub fn encrypt_zero_block(&self) -> [u8; 16] {
         // Counter mode without its counter: the all-zero block in every lane.
-        let mut state = self.round_keys[0];
-        let mix = [mix_columns_0, mix_columns_1, mix_columns_2, mix_columns_3];
-        for round in 1..ROUNDS {
-            sub_bytes(&mut state);
-            mix[round % 4](&mut state);
-            add(&mut state, &self.round_keys[round]);
-        }
-        sub_bytes(&mut state);
-        add(&mut state, &self.round_keys[ROUNDS]);
-        for plane in &mut state {
-            *plane = permute!(*plane, SHIFT_ROWS_10_TIMES);
-        }
-        transpose(&mut state);
+        let state = self.rounds(self.round_keys[0]);
         let mut block = [0; 16];
         state[0].store(&mut block);
         block
     }
 }
 
-impl Drop for Aes128 {
+impl<const ROUND_KEYS: usize> Drop for Aes<ROUND_KEYS> {
     fn drop(&mut self) {
         for plane in self.round_keys.as_flattened_mut() {
             *plane = V128::zero();
@@ -147,14 +144,33 @@ const fn unshifted(at: usize, times: usize) -> usize {
     4 * ((column + 4 * times - row * (times % 4)) % 4) + row
 }
 
-const SHIFT_ROWS_10_TIMES: Permutation = {
-    let mut permutation = [0; 16];
-    let mut at = 0;
-    while at < 16 {
-        permutation[at] = shifted(at, 10);
-        at += 1;
-    }
-    permutation
+/// Where each byte of a plane comes from.
+type Permutation = [u8; 16];
+
+/// What is done to planes by looking up, by number of omitted ShiftRows modulo 4.
+struct Permutations {
+    /// Takes to each byte the one a row further down its column, and the one two rows.
+    down: [[Permutation; 2]; 4],
+    /// Carries out what was omitted.
+    home: Permutation,
+}
+
+static PERMUTATIONS: Permutations = Permutations {
+    down: [
+        [down(1, 0), down(2, 0)],
+        [down(1, 1), down(2, 1)],
+        [down(1, 2), down(2, 2)],
+        [down(1, 3), down(2, 3)],
+    ],
+    home: {
+        let mut permutation = [0; 16];
+        let mut at = 0;
+        while at < 16 {
+            permutation[at] = shifted(at, 2) as u8;
+            at += 1;
+        }
+        permutation
+    },
 };
 
 /// Takes to each byte the one `rows` further down its column, after `times` omitted ShiftRows.
@@ -163,40 +179,32 @@ const fn down(rows: usize, times: usize) -> Permutation {
     let mut at = 0;
     while at < 16 {
         let home = unshifted(at, times);
-        permutation[at] = shifted(home / 4 * 4 + (home + rows) % 4, times);
+        permutation[at] = shifted(home / 4 * 4 + (home + rows) % 4, times) as u8;
         at += 1;
     }
     permutation
 }
 
-macro_rules! mix_columns {
-    ($name:ident, $times:literal) => {
-        /// MixColumns after this number, modulo 4, of omitted ShiftRows.
-        #[inline(always)]
-        fn $name(state: &mut Planes) {
-            let down_1 = state.map(|plane| permute!(plane, down(1, $times)));
-            let sum: Planes = std::array::from_fn(|bit| state[bit] ^ down_1[bit]);
-            let down_2 = sum.map(|plane| permute!(plane, down(2, $times)));
-            // 2a + 3b + c + d = 2(a + b) + b + (c + d); doubling moves planes up and folds x^8.
-            let double = [
-                sum[7],
-                sum[0] ^ sum[7],
-                sum[1],
-                sum[2] ^ sum[7],
-                sum[3] ^ sum[7],
-                sum[4],
-                sum[5],
-                sum[6],
-            ];
-            *state = std::array::from_fn(|bit| double[bit] ^ down_1[bit] ^ down_2[bit]);
-        }
-    };
+/// MixColumns.
+#[inline(always)]
+fn mix_columns(state: &mut Planes, [by_1, by_2]: &[Permutation; 2]) {
+    let (by_1, by_2) = (V128::load(by_1), V128::load(by_2));
+    let down_1 = state.map(|plane| plane.look_up(by_1));
+    let sum: Planes = std::array::from_fn(|bit| state[bit] ^ down_1[bit]);
+    let down_2 = sum.map(|plane| plane.look_up(by_2));
+    // 2a + 3b + c + d = 2(a + b) + b + (c + d); doubling moves planes up and folds x^8.
+    let double = [
+        sum[7],
+        sum[0] ^ sum[7],
+        sum[1],
+        sum[2] ^ sum[7],
+        sum[3] ^ sum[7],
+        sum[4],
+        sum[5],
+        sum[6],
+    ];
+    *state = std::array::from_fn(|bit| double[bit] ^ down_1[bit] ^ down_2[bit]);
 }
-
-mix_columns!(mix_columns_0, 0);
-mix_columns!(mix_columns_1, 1);
-mix_columns!(mix_columns_2, 2);
-mix_columns!(mix_columns_3, 3);
 
 #[inline(always)]
 fn add(state: &mut Planes, round_key: &Planes) {

@@ -1,5 +1,5 @@
-//! AES-128-GCM (SP 800-38D) on 128-bit lanes, for WebAssembly: there is no AES instruction there,
-//! and the `aes` crate knows no Wasm vectors. Constant time: no branch and no address depends on a
+//! AES-128-GCM and AES-256-GCM (SP 800-38D) on 128-bit lanes, for WebAssembly: there is no AES
+//! instruction there, and the `aes` crate knows no Wasm vectors. Constant time: no branch and no address depends on a
 //! secret.
 
 mod aes;
@@ -9,12 +9,10 @@ mod vector;
 
 use zeroize::ZeroizeOnDrop;
 
-use aes::{Aes128, BATCH_BLOCKS, BATCH_BYTES, NoncePlanes};
+use aes::{Aes, BATCH_BLOCKS, BATCH_BYTES, NoncePlanes, ROUND_KEYS_128, ROUND_KEYS_256};
 use ghash::{Ghash, GhashKey};
 use vector::V128;
 
-/// Length of an AES-128 key.
-pub const KEY_BYTES: usize = 16;
 /// Length of a nonce.
 pub const NONCE_BYTES: usize = 12;
 /// Length of a tag.
@@ -24,30 +22,74 @@ pub const TAG_BYTES: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotAuthentic;
 
-/// AES-128-GCM with its key schedule and multiples of its hash key.
-pub struct Aes128Gcm {
-    aes: Aes128,
+/// AES-GCM with its key schedule and multiples of its hash key.
+struct Gcm<const ROUND_KEYS: usize> {
+    aes: Aes<ROUND_KEYS>,
     ghash_key: GhashKey,
 }
 
-impl Aes128Gcm {
-    /// Expands the key.
-    pub fn new(key: &[u8; KEY_BYTES]) -> Self {
-        let aes = Aes128::new(key);
+macro_rules! cipher {
+    ($(#[$about:meta])* $name:ident, $key_bytes:literal, $round_keys:ident) => {
+        $(#[$about])*
+        // Not generic: what is would be compiled where it is used, for the size of a download.
+        pub struct $name(Gcm<$round_keys>);
+
+        impl $name {
+            /// Expands the key.
+            pub fn new(key: &[u8; $key_bytes]) -> Self {
+                Self(Gcm::new(Aes::new(key)))
+            }
+
+            /// Encrypts `data` in place and returns the tag.
+            pub fn seal(
+                &self,
+                nonce: &[u8; NONCE_BYTES],
+                aad: &[u8],
+                data: &mut [u8],
+            ) -> [u8; TAG_BYTES] {
+                self.0.seal(nonce, aad, data)
+            }
+
+            /// Verifies, then decrypts `data` in place; data that is not authentic stays as it is.
+            pub fn open(
+                &self,
+                nonce: &[u8; NONCE_BYTES],
+                aad: &[u8],
+                data: &mut [u8],
+                tag: &[u8; TAG_BYTES],
+            ) -> Result<(), NotAuthentic> {
+                self.0.open(nonce, aad, data, tag)
+            }
+        }
+
+        /// Key schedule and hash key wipe themselves.
+        impl ZeroizeOnDrop for $name {}
+    };
+}
+
+cipher!(
+    /// AES-128-GCM.
+    Aes128Gcm, 16, ROUND_KEYS_128
+);
+cipher!(
+    /// AES-256-GCM.
+    Aes256Gcm, 32, ROUND_KEYS_256
+);
+
+impl<const ROUND_KEYS: usize> Gcm<ROUND_KEYS> {
+    fn new(aes: Aes<ROUND_KEYS>) -> Self {
         let ghash_key = GhashKey::new(&aes.encrypt_zero_block());
         Self { aes, ghash_key }
     }
 
-    /// Encrypts `data` in place and returns the tag.
-    pub fn seal(&self, nonce: &[u8; NONCE_BYTES], aad: &[u8], data: &mut [u8]) -> [u8; TAG_BYTES] {
+    fn seal(&self, nonce: &[u8; NONCE_BYTES], aad: &[u8], data: &mut [u8]) -> [u8; TAG_BYTES] {
         let nonce = self.aes.nonce(nonce);
         let first = self.aes.keystream(&nonce, 0);
         self.apply_keystream(&nonce, &first, data);
         self.tag(&first, aad, data)
     }
 
-    /// Verifies, then decrypts `data` in place; data that is not authentic stays as it is.
-    pub fn open(
+    fn open(
         &self,
         nonce: &[u8; NONCE_BYTES],
         aad: &[u8],
@@ -88,9 +130,6 @@ impl Aes128Gcm {
         tag
     }
 }
-
-/// `Aes128` and `GhashKey` wipe themselves.
-impl ZeroizeOnDrop for Aes128Gcm {}
 
 #[inline(always)]
 fn xor(data: &mut [u8], keystream: &[V128]) {

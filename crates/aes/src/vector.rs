@@ -7,48 +7,6 @@ pub use wasm::V128;
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 pub use portable::V128;
 
-/// Where each byte of the result comes from.
-pub type Permutation = [usize; 16];
-
-/// Rearranges the bytes of a vector by a constant [`Permutation`].
-#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-macro_rules! permute {
-    ($vector:expr, $permutation:expr) => {{
-        use core::arch::wasm32::i8x16_shuffle;
-        const P: $crate::vector::Permutation = $permutation;
-        let v = $vector.0;
-        $crate::vector::V128(i8x16_shuffle::<
-            { P[0] },
-            { P[1] },
-            { P[2] },
-            { P[3] },
-            { P[4] },
-            { P[5] },
-            { P[6] },
-            { P[7] },
-            { P[8] },
-            { P[9] },
-            { P[10] },
-            { P[11] },
-            { P[12] },
-            { P[13] },
-            { P[14] },
-            { P[15] },
-        >(v, v))
-    }};
-}
-
-/// Rearranges the bytes of a vector by a constant [`Permutation`].
-#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-macro_rules! permute {
-    ($vector:expr, $permutation:expr) => {{
-        const P: $crate::vector::Permutation = $permutation;
-        $vector.permuted(&P)
-    }};
-}
-
-pub(super) use permute;
-
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm {
     use core::{
@@ -164,8 +122,6 @@ mod wasm {
 mod portable {
     use std::ops::{BitAnd, BitXor};
 
-    use super::Permutation;
-
     /// Sixteen bytes, the first one least significant.
     #[derive(Clone, Copy)]
     pub struct V128(u128);
@@ -215,11 +171,6 @@ mod portable {
 
         pub fn shift_in(self, below: Self) -> Self {
             Self(self.0 << 8 | below.0 >> 120)
-        }
-
-        pub fn permuted(self, permutation: &Permutation) -> Self {
-            let bytes = self.0.to_le_bytes();
-            Self(u128::from_le_bytes(permutation.map(|from| bytes[from])))
         }
 
         fn halves(self, shift: impl Fn(u64) -> u64) -> Self {

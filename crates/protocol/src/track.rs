@@ -68,15 +68,25 @@ impl RecordType {
 
 /// Appends a record to `out`. Bodies longer than the type allows are the caller's mistake and refused.
 pub fn write_record(out: &mut Vec<u8>, kind: RecordType, body: &[u8]) -> Result<(), TrackError> {
-    if body.len() > kind.max_bytes() {
+    write_record_prefix(out, kind, body.len() as u64)?;
+    out.extend_from_slice(body);
+    Ok(())
+}
+
+/// Appends what stands before a record's body, for a body that the caller appends in place.
+pub fn write_record_prefix(
+    out: &mut Vec<u8>,
+    kind: RecordType,
+    body_bytes: u64,
+) -> Result<(), TrackError> {
+    if body_bytes > kind.max_bytes() as u64 {
         return Err(TrackError::RecordTooLong {
             kind,
-            size_bytes: body.len() as u64,
+            size_bytes: body_bytes,
         });
     }
     out.push(kind.byte());
-    out.extend_from_slice(&(body.len() as u32).to_be_bytes());
-    out.extend_from_slice(body);
+    out.extend_from_slice(&(body_bytes as u32).to_be_bytes());
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! Published vectors, sizes at their edges, and attacks. Every test runs natively and in a browser.
 
+mod aead;
 mod cobblestone;
 mod hpke;
 mod track_key;

@@ -28,7 +28,10 @@ pub use rust_crypto::Aes128Gcm;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub use sealed_visit_aes::Aes128Gcm;
 
-pub use sealed_visit_aes::{KEY_BYTES, NONCE_BYTES, NotAuthentic, TAG_BYTES};
+pub use sealed_visit_aes::{NONCE_BYTES, NotAuthentic, TAG_BYTES};
+
+/// Length of an AES-128 key.
+const KEY_BYTES: usize = 16;
 
 /// Key derivation of RFC 9605, section 4.4.2.
 pub enum HkdfSha256 {}
