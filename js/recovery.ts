@@ -2,7 +2,7 @@
  * Spools that an earlier page left behind: their upload is finished with the capability in their
  * journal. Call it on any page of the origin; pages that record call it by themselves.
  */
-import type { CompactJws, SpoolStatus, SpoolWarning } from "../worker/protocol.js";
+import type { CompactJws, RecordingId, SpoolStatus, SpoolWarning } from "../worker/protocol.js";
 import { type AssetOptions, newVisitWorker, wasmUrlOf } from "./assets.js";
 import { SealedVisitError } from "./errors.js";
 import { UnloadGuard } from "./unload-guard.js";
@@ -22,6 +22,11 @@ export interface RecoveryOptions extends AssetOptions {
    * the page that recorded it. Default false: it stays, and is told again by the next page.
    */
   readonly releaseUnconfirmed?: boolean;
+  /**
+   * Asked when the vault takes neither the journal's upload capability (401, 403) nor the open statement for a new
+   * one: sign the host in again and give a capability for this part, or null to be asked again later.
+   */
+  readonly renewCapability?: (part: { recording: RecordingId; part: number }) => Promise<string | null>;
   readonly onProgress?: (status: SpoolStatus) => void;
   /** E.g. a spool older than 14 days. */
   readonly onWarning?: (warning: SpoolWarning) => void;
@@ -32,7 +37,7 @@ export interface RecoveryOptions extends AssetOptions {
 
 /** Resolves with what was found, when each of it is as safe as it can get now. Spools of a live recorder are left alone. */
 export async function recoverSpools(options: RecoveryOptions = {}): Promise<readonly SpoolStatus[]> {
-  const { onProgress, onWarning, onProblem, signal } = options;
+  const { onProgress, onWarning, onProblem, renewCapability, signal } = options;
   const client = new WorkerClient(newVisitWorker(options));
   const request = signal ? { signal } : {};
   const unsent = new Map<string, boolean>();
@@ -42,6 +47,10 @@ export async function recoverSpools(options: RecoveryOptions = {}): Promise<read
     onProgress?.(status);
   });
   client.on("spool_warning", ({ warning }) => onWarning?.(warning));
+  client.on("capability_needed", async ({ recording, part }) => {
+    const capability = (await renewCapability?.({ recording, part }).catch(() => null)) ?? null;
+    await client.request<"capability">({ r: "capability", recording, part, capability }).catch(() => undefined);
+  });
   client.on("track_failed", ({ error }) => onProblem?.(SealedVisitError.fromFailure(error)));
   try {
     return await client.request<"recover">(

@@ -14,6 +14,8 @@ let session: MemberSession | null = null;
 /** Transforms may be constructed before the answer to `prepare` is there; their frames wait with them. */
 let early: RTCRtpScriptTransformer[] = [];
 const recoveries = new AbortController();
+/** Parts of dead pages for which the page has been asked a new capability. */
+const renewals = new Map<string, (capability: string | null) => void>();
 
 worker.addEventListener("message", ({ data }: MessageEvent<Envelope>) => {
   void answer(data);
@@ -113,9 +115,14 @@ async function handle(request: Request): Promise<unknown> {
     case "yield_upload":
       joined().recorder.yieldUpload(request.yields);
       return null;
-    case "capability":
-      joined().recorder.setCapability(request.recording, request.part, request.capability);
+    case "capability": {
+      const part = `${request.recording}.${request.part}`;
+      const renewed = renewals.get(part);
+      renewals.delete(part);
+      if (renewed) renewed(request.capability);
+      else joined().recorder.setCapability(request.recording, request.part, request.capability);
       return null;
+    }
     case "recover": {
       const { recover } = await import("./recording/recovery.js");
       return await recover(
@@ -126,6 +133,11 @@ async function handle(request: Request): Promise<unknown> {
               : null,
           wipeOrders: request.wipe_orders,
           releasesUnconfirmed: request.release_unconfirmed,
+          renewCapability: ({ recording, part }) =>
+            new Promise((resolve) => {
+              renewals.set(`${recording}.${part}`, resolve);
+              emit({ e: "capability_needed", recording, part });
+            }),
           loadRecording: () => loadRecording(request.wasm_url, (message) => panicked(message)),
           emit,
         },

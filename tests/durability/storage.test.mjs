@@ -116,11 +116,11 @@ class Page {
     time.forgetPage();
   }
 
-  recover({ wipeOrders = [], releasesUnconfirmed = false } = {}) {
+  recover({ wipeOrders = [], releasesUnconfirmed = false, renewCapability } = {}) {
     const { trust, emit, platform } = this;
     const loadRecording = async () => module;
     return recover(
-      { trust, wipeOrders, releasesUnconfirmed, loadRecording, emit, platform },
+      { trust, wipeOrders, releasesUnconfirmed, renewCapability, loadRecording, emit, platform },
       new AbortController().signal,
     );
   }
@@ -260,6 +260,40 @@ test("an expired capability is renewed by recovery, from nothing but the journal
     assert.ok(!next.events.some(({ e }) => e === "capability_needed"));
   });
   assert.equal(world.proxy.expired.size, 1);
+  await judge(page, world, new Set());
+});
+
+test("where the open statement is refused, too, recovery asks the page, once at a time, until it gets a capability", async () => {
+  const page = new Page();
+  const asked = [];
+  await atVirtualTime(async () => {
+    page.start();
+    await page.begin();
+    page.slice();
+    page.die();
+    const { recording, mixed, events } = page.part;
+    const capability = (expires_ms) =>
+      world.vault.clinic.vault.jws("sv-upload+jwt", { recording, part: 0, tracks: [mixed, events], expires_ms });
+    // All that the journal knows has expired, and a sign-in stands before the vault.
+    world.proxy.onRequest = (_step, { headers }) => {
+      const token = headers?.authorization?.slice(7);
+      if (token && world.proxy.expired.size === 0) world.proxy.expired.set(token, capability(1));
+    };
+    for (let times = 0; times < 500; times++) world.proxy.arm({ kind: "status", status: 403, steps: ["open"] });
+    let pending = 0;
+    const [status] = await new Page(page.disk).recover({
+      renewCapability: async (part) => {
+        asked.push(part);
+        pending += 1;
+        assert.equal(pending, 1);
+        await new Promise((resolve) => setTimeout(resolve, 60_000));
+        pending -= 1;
+        return asked.length < 3 ? null : capability(Date.now() + 3_600_000);
+      },
+    });
+    assert.equal(status.state, "safe");
+  });
+  assert.deepEqual(asked, Array(3).fill({ recording: page.part.recording, part: 0 }));
   await judge(page, world, new Set());
 });
 

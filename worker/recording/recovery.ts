@@ -1,5 +1,5 @@
 /** Finds spools that a dead page left behind, and finishes their uploads. */
-import type { CompactJws } from "../core-types.js";
+import type { CompactJws, RecordingId } from "../core-types.js";
 import { toFailure } from "../failure.js";
 import type { Event, SpoolStatus } from "../protocol.js";
 import type { RecordingModule } from "../wasm.js";
@@ -20,6 +20,8 @@ export interface RecoveryContext {
   readonly wipeOrders?: readonly CompactJws[];
   /** The embedding page says that what was uploaded without a receipt need not stay. */
   readonly releasesUnconfirmed?: boolean;
+  /** The host's sign-in, for what the vault refuses even for the open statement; null: not now. */
+  readonly renewCapability?: (part: { recording: RecordingId; part: number }) => Promise<string | null>;
   readonly loadRecording: () => Promise<RecordingModule>;
   readonly emit: (event: Event) => void;
   readonly platform?: RecordingPlatform;
@@ -60,7 +62,7 @@ function obey(spool: PartSpool, module: RecordingModule, rootKey: string, contex
 async function recoverPart(
   spool: PartSpool,
   module: RecordingModule | null,
-  { trust, emit, platform, releasesUnconfirmed = false }: RecoveryContext,
+  { trust, emit, platform, renewCapability, releasesUnconfirmed = false }: RecoveryContext,
   signal: AbortSignal,
 ): Promise<void> {
   const { recording, part } = spool;
@@ -72,11 +74,20 @@ async function recoverPart(
       trust && module
         ? (receipt: CompactJws) => verifyReceipt({ module, ...trust, heads: new Map() }, receipt, spool)
         : null,
-    onCapabilityNeeded: () => emit({ e: "capability_needed", recording, part }),
+    onCapabilityNeeded: () => void renew(),
     onReceipt: (receipt: CompactJws) => emit({ e: "receipt", recording, part, receipt }),
     onBadReceipt: (error: unknown) => emit({ e: "track_failed", key: -1, error: toFailure(error) }),
   };
   const upload = new PartUpload(spool, hooks, platform?.upload);
+  let isAsked = false;
+  const renew = async () => {
+    // A person may take a while; the upload comes back here with every answer of 401 or 403.
+    if (isAsked || !renewCapability) return;
+    isAsked = true;
+    const capability = await renewCapability({ recording, part }).catch(() => null);
+    isAsked = false;
+    if (capability !== null && !signal.aborted) upload.setCapability(capability);
+  };
   try {
     await upload.run(signal);
     if (releasesUnconfirmed && spool.isUnconfirmed && spool.receipt === null) await spool.letGo();
