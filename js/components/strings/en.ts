@@ -87,7 +87,7 @@ export const en = {
     unlock_and_admit: "Unlock and admit",
     unlock_and_admit_why: "The visit is locked. Someone who was not in it before comes in only after you unlock it.",
     hand_over: "Make host",
-    hand_over_named: "Make {who} the host",
+    hand_over_named: "Make host: {who}",
     hand_over_confirm: "Make {who} the host? Then you can not admit, lock or record any more.",
     hand_over_yes: "Yes, make host",
     stop_and_admit: "Stop recording and admit",
