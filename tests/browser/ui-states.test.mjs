@@ -52,6 +52,42 @@ const pages = [
   "recorder.html",
   "playback.html",
 ];
+const signed = `h.${Buffer.from(JSON.stringify({ at_ms: 1.7e12, round: "q" })).toString("base64url")}.s`;
+/** Pages with something to show, by the name of their picture. */
+const filledPages = {
+  "record-filled": "record.html",
+  "withdraw-filled": `withdraw.html#${new URLSearchParams({ delete: signed, keep: signed, contact: "privacy@river.example" })}`,
+};
+/** What a visit leaves in its tab. */
+const visitRecord = {
+  v: 1,
+  visit: "v".repeat(22),
+  clinic: { name: "River Clinic", contact: "privacy@river.example" },
+  me: { role: "patient", name: "Ben Okafor" },
+  started_ms: 1.7e12,
+  ended_ms: 1.7e12 + 36e5,
+  people: [
+    { name: "Dr. Ana Ruiz", role: "clinician" },
+    { name: "Ben Okafor", role: "patient" },
+  ],
+  rounds: [
+    {
+      round: "q",
+      asked_ms: 1.7e12,
+      purpose: "medical_record",
+      recipients: [{ fingerprint: "f", role: "archive" }],
+      terms: { retention_days: 2555, on_withdrawal: "ask" },
+      texts: [
+        { layer: "recording", language: "en", version: "1", hash: "h".repeat(43), text: "# What\nYou are recorded." },
+      ],
+      answer: "grant",
+      answered_ms: 1.7e12,
+      signed: [signed],
+      later: { delete: signed, keep: signed },
+    },
+  ],
+  recorder_present: [{ from_ms: 1.7e12, to_ms: 1.7e12 + 1e6 }],
+};
 const variants = ["wide", "narrow"].flatMap((width) =>
   ["light", "dark"].flatMap((scheme) => ["en", "es"].map((language) => ({ width, scheme, language }))),
 );
@@ -94,6 +130,14 @@ for (const variant of variants) {
         await open(page, `/${name.replace(/(#|$)/, `?lang=${variant.language}$1`)}`);
         await page.locator("h1").first().waitFor();
         await page.waitForTimeout(300);
+        await page.screenshot({ path: shotPath(name, variant), fullPage: true });
+        await nothingSerious(page, name);
+        assert.deepEqual(problems, [], name);
+      }
+      await page.evaluate((text) => sessionStorage.setItem("sealed-visit:record", text), JSON.stringify(visitRecord));
+      for (const [name, address] of Object.entries(filledPages)) {
+        await page.goto(`${server.url}/${address.replace(/(#|$)/, `?lang=${variant.language}$1`)}`);
+        await page.locator('[data-testid="record"], [data-testid="withdraw-later-delete"]').first().waitFor();
         await page.screenshot({ path: shotPath(name, variant), fullPage: true });
         await nothingSerious(page, name);
         assert.deepEqual(problems, [], name);
