@@ -38,20 +38,26 @@ impl Meeting {
             return Err(GateError::NotAClinician);
         }
         for change in changes {
-            match *change {
-                MeetingChange::Lock { locked } => self.locked = locked,
-                MeetingChange::Host { participant } => {
-                    let here = resulting.iter().any(|pass| {
-                        pass.participant() == participant && pass.role() == Role::Clinician
-                    });
-                    if !here {
-                        return Err(GateError::NotAClinician);
-                    }
-                    self.host = Some(participant);
+            if let MeetingChange::Host { participant } = *change {
+                let is_here = resulting.iter().any(|pass| {
+                    pass.participant() == participant && pass.role() == Role::Clinician
+                });
+                if !is_here {
+                    return Err(GateError::NotAClinician);
                 }
             }
+            self = self.with(*change);
         }
         Ok(self)
+    }
+
+    /// The state after this change, whoever makes it.
+    pub fn with(mut self, change: MeetingChange) -> Self {
+        match change {
+            MeetingChange::Lock { locked } => self.locked = locked,
+            MeetingChange::Host { participant } => self.host = Some(participant),
+        }
+        self
     }
 }
 
@@ -60,4 +66,15 @@ impl Meeting {
 pub struct Legacy {
     pub(super) roles: SortedMap<ParticipantId, Role>,
     pub(super) meeting: Meeting,
+}
+
+impl Legacy {
+    pub fn is_locked(&self) -> bool {
+        self.meeting.locked
+    }
+
+    /// Whether this participant ever was in the group.
+    pub fn knows(&self, participant: ParticipantId) -> bool {
+        self.roles.contains_key(&participant)
+    }
 }

@@ -356,10 +356,22 @@ impl PartVerifier {
                 (!grant.place.is_empty()).then_some((author, grant.place))
             })
             .collect();
+        let round = claims
+            .request
+            .unverified_claims()
+            .map(|asked| asked.round)
+            .ok();
         let mut confirmed: Vec<PlaceClaims> = Vec::new();
         for jws in self.manifest_places() {
             match Place::verify(&jws, &self.clinic, visit, &group_id) {
-                Ok(place) => confirmed.push(place.claims().clone()),
+                Ok(place) if Some(place.claims().round) == round => {
+                    confirmed.push(place.claims().clone());
+                }
+                Ok(_) => self.problem(
+                    "place-invalid",
+                    None,
+                    "a confirmed place is of another consent round".into(),
+                ),
                 Err(error) => self.problem("place-invalid", None, error.to_string()),
             }
         }

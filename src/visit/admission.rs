@@ -52,9 +52,7 @@ impl Visit {
         };
         let news = self.waiting.insert(participant, waiter).is_none();
         self.ask_again_outside(participant);
-        if self.is_locked_out(participant) {
-            self.tell_lock(participant);
-        }
+        self.tell_lock(participant);
         if news && self.is_host() && role != Role::Recorder && !self.may_return(participant) {
             self.event(VisitEvent::AdmissionRequested { participant, role });
         }

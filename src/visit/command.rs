@@ -40,7 +40,7 @@ impl Visit {
             Command::RequestConsent(asked) => self.request_consent(id, *asked).map(later),
             Command::Answer(given) => self.answer(id, given),
             Command::ConfirmPlace { participant } => self.confirm_place(participant).map(now),
-            Command::Withdraw { wish } => self.withdraw(id, wish).map(later),
+            Command::Withdraw { wish } => self.withdraw(Some(id), wish),
             Command::StartRecorder => self.start_recorder(id).map(later),
             Command::Pause => self.take_recorder_out(id, RecorderLeft::Paused),
             Command::StopRecording => self.take_recorder_out(id, RecorderLeft::Stopped),

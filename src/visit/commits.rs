@@ -311,6 +311,8 @@ fn drop_what_is_true(
     done: &mut Vec<u32>,
 ) -> Vec<Want> {
     let policy = group.policy();
+    // Of several clicks the last one counts, whatever was true before them.
+    let mut meeting = group.meeting();
     let mut left = Vec::with_capacity(wants.len());
     for mut want in wants {
         want.add
@@ -323,10 +325,10 @@ fn drop_what_is_true(
                 .apply(change, policy.clinic(), policy.visit(), group.group_id())
                 .is_ok()
         });
-        let meeting = group.meeting();
-        want.meeting.retain(|change| match *change {
-            MeetingChange::Lock { locked } => meeting.locked != locked,
-            MeetingChange::Host { participant } => meeting.host != Some(participant),
+        want.meeting.retain(|change| {
+            let before = meeting;
+            meeting = before.with(*change);
+            before != meeting
         });
         if want.is_empty() {
             done.extend(want.command);

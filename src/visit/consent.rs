@@ -41,8 +41,14 @@ impl Visit {
     }
 
     pub(super) fn learn_words(&mut self, round: RoundId, words: Words) {
-        if self.recording.words_of(round).is_none() {
-            self.recording.learn(round, words);
+        match self.recording.words_of(round).cloned() {
+            None => self.recording.learn(round, words),
+            // Who was asked outside was not told.
+            Some(known) if known.emergency.is_empty() && !words.emergency.is_empty() => {
+                let emergency = words.emergency;
+                self.recording.learn(round, Words { emergency, ..known });
+            }
+            Some(_) => {}
         }
     }
 
@@ -305,8 +311,7 @@ impl Visit {
         // Whoever says no while a recorder is in the group takes the grant back.
         if kind == StatementKind::Withdrawal || (kind == StatementKind::Refusal && recorder_present)
         {
-            self.withdraw(id, None)?;
-            return Ok(Answered::Later);
+            return self.withdraw(Some(id), None);
         }
         let round = self.require_round()?;
         let request = &round.request;
@@ -317,11 +322,13 @@ impl Visit {
         let before = self.last_statement_of(self.me);
         let mut interpreted: SortedSet<ParticipantId> =
             given.interpreted_for.iter().copied().collect();
-        interpreted.extend(
-            before
-                .iter()
-                .flat_map(|claims| claims.interpreted_for.clone()),
-        );
+        if kind == StatementKind::Grant {
+            interpreted.extend(
+                before
+                    .iter()
+                    .flat_map(|claims| claims.interpreted_for.clone()),
+            );
+        }
         given.interpreted_for = interpreted.iter().copied().collect();
         let statement = self.make_statement(request, kind, |claims| {
             shown(request, claims, given);
@@ -464,8 +471,11 @@ impl Visit {
         match Place::verify(&jws, clinic, visit, member.group.group_id()) {
             Ok(place) if Some(place.claims().round) == open => {
                 let participant = place.claims().participant;
-                let known = self.recording.places.insert(participant, place.clone());
-                if known.as_ref() != Some(&place) {
+                let known = self.recording.places.get(&participant);
+                let is_newer =
+                    known.is_none_or(|known| known.claims().at_ms < place.claims().at_ms);
+                if is_newer {
+                    self.recording.places.insert(participant, place.clone());
                     self.out.push(super::Output::Place {
                         round: place.claims().round,
                         participant,

@@ -341,8 +341,10 @@ impl Visit {
             RelayErrorCode::ReplacedByAnother => self.end(EndReason::Replaced),
             RelayErrorCode::VisitOver => self.end(EndReason::EndedByHost),
             RelayErrorCode::NotAdmitted => self.end(EndReason::Failed),
+            // Another group is current than the one to be replaced, or somebody is there to ask: hear which.
             RelayErrorCode::NotAllowed if matches!(self.stage, Stage::Creating { .. }) => {
-                self.ask_to_join()
+                self.refused_creations += 1;
+                self.reconnect();
             }
             RelayErrorCode::NotAllowed if self.link.ready => self.on_not_allowed(),
             // The log no longer reaches back to where this member was.

@@ -78,6 +78,7 @@ impl Visit {
     }
 
     pub(super) fn lock(&mut self, id: u32, locked: bool) -> Result<(), CommandError> {
+        self.require_host()?;
         self.change_meeting(id, MeetingChange::Lock { locked })
     }
 
@@ -86,7 +87,10 @@ impl Visit {
         id: u32,
         participant: ParticipantId,
     ) -> Result<(), CommandError> {
-        self.require_host()?;
+        // A host who does not act any more cannot hand over: another clinician takes it.
+        if participant != self.me || !self.is_clinician() {
+            self.require_host()?;
+        }
         let roster = self.require_member()?.group.roster();
         let is_clinician = roster
             .iter()
@@ -101,7 +105,6 @@ impl Visit {
     }
 
     fn change_meeting(&mut self, id: u32, change: MeetingChange) -> Result<(), CommandError> {
-        self.require_host()?;
         self.require_member()?.wants.push(Want {
             meeting: vec![change],
             command: Some(id),

@@ -267,7 +267,10 @@ impl Visit {
     }
 
     pub(super) fn remember_roster(&mut self, without: Option<ParticipantId>) {
-        let Some(member) = self.member() else { return };
+        // What an unproved welcome said of the others is nobody's word.
+        let Some(member) = self.member().filter(|member| member.confirmed) else {
+            return;
+        };
         let legacy = member.group.legacy();
         self.regroup = member
             .group
@@ -284,6 +287,14 @@ impl Visit {
             return;
         };
         match joiner.as_ref().clone().join(welcome) {
+            Ok(group) if self.is_around_the_lock(&group) => {
+                self.problem(ProblemCode::WelcomeRefused, Some(from));
+                if self.is_clinician() {
+                    self.create_group(self.link.group_id.clone());
+                } else {
+                    self.ask_to_join();
+                }
+            }
             Ok(group) => {
                 self.become_member(Membership::new(group, false, Some(from), self.now_ms));
             }
@@ -297,6 +308,19 @@ impl Visit {
         }
     }
 
+    /// Whether this is another group than a locked one that this member comes from, made to get around the lock: it is
+    /// neither locked, nor is a clinician in it who could have unlocked it.
+    fn is_around_the_lock(&self, group: &Group) -> bool {
+        let mut others = group
+            .roster()
+            .iter()
+            .filter(|entry| entry.participant != self.me);
+        self.legacy.is_locked()
+            && !group.meeting().locked
+            && !others
+                .any(|entry| entry.role == Role::Clinician && self.legacy.knows(entry.participant))
+    }
+
     pub(super) fn become_member(&mut self, membership: Membership) {
         let confirmed = membership.confirmed;
         // Who was let in while this member was still outside waits no more.
@@ -308,7 +332,7 @@ impl Visit {
             self.now_ms,
         );
         self.stage = Stage::Member(Box::new(membership));
-        self.asking = None;
+        self.refused_creations = 0;
         self.locked_out = false;
         if confirmed {
             self.go_live();
@@ -369,6 +393,11 @@ impl Visit {
         }
     }
 
+    /// The relay does not let a clinician who never was inside replace the group of one who is: it asks more seldom then.
+    fn unanswered_after_ms(&self) -> u64 {
+        HOST_UNANSWERED_AFTER_MS << self.refused_creations.min(6)
+    }
+
     /// What follows while waiting: asking again, and a host that finds nobody to let it in starts anew.
     pub(super) fn settle_waiting(&mut self) {
         let now_ms = self.now_ms;
@@ -385,7 +414,7 @@ impl Visit {
         {
             return;
         }
-        let unanswered = self.now_ms >= since_ms + HOST_UNANSWERED_AFTER_MS;
+        let unanswered = self.now_ms >= since_ms + self.unanswered_after_ms();
         let somebody = self
             .peers
             .iter()
@@ -401,7 +430,7 @@ impl Visit {
             Stage::Waiting {
                 since_ms, said_ms, ..
             } => {
-                let alone = [HOST_ALONE_AFTER_MS, HOST_UNANSWERED_AFTER_MS]
+                let alone = [HOST_ALONE_AFTER_MS, self.unanswered_after_ms()]
                     .map(|after| since_ms + after)
                     .into_iter()
                     .find(|at_ms| *at_ms > self.now_ms);

@@ -123,6 +123,8 @@ pub struct Visit {
     denied: SortedSet<ParticipantId>,
     /// What a new group takes over from the one that was left.
     legacy: Legacy,
+    /// How often the relay refused to start a group for this member, since it last was in one.
+    refused_creations: u32,
     /// Waiting: the host says that the visit is locked.
     locked_out: bool,
     /// Whose messages could not be read.
@@ -227,6 +229,7 @@ impl Visit {
             admitted: SortedMap::new(),
             denied: SortedSet::new(),
             legacy: Legacy::default(),
+            refused_creations: 0,
             locked_out: false,
             garbled: refusal::Garbled::default(),
             unanswered: SortedSet::new(),
@@ -272,6 +275,7 @@ impl Visit {
         self.settle_withheld();
         self.settle_admissions();
         self.settle_statements();
+        self.settle_second_thoughts();
         self.settle_withdrawal();
         self.settle_resume();
         self.settle_keys();

@@ -198,7 +198,12 @@ impl Visit {
         }
         self.event(VisitEvent::ConsentAnswered);
         if kind != StatementKind::Grant {
-            return;
+            // It may have agreed before, and thought again.
+            self.admitted.remove(&from);
+            if let Some(member) = self.member_mut() {
+                member.wants.retain(|want| !want.add.contains(&from));
+            }
+            return self.hear(statement);
         }
         self.let_in(from);
         if statement.needs_interpreter() && !self.agrees(from) {
@@ -339,14 +344,19 @@ impl Visit {
                 "nobody has been asked for consent",
             ));
         };
-        if asking.answer.is_some() {
-            return Err(CommandError::new(
-                ErrorCode::BadAnswer,
-                "the request was answered already",
-            ));
-        }
+        let before = asking.answer.as_ref().map(Statement::claims);
+        let seq = match before.map(|claims| (claims.kind, claims.seq)) {
+            None => asking.seq,
+            // Whoever agreed and still waits can think again.
+            Some((StatementKind::Grant, seq)) if kind == StatementKind::Refusal => seq + 1,
+            Some(_) => {
+                return Err(CommandError::new(
+                    ErrorCode::BadAnswer,
+                    "the request was answered already",
+                ));
+            }
+        };
         let request = asking.request.clone();
-        let seq = asking.seq;
         let statement =
             self.make_statement_with(&request, kind, seq, |claims| fill(&request, claims))?;
         self.hand_out(&request, &statement)?;
@@ -355,6 +365,28 @@ impl Visit {
         }
         self.reply();
         Ok(())
+    }
+
+    /// Takes back what this member agreed to while it waits.
+    pub(super) fn refuse_outside(&mut self) -> Result<(), CommandError> {
+        self.answer_outside(StatementKind::Refusal, |_, _| {})
+    }
+
+    /// Who thought again while the answer was under way, and was let in meanwhile, withdraws.
+    pub(super) fn settle_second_thoughts(&mut self) {
+        let refused = self
+            .asking
+            .as_ref()
+            .and_then(|asking| asking.answer.as_ref())
+            .is_some_and(|answer| answer.claims().kind == StatementKind::Refusal);
+        let is_live = self.member().is_some_and(|member| member.confirmed);
+        if is_live {
+            self.asking = None;
+            if refused && self.agrees(self.me) {
+                // Without a command: nobody waits for an answer.
+                let _ = self.withdraw(None, None);
+            }
+        }
     }
 
     fn reply(&mut self) {

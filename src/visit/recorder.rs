@@ -11,7 +11,7 @@ use super::state::ProblemCode;
 use super::{Role, Visit};
 #[cfg(test)]
 use crate::sabotage::{Rule, breaks};
-use sealed_visit_protocol::consent::{Change, StatementKind};
+use sealed_visit_protocol::consent::{Change, Statement, StatementKind};
 use sealed_visit_protocol::recording::OpenClaims;
 use sealed_visit_protocol::{B64, ParticipantId, VERSION};
 
@@ -43,7 +43,11 @@ impl Visit {
                 self.event(VisitEvent::Resuming {
                     in_ms: RESUME_AFTER_MS,
                 });
-                self.recording.resume = Some((self.now_ms + RESUME_AFTER_MS, Some(id)));
+                let resume = (self.now_ms + RESUME_AFTER_MS, Some(id));
+                if let Some((_, Some(before))) = self.recording.resume.replace(resume) {
+                    let error = CommandError::new(ErrorCode::Interrupted, "asked for anew");
+                    self.failed(before, error);
+                }
                 Ok(())
             }
             _ => self.want_recorder(Some(id)),
@@ -186,7 +190,9 @@ impl Visit {
         let interpreted = |participant: &ParticipantId| {
             round
                 .statement_of(*participant)
-                .is_some_and(|statement| !statement.claims().interpreted_for.is_empty())
+                .map(Statement::claims)
+                .filter(|claims| claims.kind == StatementKind::Grant)
+                .is_some_and(|claims| !claims.interpreted_for.is_empty())
         };
         let in_roster = |participant: &ParticipantId| {
             roster.iter().any(|entry| entry.participant == *participant)

@@ -205,8 +205,10 @@ impl Visit {
                 self.recording.heartbeat = None;
                 self.recording.stop = None;
                 self.recording.left = None;
-                self.recording.resume = None;
                 self.recording.resume_agreed = false;
+                if let Some((_, Some(resuming))) = self.recording.resume.take() {
+                    self.done(resuming);
+                }
                 self.event(VisitEvent::RecorderJoined);
             }
             (Some(_), None) => {

@@ -146,6 +146,7 @@ impl Visit {
         if let Some(refused) = &mut member.refused {
             refused.acted = true;
         }
+        self.interrupt_commands();
         self.remember_roster(offender);
         self.denied.extend(offender);
         self.keys.clear(&mut self.out);

@@ -4,10 +4,11 @@
 //! [`Visit::withdrawal_is_pending`] holds, and the sending gate is closed.
 
 use super::app_message::AppMessage;
+use super::command::Answered;
 use super::commits::Want;
 use super::output::CommandError;
 use super::recording::Heard;
-use super::{Role, Visit};
+use super::{Role, Stage, Visit};
 #[cfg(test)]
 use crate::sabotage::{Rule, breaks};
 use sealed_visit_protocol::consent::{Change, StatementKind, WithdrawalWish};
@@ -19,9 +20,13 @@ impl Visit {
     /// Stops sending at once: the gate follows from the statement being known here.
     pub(super) fn withdraw(
         &mut self,
-        id: u32,
+        command: Option<u32>,
         wish: Option<WithdrawalWish>,
-    ) -> Result<(), CommandError> {
+    ) -> Result<Answered, CommandError> {
+        if matches!(self.stage, Stage::Waiting { .. }) && self.asking.is_some() {
+            self.refuse_outside()?;
+            return Ok(Answered::Now(None));
+        }
         self.require_member()?;
         let round = self.require_round()?;
         let statement =
@@ -38,11 +43,11 @@ impl Visit {
         let want = Want {
             remove,
             consent: vec![Change::Statement(jws)],
-            command: Some(id),
+            command,
             ..Want::default()
         };
         member.wants.insert(0, want);
-        Ok(())
+        Ok(Answered::Later)
     }
 
     pub(super) fn open_withdrawal(&self) -> Option<&Heard> {

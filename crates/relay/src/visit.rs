@@ -66,6 +66,8 @@ pub struct Visit {
     undelivered: BTreeMap<ParticipantId, (B64, RelayMessage)>,
     /// Whoever was a member of any of this visit's groups: a new group must not cut anybody's media.
     admitted_to_media: BTreeSet<ParticipantId>,
+    /// Everybody who ever spoke with a clinician's pass.
+    clinicians: BTreeSet<ParticipantId>,
     over: Option<EndedBy>,
 }
 
@@ -226,12 +228,18 @@ impl Visit {
 
     fn create_group(&mut self, from: &Admitted, group_id: B64, replaces: Option<B64>) -> Outcome {
         check_size(&group_id, limits::MAX_GROUP_ID_BYTES)?;
+        if from.role == Role::Clinician {
+            self.clinicians.insert(from.participant);
+        }
         let generation = match (&self.group, replaces) {
             (None, None) if from.role == Role::Clinician => 0,
             (None, None) => return Err(not_allowed("only a clinician opens the visit's group")),
             (Some(current), Some(replaced)) if current.info.group_id == replaced => {
                 if from.role != Role::Clinician && !current.members.contains(&from.participant) {
                     return Err(not_allowed("not a member of the group to be replaced"));
+                }
+                if !current.members.contains(&from.participant) && self.a_clinician_is_inside() {
+                    return Err(not_allowed("the host is there: wait to be let in"));
                 }
                 if current.info.group_id == group_id {
                     return Err(not_allowed("a new group needs a new id"));
@@ -253,6 +261,14 @@ impl Visit {
         self.admitted_to_media.insert(from.participant);
         let by = from.participant;
         Ok(self.append(|seq| RelayMessage::GroupCreated { seq, group, by }))
+    }
+
+    /// Somebody who can let others in is connected, and does not wait outside itself.
+    fn a_clinician_is_inside(&self) -> bool {
+        let members = self.group.iter().flat_map(|group| &group.members);
+        members
+            .filter(|id| self.present.contains(id) && !self.waiting.contains_key(id))
+            .any(|id| self.clinicians.contains(id))
     }
 
     /// The heart: the first commit for an epoch is ordered, every other is rejected.

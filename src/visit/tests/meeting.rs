@@ -1,9 +1,10 @@
 //! Who is host, the lock, and commands that can never be carried out.
 
-use super::consent::{asked_of, grant, is_recording};
+use super::consent::{asked_of, given_grant, grant, is_recording};
 use super::sim::Sim;
+use crate::group::Legacy;
 use crate::visit::app_message::AppMessage;
-use crate::visit::{Command, EndReason, ErrorCode, Phase, ProblemCode};
+use crate::visit::{Command, EndReason, ErrorCode, GivenAnswer, Input, Phase, ProblemCode};
 use sealed_visit_protocol::wire::ClientMessage;
 use sealed_visit_protocol::{B64, ParticipantId, Role};
 
@@ -146,6 +147,161 @@ fn a_command_whose_commit_is_lost_is_answered() {
     sim.command(0, Command::Leave);
     assert_eq!(sim.pages[0].failed[&lock], ErrorCode::Interrupted);
     assert_eq!(sim.state(0).end_reason, Some(EndReason::Left));
+}
+
+#[test]
+fn of_two_clicks_on_the_lock_the_last_one_counts() {
+    let mut sim = Sim::live(&[Role::Clinician, Role::Patient]);
+    sim.must(0, Command::Lock { locked: true });
+    sim.disconnect(0);
+    let unlock = sim.command(0, Command::Lock { locked: false });
+    let lock = sim.command(0, Command::Lock { locked: true });
+    sim.connect(0);
+    sim.pass_ms(3_000);
+    assert!(sim.state(0).locked && sim.state(1).locked);
+    assert!(
+        [unlock, lock]
+            .iter()
+            .all(|id| sim.pages[0].done.contains(id))
+    );
+}
+
+#[test]
+fn a_command_given_while_an_epoch_is_refused_is_answered() {
+    let mut sim = Sim::live(&[Role::Clinician, Role::Patient, Role::Guest]);
+    sim.garbage_commit(2);
+    sim.pass_ms(500);
+    let lock = sim.command(0, Command::Lock { locked: true });
+    sim.pass_ms(10_000);
+    assert_eq!(sim.pages[0].failed[&lock], ErrorCode::Interrupted);
+}
+
+#[test]
+fn starting_twice_is_answered_twice() {
+    let mut sim = Sim::live(&[Role::Clinician, Role::Patient]);
+    let recorder = sim.open(Role::Recorder);
+    sim.settle();
+    let request = asked_of(&sim.world, sim.id(recorder));
+    sim.must(0, Command::RequestConsent(Box::new(request)));
+    sim.must(0, grant());
+    sim.must(1, grant());
+    sim.must(0, Command::StartRecorder);
+    sim.pass_ms(1_500);
+    sim.must(0, Command::Pause);
+    sim.pass_ms(500);
+    let first = sim.command(0, Command::StartRecorder);
+    let second = sim.command(0, Command::StartRecorder);
+    sim.pass_ms(5_000);
+    assert_eq!(sim.pages[0].failed[&first], ErrorCode::Interrupted);
+    assert!(sim.pages[0].done.contains(&second));
+}
+
+#[test]
+fn a_clinician_who_waits_outside_does_not_take_the_visit_over() {
+    for locked in [false, true] {
+        let mut sim = Sim::live(&[Role::Clinician, Role::Patient]);
+        sim.must(0, Command::Lock { locked });
+        let other = sim.open(Role::Clinician);
+        sim.settle();
+        let group = sim.group_id(0);
+        for _ in 0..30 {
+            sim.pass_ms(2_000);
+            assert_eq!(
+                (sim.group_id(0), sim.state(0).locked),
+                (group.clone(), locked)
+            );
+        }
+        sim.must(0, Command::Lock { locked: false });
+        let participant = sim.id(other);
+        sim.must(0, Command::Admit { participant });
+        sim.pass_ms(1_500);
+        assert_eq!(sim.state(other).phase, Phase::Live);
+    }
+}
+
+#[test]
+fn a_patient_who_makes_a_group_of_its_own_does_not_get_around_the_lock() {
+    let mut sim = Sim::live(&[Role::Clinician, Role::Patient]);
+    sim.must(0, Command::Lock { locked: true });
+    let stranger = sim.open(Role::Guest);
+    sim.settle();
+    let group = sim.group_id(0);
+    sim.pages[1].visit.legacy = Legacy::default();
+    sim.pages[1].visit.create_group(Some(group));
+    sim.feed(1, Input::Tick);
+    sim.settle();
+    for page in [0, stranger] {
+        let id = sim.id(page);
+        sim.pages[1].visit.let_in(id);
+    }
+    sim.feed(1, Input::Tick);
+    sim.pass_ms(20_000);
+    let state = sim.state(0);
+    assert!(state.locked, "{state:?}");
+    let guest = sim.id(stranger);
+    assert!(state.roster.iter().all(|entry| entry.participant != guest));
+}
+
+#[test]
+fn another_clinician_takes_hosting_from_one_who_does_not_act() {
+    let mut sim = Sim::live(&PEOPLE);
+    let participant = sim.id(2);
+    let by_patient = sim.command(1, Command::HandOver { participant });
+    assert_eq!(sim.pages[1].failed[&by_patient], ErrorCode::NotTheHost);
+    sim.must(2, Command::HandOver { participant });
+    assert_eq!(hosts(&sim), [false, false, true]);
+}
+
+#[test]
+fn an_old_confirmation_does_not_replace_a_newer() {
+    let mut sim = Sim::live(&[Role::Clinician, Role::Patient]);
+    let recorder = sim.open(Role::Recorder);
+    sim.settle();
+    let request = asked_of(&sim.world, sim.id(recorder));
+    sim.must(0, Command::RequestConsent(Box::new(request)));
+    sim.must(1, grant());
+    let participant = sim.id(1);
+    sim.must(0, Command::ConfirmPlace { participant });
+    let old = sim.pages[1].places[0].clone();
+    let elsewhere = GivenAnswer {
+        place: "US-NY".into(),
+        ..given_grant()
+    };
+    sim.must(1, Command::Answer(elsewhere));
+    sim.pass_ms(10);
+    sim.must(0, Command::ConfirmPlace { participant });
+    sim.says(1, &AppMessage::Place { place: old });
+    let answers = sim.state(0).consent.unwrap().by_participant;
+    let mut of_patient = answers
+        .into_iter()
+        .filter(|answer| answer.participant == participant);
+    let answer = of_patient.next().unwrap();
+    assert_eq!(
+        (answer.place, answer.place_confirmed),
+        ("US-NY".into(), true)
+    );
+}
+
+#[test]
+fn a_clinician_who_was_asked_outside_learns_the_emergency_number_inside() {
+    let mut sim = Sim::live(&[Role::Clinician, Role::Patient]);
+    let recorder = sim.open(Role::Recorder);
+    sim.settle();
+    let mut request = asked_of(&sim.world, sim.id(recorder));
+    request.emergency = "+1 555 0100".into();
+    sim.must(0, Command::RequestConsent(Box::new(request)));
+    sim.must(0, grant());
+    sim.must(1, grant());
+    sim.must(0, Command::StartRecorder);
+    sim.pass_ms(1_500);
+    let late = sim.open(Role::Clinician);
+    sim.settle();
+    let participant = sim.id(late);
+    sim.must(0, Command::AskWaiting { participant });
+    assert_eq!(sim.state(late).consent.unwrap().emergency, "");
+    sim.must(late, grant());
+    sim.pass_ms(1_500);
+    assert_eq!(sim.state(late).consent.unwrap().emergency, "+1 555 0100");
 }
 
 #[test]

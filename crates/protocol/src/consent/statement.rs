@@ -9,6 +9,9 @@ use crate::pass::{Pass, PassClaims, PassError, Role};
 use crate::tagged_enum;
 use serde::{Deserialize, Serialize};
 
+/// The longest statement: everybody's go into one commit.
+const MAX_BYTES: usize = 16 * 1024;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StatementKind {
@@ -112,7 +115,9 @@ pub enum StatementError {
     ByRecorder,
     #[error("a grant needs an answer of everybody at the device, agreeing to both layers")]
     IncompleteGrant,
-    #[error("only an interpreter can sign that it interpreted")]
+    #[error("a statement has at most {MAX_BYTES} bytes")]
+    TooLong,
+    #[error("only an interpreter can sign that it interpreted, and for others")]
     NotAnInterpreter,
     #[error("the texts shown are not those of the request in language {0}")]
     OtherTexts(String),
@@ -134,6 +139,9 @@ impl Statement {
         visit: VisitId,
         group_id: &[u8],
     ) -> Result<Self, StatementError> {
+        if jws.as_str().len() > MAX_BYTES {
+            return Err(StatementError::TooLong);
+        }
         let unverified = jws.unverified_claims()?;
         let author = Pass::verify_for(&unverified.pass, clinic, visit)?;
         let claims = jws.verify(author.key())?;
@@ -143,7 +151,10 @@ impl Statement {
         if author.role() == Role::Recorder {
             return Err(StatementError::ByRecorder);
         }
-        if author.role() != Role::Interpreter && !claims.interpreted_for.is_empty() {
+        let interprets = !claims.interpreted_for.is_empty();
+        if interprets && author.role() != Role::Interpreter
+            || claims.interpreted_for.contains(&author.participant())
+        {
             return Err(StatementError::NotAnInterpreter);
         }
         Ok(Self {

@@ -4,7 +4,7 @@ use crate::bytes::{B64, Hash32};
 use crate::clinic::{ClinicDocument, RecipientRef};
 use crate::consent::{
     Change, ConsentState, Request, RequestClaims, RequestError, RosterEntry, StateError,
-    StatementClaims, Verdict, verdict,
+    StatementClaims, StatementKind, Verdict, verdict,
 };
 use crate::id::{ParticipantId, RecordingId, TrackId, VisitId};
 use crate::jws::{Claims, Jws, JwsError, PublicKey};
@@ -190,6 +190,12 @@ fn judge_roster(
         .chain(claims.grants.iter().cloned().map(Change::Statement));
     for change in changes {
         state = state.apply(&change, clinic, claims.visit, group_id)?;
+    }
+    for author in state.statements().keys() {
+        let statement = state.statement_of(*author, clinic, claims.visit, group_id)?;
+        if statement.is_none_or(|statement| statement.claims().kind != StatementKind::Grant) {
+            return Err(Verdict::NotGranted(*author).into());
+        }
     }
     Ok(verdict(&roster, &state, clinic, claims.visit, group_id)?)
 }

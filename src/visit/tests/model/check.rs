@@ -481,9 +481,8 @@ impl Scene {
 
     /// What somebody answered is known to the host.
     fn check_heard(&self) -> Result<(), Broken> {
-        let hosts = (0..self.recorder()).find(|page| {
-            self.ghost.left & 1 << page == 0 && self.shown(*page).is_some_and(|state| state.me.host)
-        });
+        let hosts =
+            (0..self.recorder()).find(|page| self.shown(*page).is_some_and(|state| state.me.host));
         let host_page = hosts.unwrap_or(0);
         let Some(host) = self
             .shown(host_page)

@@ -390,6 +390,18 @@ const ONCE_BROKEN: &[(&str, &str)] = &[
         "evil-liar",
         "grant:1 leave:2 garbage:0 hear:0 time:1 crash:1 relay:1 replay:0 lose:0 lose:0",
     ),
+    // The relay never told who asked for a new group that it has one.
+    (
+        "liar-agreed",
+        "cut:1 crash:0 relay:0 hear:0 time:0 relay:0 relay:0 drop:0",
+    ),
+    // Heard out of order, asked for again, and heard late.
+    (
+        "liar-recording",
+        "beat:3 garbage:0 relay:3 time:3 pause:0 drop:0 time:0 twice:0 time:0",
+    ),
+    // Taken out, let in again, and host.
+    ("two-hosts", "crash:2 hand-over:0 remove:0"),
     // Two epochs of one number, told apart.
     ("forks", "withdraw:1 stop:0 relay:0 crash:1 fork:0"),
 ];

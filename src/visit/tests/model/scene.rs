@@ -542,10 +542,14 @@ impl Scene {
         let Some(letter) = self.pages[page].inbox.pop_front() else {
             return Ok(());
         };
-        if let Tag::Beat(run, count) = letter.tag {
-            self.ghost.heard_beat(page, (run, count), self.now_ms);
-        }
         let message = letter.message.clone();
+        // What comes out of order is not heard, and comes again.
+        if let (Tag::Beat(run, count), RelayMessage::App { seq, .. }) = (letter.tag, &message) {
+            let last = self.pages[page].machine.link.last_seq;
+            if last.is_none_or(|last| *seq <= last + 1) {
+                self.ghost.heard_beat(page, (run, count), self.now_ms);
+            }
+        }
         self.feed(page, Input::Relay { message })
     }
 
