@@ -186,6 +186,8 @@ test("where the patient says to be is confirmed by the host; the number is for c
     assert.doesNotMatch(JSON.stringify(state), /555 0136/);
   }
   await indicator(patient, "recording");
+  // The recorder hears of it as everybody does: by a message, which has to arrive before it is stopped.
+  await noor.page.waitForTimeout(2_000);
   await noor.page.getByTestId("stop-recording").click();
   await noor.page.locator('[data-testid="progress"][data-safety="safe"]').waitFor({ timeout });
   const [{ recording }] = await stack.recordings();
