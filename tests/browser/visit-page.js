@@ -69,14 +69,25 @@ const page = {
       element.srcObject = new MediaStream([mediaTrack]);
       document.body.append(element);
     });
+    this.media.on("local_ended", ({ source }) => this.log.push(["local_ended", source]));
     this.media.on("remote_removed", ({ id }) => document.getElementById(id)?.remove());
+  },
+
+  /** Sends from other devices, as a person chooses them; resolves when they are on their way. */
+  async switchDevices(constraints) {
+    const stream = await navigator.mediaDevices.getUserMedia(constraints);
+    for (const track of stream.getTracks()) {
+      const { id } = this.media.local.find(({ kind }) => kind === track.kind);
+      await this.media.replaceTrack(id, track);
+    }
   },
 
   /** Frames that were decoded and shown. */
   shown: () => [...document.querySelectorAll("video")].map((video) => video.getVideoPlaybackQuality().totalVideoFrames),
 
-  async prepareRecorder() {
+  async prepareRecorder(capture = {}) {
     this.recorder = await this.visit.prepareRecorder({
+      ...capture,
       vaultUrl: config.vault_url,
       getPass: async ({ jwk, nameCommitment: name_commitment }) => {
         const { visit } = this.visit.state;
@@ -89,10 +100,24 @@ const page = {
         this.recorderLog.push([
           name,
           detail instanceof Error ? { code: detail.code, message: detail.message } : detail,
+          Date.now(),
         ]),
       );
     }
     return this.recorder.participant;
+  },
+
+  /** When the recorder told this of somebody's picture, first after `sinceMs`; null when it did not. */
+  told({ participant, status, sinceMs }) {
+    const report = this.recorderLog.find(
+      ([name, detail, atMs]) =>
+        name === "recorder_health" &&
+        detail.participant === participant &&
+        detail.kind === "video" &&
+        detail.status === status &&
+        atMs >= sinceMs,
+    );
+    return report?.[2] ?? null;
   },
 
   ask(purpose = "medical_record") {
@@ -169,7 +194,13 @@ const page = {
     return names;
   },
 
-  recover: () => sealedVisit.recoverSpools({ rootKey: config.root_key, clinicDocument: config.clinic_document }),
+  /** `signIn` is what gives a capability when the vault takes none that this device has. */
+  recover: (signIn) =>
+    sealedVisit.recoverSpools({
+      rootKey: config.root_key,
+      clinicDocument: config.clinic_document,
+      ...(signIn ? { renewCapability: signIn } : {}),
+    }),
 
   async play({ keyFile, passphrase, recording }) {
     const wrong = await sealedVisit.unlockPlayer({ keyFile, passphrase: "wrong" }).catch(({ code }) => code);

@@ -4,76 +4,36 @@
  * and a withdrawal stops everything.
  */
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
-import { openBrowser } from "../../scripts/lib/browser.mjs";
-import { inRoot } from "../../scripts/lib/paths.mjs";
-import { startStack } from "../../scripts/lib/stack.mjs";
+import { claims, meet, record, startVisits } from "../lib/visit-people.mjs";
 
-/** A shared machine may be slow: what is waited for comes, or the test fails. */
-const PATIENCE_MS = 60_000;
-const directory = mkdtempSync(path.join(tmpdir(), "sealed-visit-recording-"));
+let visits;
 let stack;
 let clinician;
 let patient;
 
 before(async () => {
-  const file = (name) => inRoot("tests", "browser", name);
-  stack = await startStack({
-    directory: path.join(directory, "clinic"),
-    logDirectory: path.join(directory, "logs"),
-    serveOptions: {
-      files: { "/test/visit.html": file("visit-page.html"), "/test/visit-page.js": file("visit-page.js") },
-    },
-  });
-  clinician = await person("clinician", path.join(directory, "profile"));
-  patient = await person("patient");
-  const { visit, links } = await stack.makeVisit(["clinician", "patient"]);
-  for (const [index, one] of [clinician, patient].entries()) {
-    const { secret } = links[index];
-    one.participant = await one.do((page, details) => page.join(details), { visit, secret, name: one.name });
-  }
-  for (const one of [clinician, patient]) {
-    await one.until((page) => page.visit.state.phase === "live");
-    await one.do((page) => page.connect());
-  }
+  visits = await startVisits("recording");
+  stack = visits.stack;
+  clinician = await openClinician();
+  patient = await visits.person("patient");
+  await holdVisit();
 });
 
-after(async () => {
-  await clinician?.close();
-  await patient?.close();
-  await stack?.stop();
-  rmSync(directory, { recursive: true, force: true });
-});
+after(() => visits?.stop());
 
-async function person(name, profileDirectory) {
-  const browser = await openBrowser({ name, profileDirectory });
-  const tab = await browser.newPage();
-  await tab.goto(stack.site.url("/test/visit.html"));
-  await tab.waitForFunction(() => window.page !== undefined, undefined, { timeout: PATIENCE_MS });
-  const evaluate = (act, argument) => tab.evaluate(`(${act})(window.page, ${JSON.stringify(argument)})`);
-  return {
-    name,
-    browser,
-    do: evaluate,
-    // Not waitForFunction: it evaluates in the page, which the page's policy forbids.
-    async until(holds) {
-      const giveUpAt = Date.now() + PATIENCE_MS;
-      while (!(await evaluate(holds))) {
-        if (Date.now() > giveUpAt) {
-          const log = await evaluate((page) => [page.log, page.recorderLog?.slice(-20), page.visit?.state]);
-          assert.fail(`${name}: did not come: ${holds}\n${JSON.stringify(log)}`);
-        }
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
-    },
-    close: () => browser.close(),
-  };
+/** Again and again on the same profile: what a page leaves behind, the next one finds. */
+function openClinician() {
+  return visits.person("clinician", { profileDirectory: path.join(visits.directory, "profile") });
 }
 
-const claims = (jws) => JSON.parse(Buffer.from(jws.split(".")[1], "base64url"));
+async function holdVisit() {
+  const { visit, links } = await stack.makeVisit(["clinician", "patient"]);
+  for (const [index, one] of [clinician, patient].entries()) await one.join({ visit, secret: links[index].secret });
+  await meet([clinician, patient]);
+}
 
 test("both see each other, and nothing was dropped for a reason that matters", async () => {
   for (const one of [clinician, patient]) await one.until((page) => page.shown().some((frames) => frames > 20));
@@ -116,7 +76,7 @@ test("with everybody's grant it records, and a pause makes it leave", async () =
   assert.deepEqual(await clinician.do((page) => page.spoolFolders()), []);
 });
 
-test("it goes on in a second part; when its page dies, the others see it, and the spool is recovered", async () => {
+test("it goes on in a second part; when its page dies, the others see it, and the spool is recovered behind a sign-in", async () => {
   await patient.do((page) => page.visit.agreeToResume());
   await clinician.do((page) => page.visit.startRecorder());
   await clinician.until((page) => page.recorder.state.part === 1 && page.recorder.state.sealed_media_us > 3_000_000);
@@ -124,11 +84,13 @@ test("it goes on in a second part; when its page dies, the others see it, and th
   const processes = await clinician.browser.processes();
   for (const { type, id } of processes) if (type === "renderer") process.kill(id, "SIGKILL");
   await patient.until((page) => page.visit.state.indicator.kind !== "recording");
-  await clinician.close();
+  await clinician.browser.close();
 
-  clinician = await person("clinician", path.join(directory, "profile"));
+  clinician = await openClinician();
   assert.equal((await clinician.do((page) => page.spoolFolders())).length, 1);
-  const recovered = await clinician.do((page) => page.recover());
+  const signIn = await signInBefore(clinician);
+  const recovered = await clinician.do((page) => page.recover((part) => window.signIn(part)));
+  await signIn.end();
   assert.deepEqual(
     recovered.map(({ part, state, finished }) => ({ part, state, finished })),
     [{ part: 1, state: "safe", finished: false }],
@@ -136,6 +98,7 @@ test("it goes on in a second part; when its page dies, the others see it, and th
   assert.deepEqual(await clinician.do((page) => page.spoolFolders()), []);
 
   const [{ recording, parts }] = await stack.recordings();
+  assert.deepEqual(signIn.asked, [{ recording, part: 1 }]);
   assert.deepEqual(
     parts.map(({ part, state }) => [part, state]),
     [
@@ -166,28 +129,34 @@ test("it goes on in a second part; when its page dies, the others see it, and th
   assert.ok(lines.some(({ event, people }) => event === "roster" && people.length === 2));
 });
 
+/**
+ * A sign-in between this device and the vault, from now on: it takes neither the capability that the device has nor the
+ * open statement, but gives a new capability of the vault's to whoever signs in; `asked` says for what.
+ */
+async function signInBefore({ browser, tab }) {
+  const asked = [];
+  const given = new Set();
+  await browser.context.route("**/vault/**", (route) => {
+    const token = route.request().headers().authorization?.slice("Bearer ".length);
+    if (given.has(token)) return route.continue();
+    return route.fulfill({ status: 403, json: { error: "sign_in", message: "sign in first" } });
+  });
+  await tab.exposeFunction("signIn", async ({ recording, part }) => {
+    asked.push({ recording, part });
+    const { parts } = await stack.reads(`/v1/recordings/${recording}`);
+    const { open } = parts.find((one) => one.part === part);
+    const response = await fetch(new URL("/v1/recordings", stack.urls.vault), { method: "POST", body: open });
+    const { capability } = await response.json();
+    given.add(capability);
+    return capability;
+  });
+  return { asked, end: () => browser.context.unroute("**/vault/**") };
+}
+
 test("a withdrawal stops every frame at the click, ends the part as withdrawn, and sending resumes without the recorder", async () => {
   await patient.do((page) => page.visit.leave());
-  const { visit, links } = await stack.makeVisit(["clinician", "patient"]);
-  for (const [index, one] of [clinician, patient].entries()) {
-    one.participant = await one.do((page, details) => page.join(details), {
-      visit,
-      secret: links[index].secret,
-      name: one.name,
-    });
-  }
-  for (const one of [clinician, patient]) {
-    await one.until((page) => page.visit.state.phase === "live");
-    await one.do((page) => page.connect());
-  }
-  await clinician.do((page) => page.prepareRecorder());
-  await clinician.do((page) => page.ask());
-  for (const one of [clinician, patient]) {
-    await one.until((page) => page.visit.state.consent);
-    await one.do((page) => page.grant());
-  }
-  await clinician.until((page) => page.visit.state.consent.all_agreed);
-  await clinician.do((page) => page.visit.startRecorder());
+  await holdVisit();
+  await record(clinician, [clinician, patient]);
   await clinician.until((page) => page.recorder.state.sealed_media_us > 2_000_000);
 
   const epoch = await patient.do((page) => page.visit.state.epoch);

@@ -3,78 +3,33 @@
  * device, a reload, another purpose, a recorder that dies and is replaced, a host who leaves.
  */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import { after, before, test } from "node:test";
-import { openBrowser } from "../../scripts/lib/browser.mjs";
-import { inRoot } from "../../scripts/lib/paths.mjs";
-import { startStack } from "../../scripts/lib/stack.mjs";
+import { claims, meet, startVisits } from "../lib/visit-people.mjs";
 
-/** A shared machine may be slow: what is waited for comes, or the test fails. */
-const PATIENCE_MS = 60_000;
-const directory = mkdtempSync(path.join(tmpdir(), "sealed-visit-turns-"));
+let visits;
 let stack;
+let made;
 let clinician;
 let patient;
 
 before(async () => {
-  const file = (name) => inRoot("tests", "browser", name);
-  stack = await startStack({
-    directory: path.join(directory, "clinic"),
-    logDirectory: path.join(directory, "logs"),
-    serveOptions: {
-      files: { "/test/visit.html": file("visit-page.html"), "/test/visit-page.js": file("visit-page.js") },
-    },
-  });
-  const { visit, links } = await stack.makeVisit(["clinician", "patient"]);
-  [clinician, patient] = [
-    await person("clinician", { visit, secret: links[0].secret }),
-    await person("patient", { visit, secret: links[1].secret }),
-  ];
-  for (const one of [clinician, patient]) {
-    await one.join();
-    await one.until((page) => page.visit.state.phase === "live");
-    await one.do((page) => page.connect());
-  }
+  visits = await startVisits("turns");
+  stack = visits.stack;
+  made = await stack.makeVisit(["clinician", "patient"]);
+  clinician = await visits.person("clinician");
+  patient = await visits.person("patient");
+  for (const index of [0, 1]) await joinAs(index);
+  await meet([clinician, patient]);
   await clinician.do((page) => page.prepareRecorder());
 });
 
-after(async () => {
-  await clinician?.browser.close();
-  await patient?.browser.close();
-  await stack?.stop();
-  rmSync(directory, { recursive: true, force: true });
-});
+after(() => visits?.stop());
 
-async function person(name, { visit, secret }) {
-  const browser = await openBrowser({ name });
-  const tab = await browser.newPage();
-  await tab.goto(stack.site.url("/test/visit.html"));
-  const evaluate = (act, argument) => tab.evaluate(`(${act})(window.page, ${JSON.stringify(argument)})`);
-  return {
-    browser,
-    tab,
-    do: evaluate,
-    async join() {
-      await tab.waitForFunction(() => window.page !== undefined, undefined, { timeout: PATIENCE_MS });
-      await evaluate((page, details) => page.join(details), { visit, secret, name });
-    },
-    // Not waitForFunction: it evaluates in the page, which the page's policy forbids.
-    async until(holds) {
-      const giveUpAt = Date.now() + PATIENCE_MS;
-      while (!(await evaluate(holds))) {
-        if (Date.now() > giveUpAt) {
-          const log = await evaluate((page) => [page.log, page.recorderLog?.slice(-20), page.visit?.state]);
-          assert.fail(`${name}: did not come: ${holds}\n${JSON.stringify(log)}`);
-        }
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
-    },
-  };
+function joinAs(index) {
+  const { secret } = made.links[index];
+  return [clinician, patient][index].join({ visit: made.visit, secret });
 }
 
-const claims = (jws) => JSON.parse(Buffer.from(jws.split(".")[1], "base64url"));
 const isRecording = (page) => page.visit.state.indicator.kind === "recording";
 const hasRecorder = (page) => page.visit.state.roster.some(({ role }) => role === "recorder");
 
@@ -110,9 +65,8 @@ test("two people at one device decide for themselves: one no is a no, two yeses 
 test("a reload while recording: the same person is back under the same grant, and the recording goes on", async () => {
   const before = await patient.do((page) => page.visit.state.me.participant);
   await patient.tab.reload();
-  await patient.join();
-  await patient.until((page) => page.visit.state.phase === "live");
-  await patient.do((page) => page.connect());
+  await joinAs(1);
+  await meet([patient]);
   await patient.until(isRecording);
   const { me, consent } = await patient.do((page) => page.visit.state);
   assert.deepEqual([me.participant, consent.my_answer], [before, "grant"]);

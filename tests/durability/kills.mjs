@@ -22,11 +22,9 @@ import { parseArgs } from "node:util";
 import { openBrowser } from "../../scripts/lib/browser.mjs";
 import { result, say } from "../../scripts/lib/log.mjs";
 import { inRoot } from "../../scripts/lib/paths.mjs";
-import { capture } from "../../scripts/lib/run.mjs";
 import { startStack } from "../../scripts/lib/stack.mjs";
-import { ensure } from "../../scripts/setup.mjs";
 import { wallClockMs } from "../lib/media-code.mjs";
-import { measureMedia, readCodesOf } from "../lib/media-file.mjs";
+import { longestSoundHoleMs, measureMedia, readCodesOf } from "../lib/media-file.mjs";
 import { installSyntheticMedia } from "../lib/synthetic-media.mjs";
 import { scanForPlaintext } from "./plaintext-scan.mjs";
 import { Random } from "./random.mjs";
@@ -205,7 +203,7 @@ async function judgeHidden({ frontFrom, frontTo, from, to, wasHidden, memory }, 
     told.sources.push({ source, fps: round(rate(from, to)), share: round(share), gap_ms: Math.round(gapMs) });
     told.ok &&= share >= 0.9 && gapMs <= gapLimitMs;
   }
-  const { holeMs } = await soundHoles(file);
+  const holeMs = await longestSoundHoleMs(file);
   told.sound_hole_ms = Math.round(holeMs);
   told.ok &&= holeMs <= gapLimitMs;
   const { sources: measured } = await measureMedia(file, { aroundMs: from });
@@ -223,18 +221,6 @@ async function judgeHidden({ frontFrom, frontTo, from, to, wasHidden, memory }, 
   // Over a short time it says nothing.
   if (hiddenSeconds >= LONG_S) told.memory_growth_mb_per_h = growth(memory, "megabytes");
   return told;
-}
-
-/** The longest time without any packet of sound. */
-async function soundHoles(file) {
-  const { media } = await ensure("media");
-  const csv = await capture(media.ffprobe, [
-    ...["-v", "error", "-select_streams", "a", "-show_entries", "packet=pts_time", "-of", "csv=p=0", file],
-  ]);
-  const times = csv.split("\n").map(Number.parseFloat).filter(Number.isFinite);
-  let hole = 0;
-  for (let index = 1; index < times.length; index++) hole = Math.max(hole, times[index] - times[index - 1]);
-  return { holeMs: hole * 1_000 };
 }
 
 function median(values) {

@@ -12,6 +12,8 @@
  *   frames' times in seconds
  * - `decodeAudio(file, rateHz)` gives samples that begin at time 0 of the file, gaps as silence
  * - `readCodesOf(file)` gives `[{ ptsS, codes }]`
+ * - `longestSoundHoleMs(file)`: the longest time without a packet of sound
+ * - `decodeStrictly(file)` rejects with ffmpeg's words at anything that does not decode, up to the last byte
  * - `probe(file)` gives ffprobe's format and streams
  */
 import { spawn } from "node:child_process";
@@ -132,6 +134,24 @@ export async function decodeAudio(file, rateHz) {
     ...["-ac", "1", "-f", "f32le", "pipe:1"],
   ]);
   return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length - (bytes.length % 4)));
+}
+
+export async function longestSoundHoleMs(file) {
+  const { media } = await ensure("media");
+  const csv = await capture(media.ffprobe, [
+    ...["-v", "error", "-select_streams", "a", "-show_entries", "packet=pts_time", "-of", "csv=p=0", file],
+  ]);
+  const times = csv.split("\n").map(Number.parseFloat).filter(Number.isFinite);
+  let hole = 0;
+  for (let index = 1; index < times.length; index++) hole = Math.max(hole, times[index] - times[index - 1]);
+  return hole * 1_000;
+}
+
+export async function decodeStrictly(file) {
+  const { media } = await ensure("media");
+  await capture(media.ffmpeg, [
+    ...["-v", "error", "-nostdin", "-xerror", "-err_detect", "explode", "-i", file, "-f", "null", "-"],
+  ]);
 }
 
 export async function probe(file) {
