@@ -21,8 +21,11 @@ export interface HealthReport {
   readonly status: HealthStatus;
 }
 
-/** How long a state must last before it is reported. Under 5 s with a check every second. */
-const LASTING_MS = 3_000;
+/**
+ * How long ago the last check must be at which all was well: three checks, one a second, and some play. What goes wrong
+ * between two checks is reported 3 to 4 s after it began.
+ */
+const LASTING_MS = 2_500;
 /** No picture for so long means none arrive: a still camera sends at least 5 a second. */
 const NO_FRAMES_MS = 2_000;
 const STALLED_MS = 2_000;
@@ -38,8 +41,8 @@ export interface SealedProgress {
 interface Watched {
   readonly remote: RemoteTrack;
   reported: HealthStatus | null;
-  candidate: HealthStatus;
-  since: number;
+  /** The last check at which it was, or when it was first expected. */
+  okAt: number;
 }
 
 /** @internal */
@@ -53,7 +56,7 @@ export class HealthWatch {
   }
 
   expect(remote: RemoteTrack): void {
-    this.#watched.set(remote.id, { remote, reported: null, candidate: "no_frames", since: performance.now() });
+    this.#watched.set(remote.id, { remote, reported: null, okAt: performance.now() });
   }
 
   forget(remote: RemoteTrack): void {
@@ -66,11 +69,9 @@ export class HealthWatch {
     for (const watched of this.#watched.values()) {
       const status =
         watched.remote.kind === "audio" ? audioStatus(watched.remote, levels) : videoStatus(watched.remote, counts);
-      if (status !== watched.candidate) {
-        watched.candidate = status;
-        watched.since = now;
-      }
-      const hasLasted = status === "ok" || now - watched.since >= LASTING_MS;
+      if (status === "ok") watched.okAt = now;
+      // A picture that stops is frozen first, and then is none: the absence counts from its beginning.
+      const hasLasted = status === "ok" || now - watched.okAt >= LASTING_MS;
       if (watched.reported !== status && hasLasted) {
         watched.reported = status;
         const { participant, id, kind } = watched.remote;
@@ -96,8 +97,9 @@ function audioStatus({ id, mediaTrack }: RemoteTrack, levels: ReadonlyMap<string
   return level.isSilent ? "silent" : "ok";
 }
 
-function videoStatus({ id }: RemoteTrack, counts: ComposeCounts): HealthStatus {
+/** A shared screen may stand still: nothing is wrong with it. */
+function videoStatus({ id, source }: RemoteTrack, counts: ComposeCounts): HealthStatus {
   const input = counts.inputs.find((candidate) => candidate.id === id);
   if (!input || input.idle_ms === null || input.idle_ms > NO_FRAMES_MS) return "no_frames";
-  return input.changed === 0 ? "frozen" : "ok";
+  return input.changed === 0 && source !== "screen" ? "frozen" : "ok";
 }

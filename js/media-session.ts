@@ -56,6 +56,11 @@ export type MediaConnectionState = "new" | "connecting" | "connected" | "reconne
 export interface MediaSessionEvents {
   remote_added: RemoteTrack;
   remote_removed: RemoteTrack;
+  /**
+   * A device ended by itself: unplugged, taken away, its permission withdrawn. Nothing of it is sent any more; another one
+   * takes its place with `replaceTrack`. A shared screen that ends is removed.
+   */
+  local_ended: LocalTrack;
   /** Of the sending and the receiving connection. */
   connection: { readonly publish: MediaConnectionState; readonly subscribe: MediaConnectionState };
   /** The line became slow, or good again: what a page should tell its user. */
@@ -132,12 +137,7 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
   }
 
   get local(): readonly LocalTrack[] {
-    return [...this.#publications.values()].map(({ id, kind, source, mediaTrack }) => ({
-      id,
-      kind,
-      source,
-      mediaTrack,
-    }));
+    return [...this.#publications.values()].map(localOf);
   }
 
   get remotes(): readonly RemoteTrack[] {
@@ -148,13 +148,8 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
   async add(mediaTrack: MediaStreamTrack, { source }: { source: MediaSource }): Promise<LocalTrack> {
     this.#assertOpen();
     const publication = this.#addPublication(mediaTrack, source);
-    // A shared screen ends by the browser's own button.
-    mediaTrack.addEventListener("ended", () => {
-      if (source === "screen" && publication.mediaTrack === mediaTrack) void this.remove(publication.id);
-    });
     await this.#negotiate();
-    const { id, kind } = publication;
-    return { id, kind, source, mediaTrack };
+    return localOf(publication);
   }
 
   /** Ends a track that is sent. The MediaStreamTrack stays the page's to stop. */
@@ -175,6 +170,7 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
     const publication = this.#publications.get(id);
     if (!publication) throw new SealedVisitError("bad-argument", "no such local track");
     publication.mediaTrack = mediaTrack;
+    if (mediaTrack) this.#watch(publication, mediaTrack);
     await publication.protectedSender?.replaceTrack(mediaTrack);
   }
 
@@ -231,8 +227,20 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
       protectedSender: null,
     };
     this.#publications.set(publication.id, publication);
+    this.#watch(publication, mediaTrack);
     if (this.#publisher) this.#attach(this.#publisher, publication);
     return publication;
+  }
+
+  /** `ended` does not come of a track that the page itself has stopped. */
+  #watch(publication: Publication, mediaTrack: MediaStreamTrack): void {
+    mediaTrack.addEventListener("ended", () => {
+      const isSent = this.#publications.has(publication.id) && publication.mediaTrack === mediaTrack;
+      if (!isSent || this.#isClosed) return;
+      this.emit("local_ended", localOf(publication));
+      // By the browser's own button.
+      if (publication.source === "screen") void this.remove(publication.id);
+    });
   }
 
   #attach(connection: RTCPeerConnection, publication: Publication): void {
@@ -501,6 +509,10 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
   #assertOpen(): void {
     if (this.#isClosed) throw new SealedVisitError("closed", "the media session is closed");
   }
+}
+
+function localOf({ id, kind, source, mediaTrack }: Publication): LocalTrack {
+  return { id, kind, source, mediaTrack };
 }
 
 function remoteOf(offered: OfferedTrack, mediaTrack: MediaStreamTrack, receiver: RTCRtpReceiver): RemoteTrack {
