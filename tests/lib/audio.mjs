@@ -6,6 +6,7 @@
  * - `goertzelAmplitude(samples, rateHz, hz, start, count)`: amplitude of one pitch in a window
  * - `peak(samples)`, `rms(samples)`
  * - `toneShare(samples, rateHz, source)`: in how much of the sound (0..1) the source's tone is heard
+ * - `longestSilenceMs(samples, rateHz, sources)`: the longest time in which none of these sources' tones is heard
  * - `sequenceMatch(samples, rateHz, source, wallAtStartMs)`: how well the hops follow the plan (0..1)
  * - `findBeeps(samples, rateHz, source)`: when the source's beeps begin, in seconds
  */
@@ -49,10 +50,25 @@ export function toneShare(samples, rateHz, source) {
   let [heard, windows] = [0, 0];
   for (const { start, count } of windowsOf(samples, rateHz, TONE_WINDOW_S)) {
     windows += 1;
-    const loudest = Math.max(...bandHz(source).map((hz) => goertzelAmplitude(samples, rateHz, hz, start, count)));
-    if (loudest > toneGain * HEARD) heard += 1;
+    if (isHeard(samples, rateHz, source, start, count)) heard += 1;
   }
   return windows === 0 ? 0 : heard / windows;
+}
+
+/** In whole windows; sound without any is one silence. */
+export function longestSilenceMs(samples, rateHz, sources) {
+  let [silence, longest] = [0, 0];
+  for (const { start, count } of windowsOf(samples, rateHz, TONE_WINDOW_S)) {
+    const heard = sources.some((source) => isHeard(samples, rateHz, source, start, count));
+    silence = heard ? 0 : silence + count;
+    longest = Math.max(longest, silence);
+  }
+  return (longest / rateHz) * 1_000;
+}
+
+function isHeard(samples, rateHz, source, start, count) {
+  const loudest = Math.max(...bandHz(source).map((hz) => goertzelAmplitude(samples, rateHz, hz, start, count)));
+  return loudest > toneGain * HEARD;
 }
 
 /**

@@ -7,7 +7,7 @@
  * Where there is none (Firefox) a canvas is captured.
  *
  * For tests: `globalThis.syntheticMedia` can `freeze(true)` the picture, `silence(true)` the sound,
- * and `unplug("camera" | "microphone")`.
+ * `unplug("camera" | "microphone")`, and `resize(width, height)` the pictures of running cameras.
  */
 import {
   beepGain,
@@ -63,6 +63,9 @@ function install(mediaDevices) {
     },
     unplug: (kind) => {
       for (const device of [...state.live]) if (device.kind === kind) device.unplug();
+    },
+    resize: (width, height) => {
+      for (const device of state.live) if (device.kind === "camera") device.resize(width, height);
     },
   };
 }
@@ -135,13 +138,14 @@ function startPicture(kind, device) {
   };
   const live = {
     kind,
+    resize: (width, height) => Object.assign(canvas, { width, height }),
     unplug: () => {
       stop();
       output.end();
     },
   };
   state.live.add(live);
-  return dressUp(output.track, kind === "camera" ? device : { ...device, displaySurface: "monitor" }, stop);
+  return dressUp(output.track, kind === "camera" ? device : { ...device, displaySurface: "monitor" }, stop, canvas);
 }
 
 function generatorOutput(canvas) {
@@ -278,7 +282,7 @@ function nextMultiple(value, step) {
 // --- Tracks -------------------------------------------------------------------------------------
 
 /** Makes a generated track look like a device's. */
-function dressUp(track, device, onStop) {
+function dressUp(track, device, onStop, canvas = null) {
   const settings = track.getSettings.bind(track);
   const stopTrack = track.stop.bind(track);
   const override = (name, value) => Object.defineProperty(track, name, { value, configurable: true });
@@ -287,7 +291,7 @@ function dressUp(track, device, onStop) {
     ...settings(),
     deviceId: device.deviceId,
     groupId: "synthetic",
-    ...(track.kind === "video" ? { width: options.width, height: options.height, frameRate: options.fps } : {}),
+    ...(canvas ? { width: canvas.width, height: canvas.height, frameRate: options.fps } : {}),
     ...(device.displaySurface ? { displaySurface: device.displaySurface } : {}),
   }));
   override("applyConstraints", async () => {});
