@@ -154,12 +154,12 @@ const page = {
     return this.visit.grant({ answers, language: "en", place: "" });
   },
 
-  /** Whether the recorder could be started. */
+  /** Whether the recorder could be started; not, while it has not asked, or who paused is not known to agree again. */
   started() {
     return this.visit.startRecorder().then(
       () => true,
       (error) => {
-        if (error.code !== "visit-recorder-not-ready") throw error;
+        if (!["visit-recorder-not-ready", "visit-pauser-must-agree"].includes(error.code)) throw error;
         return false;
       },
     );
@@ -199,6 +199,8 @@ const page = {
     sealedVisit.recoverSpools({
       rootKey: config.root_key,
       clinicDocument: config.clinic_document,
+      // What cannot be sent would be tried for ever.
+      signal: AbortSignal.timeout(60_000),
       ...(signIn ? { renewCapability: signIn } : {}),
     }),
 

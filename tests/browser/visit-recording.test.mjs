@@ -73,12 +73,14 @@ test("with everybody's grant it records, and a pause makes it leave", async () =
   await patient.do((page) => page.visit.pause());
   await patient.until((page) => page.visit.state.indicator.kind === "paused");
   await clinician.until((page) => page.spools().some(({ part, state }) => part === 0 && state === "safe"));
-  assert.deepEqual(await clinician.do((page) => page.spoolFolders()), []);
+  // Safe first, then gone.
+  await clinician.until((page) => page.spoolFolders().then((folders) => folders.length === 0));
 });
 
 test("it goes on in a second part; when its page dies, the others see it, and the spool is recovered behind a sign-in", async () => {
   await patient.do((page) => page.visit.agreeToResume());
-  await clinician.do((page) => page.visit.startRecorder());
+  // The host has to have heard of it.
+  await clinician.until((page) => page.started());
   await clinician.until((page) => page.recorder.state.part === 1 && page.recorder.state.sealed_media_us > 3_000_000);
   const { sealed_media_us } = await clinician.do((page) => page.recorder.state);
   const processes = await clinician.browser.processes();
