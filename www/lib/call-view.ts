@@ -207,6 +207,9 @@ export class CallView {
     local.addEventListener("change", () => {
       this.#videos.showSelf(local.picture);
       this.#drawControls();
+      const { camera_lost, microphone_lost } = words().call;
+      this.#notices.set("camera-lost", local.lost.has("camera") ? camera_lost : null, "serious");
+      this.#notices.set("microphone-lost", local.lost.has("microphone") ? microphone_lost : null, "serious");
     });
     this.#resume.addEventListener("change", () => this.#draw());
     this.#resume.addEventListener("failed", (event) => this.#fail((event as CustomEvent<unknown>).detail));

@@ -3,12 +3,16 @@
  *
  * Camera off lets the device go dark; microphone off keeps it, so that it is back at once.
  */
+import type { MediaSource } from "sealed-visit";
 import type { CallMedia } from "./call.js";
+
+type Device = "microphone" | "camera";
 
 export class LocalMedia extends EventTarget {
   readonly #media: CallMedia;
   #microphone: MediaStreamTrack | null;
   #camera: MediaStreamTrack | null;
+  readonly #lost = new Set<Device>();
   #screenId: string | null = null;
   #isMuted = false;
 
@@ -17,6 +21,12 @@ export class LocalMedia extends EventTarget {
     this.#media = media;
     this.#microphone = stream?.getAudioTracks()[0] ?? null;
     this.#camera = stream?.getVideoTracks()[0] ?? null;
+    media.on("local_ended", ({ source }) => void this.#onEnded(source));
+  }
+
+  /** Devices that were unplugged, or taken by another program, and not turned on again. */
+  get lost(): ReadonlySet<Device> {
+    return this.#lost;
   }
 
   get isMuted(): boolean {
@@ -101,7 +111,15 @@ export class LocalMedia extends EventTarget {
     this.#microphone?.stop();
   }
 
-  async #use(source: "microphone" | "camera", track: MediaStreamTrack | null): Promise<void> {
+  /** Shown as off, so that one press turns it on again. */
+  async #onEnded(source: MediaSource): Promise<void> {
+    if (source === "screen") return;
+    await this.#use(source, null);
+    this.#lost.add(source);
+    this.#changed();
+  }
+
+  async #use(source: Device, track: MediaStreamTrack | null): Promise<void> {
     const before = source === "microphone" ? this.#microphone : this.#camera;
     const sent = this.#media.local.find((local) => local.source === source);
     if (sent) await this.#media.replaceTrack(sent.id, track);
@@ -109,6 +127,7 @@ export class LocalMedia extends EventTarget {
     if (source === "microphone") this.#microphone = track;
     else this.#camera = track;
     if (before && before !== track) before.stop();
+    if (track) this.#lost.delete(source);
   }
 
   #changed(): void {

@@ -74,6 +74,10 @@ export const en = {
     unmute: "Turn microphone on",
     camera_off: "Turn camera off",
     camera_on: "Turn camera on",
+    camera_lost:
+      "Your camera is gone. It was unplugged, or another program took it. You are not seen. Turn the camera on again below.",
+    microphone_lost:
+      "Your microphone is gone. It was unplugged, or another program took it. You are not heard. Turn the microphone on again below.",
     microphone: "Mic",
     camera: "Camera",
     share: "Share your screen",

@@ -76,6 +76,10 @@ export const es: PageStrings = {
     unmute: "Encender el micrófono",
     camera_off: "Apagar la cámara",
     camera_on: "Encender la cámara",
+    camera_lost:
+      "Su cámara ya no está. Se desconectó o la tomó otro programa. No le ven. Encienda la cámara otra vez abajo.",
+    microphone_lost:
+      "Su micrófono ya no está. Se desconectó o lo tomó otro programa. No le oyen. Encienda el micrófono otra vez abajo.",
     microphone: "Micro",
     camera: "Cámara",
     share: "Compartir pantalla",
