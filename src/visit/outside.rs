@@ -198,12 +198,15 @@ impl Visit {
         }
         self.event(VisitEvent::ConsentAnswered);
         if kind != StatementKind::Grant {
-            // It may have agreed before, and thought again.
+            // It may have agreed before, and thought again. Else nothing is told to the others: once inside, it is asked anew.
             self.admitted.remove(&from);
             if let Some(member) = self.member_mut() {
                 member.wants.retain(|want| !want.add.contains(&from));
             }
-            return self.hear(statement);
+            if self.answer_of(from).is_some() {
+                self.hear(statement);
+            }
+            return;
         }
         self.let_in(from);
         if statement.needs_interpreter() && !self.agrees(from) {

@@ -14,7 +14,6 @@ def b64(text): return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b
 def encode(data): return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 def sha256(data): return hashlib.sha256(data).digest()
 def name(text): return encode(sha256(text.encode()))  # how documents name one another
-
 def need(condition, message):
     if not condition: raise ValueError(message)
 
@@ -44,23 +43,20 @@ def read_open(text, clinic):
     listed = {r["fingerprint"]: r["role"] for r in clinic["recipients"] if r["fingerprint"] not in clinic["retired"]}
     need(all(asked[k] == opened[k] for k in ("recipients", "visit", "group_id")), "not what was granted")
     need(all(listed.get(r["fingerprint"]) == r["role"] for r in asked["recipients"]), "recipients not listed")
-    grants, foreign, interpreted = {}, set(), set()
+    grants, interpreted, request = {}, [], (asked["round"], name(opened["request"]), asked["group_id"])
     for grant in opened["grants"]:
         said, author = by_pass(grant, "sv-statement+jwt", clinic, visit)
         shown = {t["layer"]: t["hash"] for t in asked["texts"] if t["language"] == said["language"]}
         agreed = said["answers"] and all(a["information"] and a["recording"] for a in said["answers"])
         need(said["kind"] == "grant" and agreed and author["sub"] not in grants, "not a grant")
         need(len(shown) == 2 and set(shown.values()) <= set(said["texts"]), "other texts were shown")
-        request = (asked["round"], name(opened["request"]), asked["group_id"])
         need((said["round"], said["request"], said["group_id"]) == request, "another request was granted")
-        need(author["role"] == "interpreter" or not said.get("interpreted_for"), "not an interpreter")
-        grants[author["sub"]] = author["role"]
-        foreign |= {author["sub"]} if said.get("spoken") else set()
-        interpreted |= set(said.get("interpreted_for", []))
+        grants[author["sub"]] = author["role"], said.get("spoken", "")
+        interpreted += said.get("interpreted_for", []) if author["role"] == "interpreter" else []
     roster = [read_pass(member, clinic, visit) for member in opened["roster"]]
     need([m["sub"] for m in roster if m["role"] == "recorder"] == [recorder["sub"]], "another recorder")
-    need(all(grants.get(m["sub"]) == m["role"] for m in roster if m["role"] != "recorder"), "a member without a grant")
-    need(foreign & {m["sub"] for m in roster} <= interpreted, "no interpreter signed")
+    people = [(m["sub"], m["role"], *grants.get(m["sub"], (None, ""))) for m in roster if m["role"] != "recorder"]
+    need(all(role == granted and (not foreign or sub in interpreted) for sub, role, granted, foreign in people), "no grant")
     return opened
 
 def read_key(path, passphrase):  # a compact JWE (RFC 7516, RFC 7518)

@@ -112,6 +112,8 @@ fn whoever_refuses_outside_stays_outside_and_only_the_host_knows() {
     assert!(!recorder_is_in(&sim));
     let early = sim.command(0, Command::StartRecorder);
     assert_eq!(sim.pages[0].failed[&early], ErrorCode::NotAgreed);
+    // Inside it is asked anew.
+    assert_eq!(sim.state(LATE).consent.unwrap().my_answer, None);
 }
 
 #[test]
