@@ -56,7 +56,7 @@ def read_open(text, clinic):
     roster = [read_pass(member, clinic, visit) for member in opened["roster"]]
     need([m["sub"] for m in roster if m["role"] == "recorder"] == [recorder["sub"]], "another recorder")
     people = [(m["sub"], m["role"], *grants.get(m["sub"], (None, ""))) for m in roster if m["role"] != "recorder"]
-    need(all(role == granted and (not foreign or sub in interpreted) for sub, role, granted, foreign in people), "no grant")
+    need(all(role == granted and (not foreign or sub in interpreted) for sub, role, granted, foreign in people), "a member without a grant")
     return opened
 
 def read_key(path, passphrase):  # a compact JWE (RFC 7516, RFC 7518)
