@@ -120,12 +120,23 @@ impl Sim {
 
 /// Three people live, a recorder waiting, consent asked.
 pub fn waiting_recorder() -> Sim {
-    let mut sim = Sim::live(&PEOPLE);
-    sim.open(Role::Recorder);
+    asked_among(&PEOPLE).0
+}
+
+/// These people live, a recorder waiting, consent asked; and the recorder's page.
+pub fn asked_among(people: &[Role]) -> (Sim, usize) {
+    asked_among_with(people, |_| {})
+}
+
+/// The same, with a request of one's own.
+pub fn asked_among_with(people: &[Role], change: impl FnOnce(&mut ConsentRequest)) -> (Sim, usize) {
+    let mut sim = Sim::live(people);
+    let recorder = sim.open(Role::Recorder);
     sim.settle();
-    let request = asked(&sim);
+    let mut request = asked_of(&sim.world, sim.id(recorder));
+    change(&mut request);
     sim.must(0, Command::RequestConsent(Box::new(request)));
-    sim
+    (sim, recorder)
 }
 
 /// The same, granted by all and recording.

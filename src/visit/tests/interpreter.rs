@@ -1,6 +1,6 @@
 //! No words in the person's language: no recording, unless an interpreter signs too.
 
-use super::consent::{asked_of, given_grant, grant, refusal};
+use super::consent::{asked_among, given_grant, grant, refusal};
 use super::sim::Sim;
 use crate::visit::{Command, ErrorCode, GivenAnswer, Indicator, Phase};
 use sealed_visit_protocol::recording::OpenStatement;
@@ -13,12 +13,7 @@ const RECORDER: usize = 3;
 
 /// Host, patient, interpreter; asked in English.
 fn asked() -> Sim {
-    let mut sim = Sim::live(&[Role::Clinician, Role::Patient, Role::Interpreter]);
-    sim.open(Role::Recorder);
-    sim.settle();
-    let request = asked_of(&sim.world, sim.id(RECORDER));
-    sim.must(0, Command::RequestConsent(Box::new(request)));
-    sim
+    asked_among(&[Role::Clinician, Role::Patient, Role::Interpreter]).0
 }
 
 fn grant_in(spoken: &str) -> Command {

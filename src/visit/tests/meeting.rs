@@ -1,6 +1,6 @@
 //! Who is host, the lock, and commands that can never be carried out.
 
-use super::consent::{asked_of, given_grant, grant, is_recording};
+use super::consent::{asked_among, asked_among_with, given_grant, grant, is_recording};
 use super::sim::Sim;
 use crate::group::Legacy;
 use crate::visit::app_message::AppMessage;
@@ -65,11 +65,7 @@ fn while_the_host_is_away_another_clinician_is() {
 
 #[test]
 fn the_new_host_goes_on_with_the_recording_and_asks_who_waits() {
-    let mut sim = Sim::live(&PEOPLE);
-    let recorder = sim.open(Role::Recorder);
-    sim.settle();
-    let request = asked_of(&sim.world, sim.id(recorder));
-    sim.must(0, Command::RequestConsent(Box::new(request)));
+    let (mut sim, _) = asked_among(&PEOPLE);
     for page in 0..3 {
         sim.must(page, grant());
     }
@@ -178,11 +174,7 @@ fn a_command_given_while_an_epoch_is_refused_is_answered() {
 
 #[test]
 fn starting_twice_is_answered_twice() {
-    let mut sim = Sim::live(&[Role::Clinician, Role::Patient]);
-    let recorder = sim.open(Role::Recorder);
-    sim.settle();
-    let request = asked_of(&sim.world, sim.id(recorder));
-    sim.must(0, Command::RequestConsent(Box::new(request)));
+    let (mut sim, _) = asked_among(&[Role::Clinician, Role::Patient]);
     sim.must(0, grant());
     sim.must(1, grant());
     sim.must(0, Command::StartRecorder);
@@ -254,11 +246,7 @@ fn another_clinician_takes_hosting_from_one_who_does_not_act() {
 
 #[test]
 fn an_old_confirmation_does_not_replace_a_newer() {
-    let mut sim = Sim::live(&[Role::Clinician, Role::Patient]);
-    let recorder = sim.open(Role::Recorder);
-    sim.settle();
-    let request = asked_of(&sim.world, sim.id(recorder));
-    sim.must(0, Command::RequestConsent(Box::new(request)));
+    let (mut sim, _) = asked_among(&[Role::Clinician, Role::Patient]);
     sim.must(1, grant());
     let participant = sim.id(1);
     sim.must(0, Command::ConfirmPlace { participant });
@@ -284,12 +272,9 @@ fn an_old_confirmation_does_not_replace_a_newer() {
 
 #[test]
 fn a_clinician_who_was_asked_outside_learns_the_emergency_number_inside() {
-    let mut sim = Sim::live(&[Role::Clinician, Role::Patient]);
-    let recorder = sim.open(Role::Recorder);
-    sim.settle();
-    let mut request = asked_of(&sim.world, sim.id(recorder));
-    request.emergency = "+1 555 0100".into();
-    sim.must(0, Command::RequestConsent(Box::new(request)));
+    let (mut sim, _) = asked_among_with(&[Role::Clinician, Role::Patient], |request| {
+        request.emergency = "+1 555 0100".into();
+    });
     sim.must(0, grant());
     sim.must(1, grant());
     sim.must(0, Command::StartRecorder);
@@ -340,12 +325,10 @@ fn whoever_commits_garbage_again_and_again_is_left_behind_and_no_clinician_is() 
 
 #[test]
 fn the_host_confirms_the_place_that_somebody_stated() {
-    let mut sim = Sim::live(&[Role::Clinician, Role::Patient, Role::Guest]);
-    let recorder = sim.open(Role::Recorder);
-    sim.settle();
-    let mut request = asked_of(&sim.world, sim.id(recorder));
-    request.emergency = "+1 555 0100".into();
-    sim.must(0, Command::RequestConsent(Box::new(request)));
+    let (mut sim, recorder) =
+        asked_among_with(&[Role::Clinician, Role::Patient, Role::Guest], |request| {
+            request.emergency = "+1 555 0100".into();
+        });
     assert_eq!(sim.state(0).consent.unwrap().emergency, "+1 555 0100");
     assert_eq!(sim.state(2).consent.unwrap().emergency, "");
     for page in 0..3 {
@@ -380,11 +363,7 @@ fn the_host_confirms_the_place_that_somebody_stated() {
 
 #[test]
 fn nobody_else_confirms_a_place() {
-    let mut sim = Sim::live(&[Role::Clinician, Role::Patient, Role::Guest]);
-    let recorder = sim.open(Role::Recorder);
-    sim.settle();
-    let request = asked_of(&sim.world, sim.id(recorder));
-    sim.must(0, Command::RequestConsent(Box::new(request)));
+    let (mut sim, _) = asked_among(&[Role::Clinician, Role::Patient, Role::Guest]);
     sim.must(1, grant());
     let participant = sim.id(1);
     sim.must(0, Command::ConfirmPlace { participant });
