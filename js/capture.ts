@@ -7,7 +7,9 @@
  * The clock of the checks is the composing worker's.
  */
 import type { ComposeCounts } from "../worker/compose-protocol.js";
+import { BlobLedger } from "../worker/blob-ledger.js";
 import type { ParticipantId } from "../worker/protocol.js";
+import { SteadyClock } from "../worker/steady-clock.js";
 import { type AssetOptions, newComposeWorker } from "./assets.js";
 import { Composer } from "./composer.js";
 import { SealedVisitError } from "./errors.js";
@@ -15,14 +17,13 @@ import { type HealthReport, HealthWatch } from "./health.js";
 import { Mixer } from "./mixer.js";
 import { Pace } from "./pace.js";
 import type { RemoteTrack } from "./media-session.js";
+import { type Hole, SliceWatch } from "./slice-watch.js";
 import { WebmClock } from "./webm-clock.js";
 
 /** How much media one sealed segment holds at most, and so about what a crash can cost. */
 const SLICE_MS = 250;
 /** A key frame at least this often: where a reader can start. */
 const KEY_FRAME_INTERVAL_MS = 2_000;
-/** No slice for so long means that MediaRecorder has gone silent for good, as after a frozen page. */
-const STALL_LIMIT_MS = 5_000;
 
 export interface CaptureOptions extends AssetOptions {
   /** Of the composed picture. Default 960 x 540. */
@@ -39,8 +40,8 @@ export interface CaptureOptions extends AssetOptions {
 interface CaptureHooks {
   /** `data` is the caller's from then on. */
   readonly onSlice: (data: ArrayBuffer, media_end_us: number) => void;
-  /** MediaRecorder delivers nothing any more: this capture is over, a new one may work. */
-  readonly onStall: (silentMs: number) => void;
+  /** Time passed that is not in the file: this capture is over, a new one may work. */
+  readonly onHole: (hole: Hole) => void;
   readonly onHealth: (report: HealthReport) => void;
   readonly onProblem: (error: SealedVisitError) => void;
   readonly onFailure: (error: SealedVisitError) => void;
@@ -61,10 +62,12 @@ export class Capture {
   readonly #health: HealthWatch;
   #composer: Composer | null = null;
   #recorder: MediaRecorder | null = null;
+  readonly #wallClock = new SteadyClock();
   #startedAt = 0;
-  #lastSliceAt = 0;
+  #watch: SliceWatch | null = null;
   #slices: Promise<void> = Promise.resolve();
-  #clock = new WebmClock();
+  readonly #clock = new WebmClock();
+  readonly #blobs = new BlobLedger();
   #pace = new Pace(24);
   #wakeLock: WakeLockSentinel | null = null;
   readonly #onVisible = () => void this.#holdWakeLock();
@@ -118,7 +121,7 @@ export class Capture {
     });
     this.#recorder = recorder;
     this.#startedAt = performance.now();
-    this.#lastSliceAt = this.#startedAt;
+    this.#watch = new SliceWatch(() => this.#wallClock.now());
     recorder.start(SLICE_MS);
     document.addEventListener("visibilitychange", this.#onVisible);
     void this.#holdWakeLock();
@@ -128,6 +131,7 @@ export class Capture {
   async stop(): Promise<void> {
     const recorder = this.#recorder;
     this.#recorder = null;
+    this.#watch = null;
     if (recorder && recorder.state !== "inactive") {
       const stopped = new Promise((resolve) => recorder.addEventListener("stop", resolve, { once: true }));
       recorder.stop();
@@ -156,15 +160,17 @@ export class Capture {
 
   /** Slices are read one after the other, so that they reach the worker in their order. */
   #onSlice(data: Blob): void {
-    this.#lastSliceAt = performance.now();
     this.#mixer.sample();
     if (data.size === 0) return;
+    this.#blobs.note(data);
     this.#slices = this.#slices
       .then(async () => {
         const bytes = await data.arrayBuffer();
         this.#clock.feed(new Uint8Array(bytes));
         // What is in the file, not what the clock on the wall says: the encoder may be behind.
-        this.#hooks.onSlice(bytes, Math.round(Math.max(this.#clock.videoMs, this.#clock.audioMs) * 1_000));
+        const fileMs = Math.max(this.#clock.videoMs, this.#clock.audioMs);
+        this.#hooks.onSlice(bytes, Math.round(fileMs * 1_000));
+        this.#onHole(this.#watch?.slice(fileMs));
       })
       .catch((cause: unknown) =>
         this.#hooks.onFailure(new SealedVisitError("capture-failed", "a slice could not be read", { cause })),
@@ -173,18 +179,18 @@ export class Capture {
 
   /** Once a second, by the composing worker's clock. */
   #check(counts: ComposeCounts): void {
-    const sealed = this.#recorder
-      ? { sinceSliceMs: performance.now() - this.#lastSliceAt, pictureLagMs: this.pictureLagMs }
-      : null;
+    const sealed = this.#watch && { sinceSliceMs: this.#watch.sinceSliceMs, pictureLagMs: this.pictureLagMs };
     this.#health.check(counts, this.#mixer.levels(), sealed);
     if (sealed) this.#composer?.setPace(this.#pace.next(sealed.pictureLagMs));
-    this.#checkStall();
+    this.#onHole(this.#watch?.check());
   }
 
-  #checkStall(): void {
-    if (!this.#recorder || performance.now() - this.#lastSliceAt < STALL_LIMIT_MS) return;
-    this.#recorder = null;
-    this.#hooks.onStall(Math.round(performance.now() - this.#lastSliceAt));
+  #onHole(hole: Hole | null | undefined): void {
+    if (!hole || !this.#watch) return;
+    this.#watch = null;
+    // One that says nothing any more does not say that it has stopped, either.
+    if (hole.reason === "frozen") this.#recorder = null;
+    this.#hooks.onHole(hole);
   }
 
   /** Keeps the screen on while the page is visible; lost at the moment of hiding, asked for again after. */

@@ -26,6 +26,7 @@ import type { HealthReport } from "./health.js";
 import { connectMember, type Member, type MemberOptions } from "./member.js";
 import { Protection } from "./protect.js";
 import { RunningPart } from "./running-part.js";
+import type { Hole } from "./slice-watch.js";
 import { assertCanRecord } from "./support.js";
 import { UnloadGuard } from "./unload-guard.js";
 import type { WorkerClient } from "./worker-client.js";
@@ -228,10 +229,10 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
     const running = new RunningPart(this.#client, this.#protection, this.#options, this.#group, {
       onHealth: (report) => this.emit("recorder_health", report),
       onProblem: (error) => this.emit("problem", error),
-      onStall: (silentMs) => {
+      onHole: (hole) => {
         if (this.#part !== running) return;
         // Still a member, with everybody's grant: the next part begins as soon as this one is sealed.
-        this.emit("problem", stalledError(silentMs));
+        this.emit("problem", holeError(hole));
         this.#endPart("failed");
       },
       onFailure: (error) => {
@@ -322,9 +323,11 @@ function isUnsent({ state }: SpoolStatus): boolean {
   return state === "sealed";
 }
 
-function stalledError(silentMs: number): SealedVisitError {
-  const message = `MediaRecorder delivered nothing for ${silentMs} ms; a new part begins`;
-  return new SealedVisitError("capture-failed", message, { detail: { what: "stalled", silent_ms: silentMs } });
+function holeError({ fromMs, toMs, reason }: Hole): SealedVisitError {
+  const missingMs = Math.round(toMs - fromMs);
+  const why = reason === "asleep" ? "this device slept" : "MediaRecorder delivered nothing";
+  const message = `${why} for ${missingMs} ms, which are not recorded; a new part begins`;
+  return new SealedVisitError("capture-failed", message, { detail: { what: reason, missing_ms: missingMs } });
 }
 
 function asError(

@@ -14,13 +14,14 @@ import type { HealthReport } from "./health.js";
 import { MediaSession } from "./media-session.js";
 import type { Protection } from "./protect.js";
 import type { RecorderOptions } from "./recorder.js";
+import type { Hole } from "./slice-watch.js";
 import type { WorkerClient } from "./worker-client.js";
 
 interface PartHooks {
   readonly onHealth: (report: HealthReport) => void;
   readonly onProblem: (error: SealedVisitError) => void;
-  /** Capture went silent: this part ends, the next may begin. */
-  readonly onStall: (silentMs: number) => void;
+  /** Time passed that is not in the file: this part ends, the next may begin. */
+  readonly onHole: (hole: Hole) => void;
   readonly onFailure: (error: SealedVisitError) => void;
 }
 
@@ -53,11 +54,11 @@ export class RunningPart {
     this.#session.on("problem", hooks.onProblem);
     this.#capture = new Capture(options, {
       onSlice: (data, media_end_us) => this.#seal(data, media_end_us),
-      onStall: (silentMs) => {
-        const from_us = Math.max(0, this.#capture.mediaTimeUs() - silentMs * 1_000);
-        const gap = { from_us, to_us: this.#capture.mediaTimeUs(), reason: "frozen" };
+      onHole: (hole) => {
+        const { fromMs, toMs, reason } = hole;
+        const gap = { from_us: Math.round(fromMs * 1_000), to_us: Math.round(toMs * 1_000), reason };
         client.request<"gap">({ r: "gap", ...gap }).catch(() => undefined);
-        hooks.onStall(silentMs);
+        hooks.onHole(hole);
       },
       onHealth: (report) => this.#onHealth(report),
       onProblem: hooks.onProblem,

@@ -18,6 +18,7 @@ import { WorkerError } from "./failure.js";
 import type { FrameCrypto } from "./frames/frame-crypto.js";
 import type { Event } from "./protocol.js";
 import { RelayConnection } from "./relay-connection.js";
+import { SteadyClock } from "./steady-clock.js";
 import type { VisitModule } from "./wasm.js";
 
 export interface DriverHooks {
@@ -44,6 +45,7 @@ export class VisitDriver {
   readonly #hooks: DriverHooks;
   readonly #relay: RelayConnection;
   readonly #commands = new Map<number, PendingCommand>();
+  readonly #clock = new SteadyClock();
   #nextCommand = 1;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #queue: Input[] = [];
@@ -55,7 +57,7 @@ export class VisitDriver {
   #stops = 0;
 
   constructor(module: VisitModule, config: CoreConfig, relayUrl: string, frames: FrameCrypto, hooks: DriverHooks) {
-    this.#core = new module.VisitCore(config, Date.now());
+    this.#core = new module.VisitCore(config, this.now());
     this.#frames = frames;
     this.#hooks = hooks;
     this.#relay = new RelayConnection(relayUrl, {
@@ -171,6 +173,11 @@ export class VisitDriver {
     }
   }
 
+  /** The clock of everything that is decided and signed here. */
+  now(): number {
+    return this.#clock.now();
+  }
+
   /** Outputs of one input are carried out before the next goes in. */
   #feed(input: Input): void {
     this.#queue.push(input);
@@ -178,7 +185,7 @@ export class VisitDriver {
     this.#isDraining = true;
     try {
       for (let next = this.#queue.shift(); next && !this.#isDead; next = this.#queue.shift()) {
-        for (const output of this.#core.handle(next, Date.now())) this.#carryOut(output);
+        for (const output of this.#core.handle(next, this.now())) this.#carryOut(output);
       }
     } catch (error) {
       this.abandon();
@@ -276,7 +283,7 @@ export class VisitDriver {
 
   #setTimer(atMs: number): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#feed({ t: "tick" }), Math.max(0, atMs - Date.now()));
+    this.#timer = setTimeout(() => this.#feed({ t: "tick" }), Math.max(0, atMs - this.now()));
   }
 
   #answer(id: number, act: (pending: PendingCommand) => void): void {

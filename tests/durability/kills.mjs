@@ -43,7 +43,7 @@ const BEEPS = 8;
 const LONG_S = 400;
 /** Small: what is tried is not how much this machine can encode. */
 const CAMERA = { width: 320, height: 180, fps: 15 };
-const CAPTURE = { width: 480, height: 270, maxFps: 15, videoBitsPerSecond: 600_000 };
+const CAPTURE = { width: 480, height: 270, maxFps: 24, videoBitsPerSecond: 600_000 };
 
 const { values: options } = parseArgs({
   options: {

@@ -253,6 +253,7 @@ export class Scenario {
           consent: { round: consent.round, recipients: consent.recipients },
         },
         command: async (command) => (command.c === "sign_open" ? consent.sign(command.open) : null),
+        now: () => Date.now(),
       },
       loadRecording: async () => module,
       emit: page.emit,

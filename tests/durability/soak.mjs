@@ -90,6 +90,7 @@ async function record(time, part, samples) {
     driver: {
       state: { phase: "live", visit: consent.visit, consent: { round: consent.round, recipients: consent.recipients } },
       command: async (command) => (command.c === "sign_open" ? consent.sign(command.open) : null),
+      now: () => Date.now(),
     },
     loadRecording: async () => module,
     emit: ({ e, error }) => {

@@ -69,6 +69,7 @@ class Page {
           consent: { round: consent.round, recipients: consent.recipients },
         },
         command: async (command) => (command.c === "sign_open" ? consent.sign(command.open) : null),
+        now: () => Date.now(),
       },
       loadRecording: async () => module,
       emit: this.emit,

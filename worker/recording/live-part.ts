@@ -23,6 +23,8 @@ export interface PartContext {
   readonly signOpen: (open: OpenInput) => Promise<CompactJws>;
   readonly onStatus: (status: SpoolStatus) => void;
   readonly fetch: typeof fetch | undefined;
+  /** Wall clock, milliseconds, never less than before. */
+  readonly now: () => number;
 }
 
 /** What the manifest carries besides: signed by others. */
@@ -37,12 +39,18 @@ export class LivePart {
   readonly spool: PartSpool;
   readonly mixed: TrackId;
   readonly events: TrackId;
+  readonly #now: () => number;
   #sealer: PartRecorder | null;
   #mediaEndUs = 0;
 
-  private constructor(spool: PartSpool, sealer: PartRecorder, mixed: TrackId, events: TrackId) {
+  private constructor(
+    spool: PartSpool,
+    sealer: PartRecorder,
+    { mixed, events, now }: { mixed: TrackId; events: TrackId; now: () => number },
+  ) {
     this.spool = spool;
     this.#sealer = sealer;
+    this.#now = now;
     this.mixed = mixed;
     this.events = events;
   }
@@ -81,7 +89,7 @@ export class LivePart {
     const answer = await vault.open(open).catch((error: unknown) => {
       throw error instanceof VaultError ? error.toWorkerError() : error;
     });
-    const sealer = draft.start(open, [...answer.tracks], Date.now());
+    const sealer = draft.start(open, [...answer.tracks], context.now());
     const about: PartEntry = {
       k: "part",
       v: 1,
@@ -105,7 +113,7 @@ export class LivePart {
         envelope: sealer.envelope(track.track),
       }));
       const spool = await PartSpool.create(storage, about, newTracks, context.onStatus);
-      return new LivePart(spool, sealer, mixed, events);
+      return new LivePart(spool, sealer, { mixed, events, now: context.now });
     } catch (cause) {
       sealer.free();
       if (cause instanceof StorageFullError) throw new WorkerError("spool-full", cause.message, { cause });
@@ -132,7 +140,7 @@ export class LivePart {
     try {
       // Two slices may be told in one moment; time never runs backwards.
       const end_us = Math.max(media_end_us, this.#mediaEndUs);
-      const sealed = this.#needSealer().seal(this.mixed, bytes, end_us, Date.now());
+      const sealed = this.#needSealer().seal(this.mixed, bytes, end_us, this.#now());
       this.#append(this.mixed, sealed.bytes, sealed.offset);
       this.#mediaEndUs = end_us;
       this.spool.noteSealed(end_us);
@@ -142,7 +150,7 @@ export class LivePart {
   }
 
   sealEvent(line: EventLine): void {
-    const sealed = this.#needSealer().sealEvents(this.events, [line], this.#eventTime(line.at_us), Date.now());
+    const sealed = this.#needSealer().sealEvents(this.events, [line], this.#eventTime(line.at_us), this.#now());
     this.#append(this.events, sealed.bytes, sealed.offset);
   }
 
@@ -155,7 +163,7 @@ export class LivePart {
     const sealer = this.#needSealer();
     this.#sealer = null;
     this.spool.setManifest(
-      sealer.finish({ reason, ended_ms: Date.now(), places, ...(withdrawal !== null && { withdrawal }) }),
+      sealer.finish({ reason, ended_ms: this.#now(), places, ...(withdrawal !== null && { withdrawal }) }),
     );
     this.spool.publish();
   }

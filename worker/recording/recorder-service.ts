@@ -36,7 +36,7 @@ const STORAGE_STOP_BYTES = 8 << 20;
 export interface RecorderContext {
   readonly rootKey: string;
   readonly clinicDocument: CompactJws;
-  readonly driver: Pick<VisitDriver, "state" | "command">;
+  readonly driver: Pick<VisitDriver, "state" | "command" | "now">;
   readonly loadRecording: () => Promise<RecordingModule>;
   readonly emit: (event: Event) => void;
   readonly onFatal: (error: unknown) => void;
@@ -122,6 +122,7 @@ export class RecorderService {
       },
       onStatus: (status) => emit({ e: "spool", status }),
       fetch: this.#context.platform?.upload?.fetch,
+      now: () => driver.now(),
     });
     this.#live = live;
     this.#round = round;

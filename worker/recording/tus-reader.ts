@@ -6,13 +6,20 @@
  * `done` when the track is complete.
  */
 import type { FileReader as TusFileReader, FileSource } from "tus-js-client";
+import { BlobLedger } from "../blob-ledger.js";
 import type { Courtesy } from "./courtesy.js";
 import type { TrackSpool } from "./track-spool.js";
 
 /** What the HTTP stack sends: has a `size`, in bytes. */
 export type ToBody = (bytes: Uint8Array<ArrayBuffer>) => unknown;
 
-const toBlob: ToBody = (bytes) => new Blob([bytes]);
+const sent = new BlobLedger();
+
+const toBlob: ToBody = (bytes) => {
+  const blob = new Blob([bytes]);
+  sent.note(blob);
+  return blob;
+};
 
 export class SpoolReader implements TusFileReader {
   readonly #spool: TrackSpool;

@@ -1,0 +1,100 @@
+/** Time that passed and is not in the recording is noticed, and nothing else is taken for it. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Hole, SliceWatch } from "../../js/slice-watch.js";
+
+/** A recorder whose file runs along with the clock, until something happens to one of them. */
+function recording() {
+  let [nowMs, fileMs] = [1_700_000_000_000, 0];
+  const watch = new SliceWatch(() => nowMs);
+  const holes: Hole[] = [];
+  const note = (hole: Hole | null) => {
+    if (hole) holes.push(hole);
+  };
+  const one = {
+    holes,
+    get fileMs() {
+      return fileMs;
+    },
+    /** The clock goes on. */
+    pass(ms: number) {
+      nowMs += ms;
+    },
+    /** What the file says to the next slice. */
+    skip(ms: number) {
+      fileMs += ms;
+    },
+    slices(count: number) {
+      for (let slice = 0; slice < count; slice++) {
+        fileMs += 250;
+        note(watch.slice(fileMs));
+      }
+    },
+    check: () => note(watch.check()),
+    seconds(count: number) {
+      for (let second = 0; second < count; second++) {
+        for (let slice = 0; slice < 4; slice++) {
+          nowMs += 250;
+          one.slices(1);
+        }
+        one.check();
+      }
+    },
+  };
+  return one;
+}
+
+test("a recording of hours has no hole, with sound on a clock of its own", () => {
+  const one = recording();
+  for (let hour = 0; hour < 4; hour++) {
+    one.seconds(3_600);
+    one.pass(300);
+  }
+  assert.deepEqual(one.holes, []);
+});
+
+test("slices that a busy page handed on late, all at once, are none", () => {
+  const one = recording();
+  one.seconds(10);
+  one.pass(7_000);
+  one.check();
+  one.slices(28);
+  one.seconds(10);
+  assert.deepEqual(one.holes, []);
+});
+
+test("a MediaRecorder that goes silent is noticed after five seconds", () => {
+  const one = recording();
+  one.seconds(10);
+  const fromMs = one.fileMs;
+  for (let second = 0; second < 4; second++) {
+    one.pass(1_000);
+    one.check();
+  }
+  assert.deepEqual(one.holes, []);
+  one.pass(1_000);
+  one.check();
+  assert.deepEqual(one.holes, [{ fromMs, toMs: fromMs + 5_000, reason: "frozen" }]);
+});
+
+test("sleep through which the file's time goes on is a hole inside it", () => {
+  const one = recording();
+  one.seconds(10);
+  const fromMs = one.fileMs;
+  one.pass(60_000);
+  one.skip(60_000);
+  one.slices(1);
+  assert.deepEqual(one.holes, [{ fromMs, toMs: fromMs + 60_250, reason: "asleep" }]);
+});
+
+test("sleep through which the file's time stands still is a hole, too, and not taken for silence", () => {
+  const one = recording();
+  one.seconds(10);
+  one.pass(60_000);
+  one.check();
+  one.seconds(2);
+  const [hole, ...more] = one.holes;
+  assert.ok(hole && more.length === 0);
+  assert.equal(hole.reason, "asleep");
+  assert.ok(Math.abs(hole.toMs - hole.fromMs - 60_000) < 1_000);
+});

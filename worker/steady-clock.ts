@@ -1,0 +1,25 @@
+/**
+ * The wall clock as it was at the start, and steadily on from there. A clock that is set back would hold every deadline
+ * up, and a recorder that vanished would not be missed: here it goes on instead. A clock that jumps ahead is followed:
+ * so it looks after sleep, through which `performance.now()` stands still on some systems.
+ */
+
+/** Readings of the two clocks may be so far apart. */
+const TOLERANCE_MS = 50;
+
+export class SteadyClock {
+  #offsetMs = 0;
+  #lastMs = Date.now();
+  #lastTick = performance.now();
+
+  /** Milliseconds since the Unix epoch, whole, never less than before. */
+  now(): number {
+    const tick = performance.now();
+    const expectedMs = this.#lastMs + (tick - this.#lastTick);
+    const wallMs = Date.now() + this.#offsetMs;
+    if (wallMs < expectedMs - TOLERANCE_MS) this.#offsetMs += expectedMs - wallMs;
+    this.#lastMs = Math.max(this.#lastMs, Date.now() + this.#offsetMs);
+    this.#lastTick = tick;
+    return Math.floor(this.#lastMs);
+  }
+}
