@@ -108,9 +108,6 @@ export class PageNetwork {
   }
 }
 
-/** What the HttpStack takes for a body: tus-js-client reads `size` from it as from a Blob. */
-export const toBody = (bytes) => Object.assign(Buffer.from(bytes), { size: bytes.byteLength });
-
 function plain(headers) {
   return Object.entries(headers).map(([name, value]) => [name, String(value)]);
 }

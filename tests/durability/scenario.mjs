@@ -7,7 +7,7 @@
 import { recover } from "../../worker/recording/recovery.ts";
 import { RecorderService } from "../../worker/recording/recorder-service.ts";
 import { Consent } from "../interop/tus-recorder.mjs";
-import { PageNetwork, toBody } from "./client-http.mjs";
+import { PageNetwork } from "./client-http.mjs";
 import { Random } from "./random.mjs";
 import { SimulatedDisk } from "./simulated-opfs.mjs";
 import { VirtualTime } from "./virtual-time.mjs";
@@ -225,7 +225,6 @@ export class Scenario {
       upload: {
         fetch: network.fetch,
         httpStack: network.httpStack,
-        toBody,
         random: () => this.#jitter.fraction(),
       },
     };

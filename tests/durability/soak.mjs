@@ -18,7 +18,7 @@ import { result, say } from "../../scripts/lib/log.mjs";
 import { inRoot } from "../../scripts/lib/paths.mjs";
 import { RecorderService } from "../../worker/recording/recorder-service.ts";
 import { Consent } from "../interop/tus-recorder.mjs";
-import { PageNetwork, toBody } from "./client-http.mjs";
+import { PageNetwork } from "./client-http.mjs";
 import { FaultProxy } from "./fault-proxy.mjs";
 import { Folder } from "./folder-opfs.mjs";
 import { judge } from "./judge.mjs";
@@ -99,7 +99,7 @@ async function record(time, part, samples) {
     onFatal: (error) => failures.push(error),
     platform: {
       origin: { getDirectory: async () => new Folder(directory), estimate: async () => ({}) },
-      upload: { fetch: network.fetch, httpStack: network.httpStack, toBody, random: () => 0.5 },
+      upload: { fetch: network.fetch, httpStack: network.httpStack, random: () => 0.5 },
     },
   });
   const begun = await service.begin({

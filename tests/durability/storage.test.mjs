@@ -7,7 +7,7 @@ import { inRoot } from "../../scripts/lib/paths.mjs";
 import { recover } from "../../worker/recording/recovery.ts";
 import { RecorderService } from "../../worker/recording/recorder-service.ts";
 import { Consent } from "../interop/tus-recorder.mjs";
-import { PageNetwork, toBody } from "./client-http.mjs";
+import { PageNetwork } from "./client-http.mjs";
 import { FaultProxy } from "./fault-proxy.mjs";
 import { judge } from "./judge.mjs";
 import { Random } from "./random.mjs";
@@ -51,7 +51,7 @@ class Page {
     this.network = new PageNetwork(world.io);
     this.platform = {
       origin: disk.openOrigin(),
-      upload: { fetch: this.network.fetch, httpStack: this.network.httpStack, toBody, random: () => 0.5 },
+      upload: { fetch: this.network.fetch, httpStack: this.network.httpStack, random: () => 0.5 },
     };
     const { clinic } = world.vault;
     this.trust = { rootKey: clinic.root.x, clinicDocument: clinic.document };

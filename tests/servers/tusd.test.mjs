@@ -36,9 +36,6 @@ async function start() {
   });
 }
 
-/** What Node's HTTP takes; tus-js-client reads `size` from it as from a Blob. */
-const toBody = (bytes) => Object.assign(Buffer.from(bytes), { size: bytes.byteLength });
-
 async function newSpool() {
   const folder = await new MemorySpoolStorage(1 << 28).folder("part");
   return TrackSpool.create(await folder.open("track"), trackStart());
@@ -62,7 +59,6 @@ function upload(spool, url = null) {
       },
       onWait: () => undefined,
     },
-    { toBody },
   );
   return { watched, abort, done: running.run(abort.signal) };
 }

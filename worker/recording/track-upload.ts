@@ -19,7 +19,7 @@ import type { TrackId } from "../core-types.js";
 import type { UploadWait } from "../protocol.js";
 import type { TrackSpool } from "./track-spool.js";
 import type { Courtesy } from "./courtesy.js";
-import { SpoolReader, type ToBody } from "./tus-reader.js";
+import { SpoolReader } from "./tus-reader.js";
 import { retryAfterMs } from "./vault-client.js";
 
 /** One request's body at most: what a lost connection costs. */
@@ -48,7 +48,6 @@ export interface UploadHooks {
 /** What tests bring along. */
 export interface UploadPlatform {
   readonly httpStack?: HttpStack;
-  readonly toBody?: ToBody;
   readonly random?: () => number;
   /** Without one, the upload takes what the line gives. */
   readonly courtesy?: Courtesy;
@@ -160,7 +159,7 @@ export class TrackUpload {
       const upload = new Upload(PLACEHOLDER, {
         ...(this.#url === null ? { endpoint: this.#target.createUrl } : { uploadUrl: this.#url }),
         ...(stack ? { httpStack: stack } : {}),
-        fileReader: new SpoolReader(this.#spool, abort.signal, this.#platform),
+        fileReader: new SpoolReader(this.#spool, abort.signal, this.#platform.courtesy),
         fingerprint: async () => "",
         metadata: { track: this.#target.track },
         chunkSize: CHUNK_BYTES,

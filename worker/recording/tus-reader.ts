@@ -1,41 +1,28 @@
 /**
  * Lets tus-js-client read a track while it grows, from any offset.
  *
- * Its own stream source cannot go back after a failure, and with deferred length it takes a
- * Uint8Array's size for 0; so this hands out Blobs, waits for more at the growing end, and says
- * `done` when the track is complete.
+ * Its own stream source cannot go back after a failure; this one waits for more at the growing end, goes back to any
+ * offset, and says `done` when the track is complete.
  */
 import type { FileReader as TusFileReader, FileSource } from "tus-js-client";
-import { BlobLedger } from "../blob-ledger.js";
 import type { Courtesy } from "./courtesy.js";
 import type { TrackSpool } from "./track-spool.js";
 
-/** What the HTTP stack sends: has a `size`, in bytes. */
-export type ToBody = (bytes: Uint8Array<ArrayBuffer>) => unknown;
-
-const sent = new BlobLedger();
-
-const toBlob: ToBody = (bytes) => {
-  const blob = new Blob([bytes]);
-  sent.note(blob);
-  return blob;
-};
+/**
+ * While the length is deferred, tus-js-client asks for a body's `size`, which only Blobs have. Blobs would stay in the
+ * browser's own process for hours: a worker that makes little garbage is hardly ever collected.
+ */
+const toBody = (bytes: Uint8Array<ArrayBuffer>) => Object.assign(bytes, { size: bytes.byteLength });
 
 export class SpoolReader implements TusFileReader {
   readonly #spool: TrackSpool;
   readonly #signal: AbortSignal;
-  readonly #toBody: ToBody;
   readonly #courtesy: Courtesy | undefined;
 
   /** When `signal` is aborted a pending read rejects: nothing is sent after an abort. */
-  constructor(
-    spool: TrackSpool,
-    signal: AbortSignal,
-    { toBody = toBlob, courtesy }: { readonly toBody?: ToBody; readonly courtesy?: Courtesy } = {},
-  ) {
+  constructor(spool: TrackSpool, signal: AbortSignal, courtesy?: Courtesy) {
     this.#spool = spool;
     this.#signal = signal;
-    this.#toBody = toBody;
     this.#courtesy = courtesy;
   }
 
@@ -56,6 +43,6 @@ export class SpoolReader implements TusFileReader {
     const done = this.#spool.isComplete && to === this.#spool.size;
     // Everything was sent before the track was complete: only its length is still to be said.
     if (to <= start) return { value: null, done };
-    return { value: this.#toBody(this.#spool.read(start, to - start)), done };
+    return { value: toBody(this.#spool.read(start, to - start)), done };
   }
 }

@@ -7,14 +7,12 @@ import { TrackSpool } from "../../../worker/recording/track-spool.js";
 import { SpoolReader } from "../../../worker/recording/tus-reader.js";
 import { segment, trackStart } from "../../lib/track-bytes.js";
 
-const toBody = (bytes: Uint8Array) => bytes;
-
 async function reader(courtesy: Courtesy, signal = new AbortController().signal) {
   const folder = await new MemorySpoolStorage(1 << 28).folder("part");
   const spool = TrackSpool.create(await folder.open("track"), trackStart());
   spool.appendSegment(segment(1_000_000, 1), spool.size);
   spool.complete();
-  const source = await new SpoolReader(spool, signal, { toBody, courtesy }).openFile();
+  const source = await new SpoolReader(spool, signal, courtesy).openFile();
   return async (start: number) => {
     const { value, done } = await source.slice(start, start + (4 << 20));
     return { bytes: (value as Uint8Array).byteLength, done };

@@ -19,7 +19,6 @@ beforeEach(() => {
 });
 
 /** What Node's HTTP takes; tus-js-client reads `size` from it as from a Blob. */
-const toBody = (bytes: Uint8Array) => Object.assign(Buffer.from(bytes), { size: bytes.byteLength });
 
 async function newSpool() {
   const folder = await new MemorySpoolStorage(1 << 28).folder("part");
@@ -59,7 +58,7 @@ function start(spool: TrackSpool, { url = null, renewTo }: { url?: string | null
         if (wait) watched.waits.push(wait);
       },
     },
-    { toBody, random: () => 0 },
+    { random: () => 0 },
   );
   return { watched, abort, upload, done: upload.run(abort.signal) };
 }
