@@ -8,6 +8,7 @@
 import type { MediaKind, MediaSource, OfferedTrack, ParticipantId, PublishedTrack } from "../worker/protocol.js";
 import { SealedVisitError } from "./errors.js";
 import { TypedEventTarget } from "./events.js";
+import { InterruptionWatch } from "./interruption.js";
 import { LINE_CHECK_MS, type LineState, LineWatch, outgoingOf } from "./line-watch.js";
 import type { ProtectedReceiver, ProtectedSender, Protection } from "./protect.js";
 import { answerPreferences, hasOtherSession, preferHandledCodecs } from "./sdp.js";
@@ -39,6 +40,8 @@ export interface LocalTrack {
   readonly source: MediaSource;
   /** What is sent now; null when nothing is. */
   readonly mediaTrack: MediaStreamTrack | null;
+  /** The device is taken from the page for now: see `local_interrupted`. */
+  readonly isInterrupted: boolean;
 }
 
 /** A track that arrives. `mediaTrack` stays the same while the remote track lasts. */
@@ -61,6 +64,13 @@ export interface MediaSessionEvents {
    * takes its place with `replaceTrack`. A shared screen that ends is removed.
    */
   local_ended: LocalTrack;
+  /**
+   * A device was taken from the page, for more than a moment: by a telephone's call, a laptop's lid, a switch. Its track
+   * stays live, and is silent or dark until `local_resumed`: nobody hears or sees the person, who should be told.
+   */
+  local_interrupted: LocalTrack;
+  /** It was given back, or something else took its place with `replaceTrack`. */
+  local_resumed: LocalTrack;
   /** Of the sending and the receiving connection. */
   connection: { readonly publish: MediaConnectionState; readonly subscribe: MediaConnectionState };
   /** The line became slow, or good again: what a page should tell its user. */
@@ -73,6 +83,8 @@ interface Publication {
   readonly kind: MediaKind;
   readonly source: MediaSource;
   mediaTrack: MediaStreamTrack | null;
+  /** Of `mediaTrack`. */
+  interruption: InterruptionWatch | null;
   transceiver: RTCRtpTransceiver | null;
   protectedSender: ProtectedSender | null;
 }
@@ -157,6 +169,7 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
     const publication = this.#publications.get(id);
     if (!publication) return;
     this.#publications.delete(id);
+    publication.interruption?.stop();
     publication.protectedSender?.release();
     const { transceiver } = publication;
     if (!transceiver || this.#isClosed) return;
@@ -170,7 +183,7 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
     const publication = this.#publications.get(id);
     if (!publication) throw new SealedVisitError("bad-argument", "no such local track");
     publication.mediaTrack = mediaTrack;
-    if (mediaTrack) this.#watch(publication, mediaTrack);
+    this.#watch(publication, mediaTrack);
     await publication.protectedSender?.replaceTrack(mediaTrack);
   }
 
@@ -202,7 +215,10 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
     if (this.#isClosed) return;
     this.#isClosed = true;
     for (const stop of this.#stop) stop();
-    for (const { protectedSender } of this.#publications.values()) protectedSender?.release();
+    for (const { interruption, protectedSender } of this.#publications.values()) {
+      interruption?.stop();
+      protectedSender?.release();
+    }
     for (const subscription of [...this.#subscriptions.values()]) this.#endSubscription(subscription);
     this.#publisher?.close();
     this.#subscriber?.close();
@@ -223,6 +239,7 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
       kind,
       source,
       mediaTrack,
+      interruption: null,
       transceiver: null,
       protectedSender: null,
     };
@@ -233,14 +250,23 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
   }
 
   /** `ended` does not come of a track that the page itself has stopped. */
-  #watch(publication: Publication, mediaTrack: MediaStreamTrack): void {
-    mediaTrack.addEventListener("ended", () => {
+  #watch(publication: Publication, mediaTrack: MediaStreamTrack | null): void {
+    const { interruption: before } = publication;
+    before?.stop();
+    publication.interruption = mediaTrack && new InterruptionWatch(mediaTrack, () => this.#onInterruption(publication));
+    if (before?.isInterrupted) this.emit("local_resumed", localOf(publication));
+    mediaTrack?.addEventListener("ended", () => {
       const isSent = this.#publications.has(publication.id) && publication.mediaTrack === mediaTrack;
       if (!isSent || this.#isClosed) return;
       this.emit("local_ended", localOf(publication));
       // By the browser's own button.
       if (publication.source === "screen") void this.remove(publication.id);
     });
+  }
+
+  #onInterruption(publication: Publication): void {
+    const local = localOf(publication);
+    this.emit(local.isInterrupted ? "local_interrupted" : "local_resumed", local);
   }
 
   #attach(connection: RTCPeerConnection, publication: Publication): void {
@@ -511,8 +537,8 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
   }
 }
 
-function localOf({ id, kind, source, mediaTrack }: Publication): LocalTrack {
-  return { id, kind, source, mediaTrack };
+function localOf({ id, kind, source, mediaTrack, interruption }: Publication): LocalTrack {
+  return { id, kind, source, mediaTrack, isInterrupted: interruption?.isInterrupted ?? false };
 }
 
 function remoteOf(offered: OfferedTrack, mediaTrack: MediaStreamTrack, receiver: RTCRtpReceiver): RemoteTrack {

@@ -4,7 +4,8 @@ import { makeLimiter } from "./limiter.js";
 
 /** Below this (full scale 1) a sample counts as digital silence; a microphone's own noise is above. */
 const SILENCE = 1e-4;
-const SILENT_AFTER_MS = 1_500;
+/** With the window, in which the last sound is still found, and what HealthWatch waits for, less than 5 s. */
+const SILENT_AFTER_MS = 750;
 /** 683 ms: longer than the time between two slices. */
 const WINDOW_SAMPLES = 32_768;
 

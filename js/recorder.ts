@@ -127,9 +127,12 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
     return [...this.#spools.values()];
   }
 
-  /** Whether closing the page now would leave bytes behind that only this device has. */
+  /**
+   * Whether closing the page now would leave bytes behind that only this device has: from being let in to the receipt,
+   * or until a server that gives none has everything. What logs people out when they are idle waits while it is true.
+   */
   get hasUnsentBytes(): boolean {
-    return this.#part !== null || this.spools.some(isUnsent);
+    return this.#part !== null || this.#settling.size > 0 || this.spools.some(isUnsent);
   }
 
   /** Marks this moment; `text` is sealed with the recording and shown to nobody else. */
@@ -259,10 +262,6 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
     const running = this.#part;
     if (!running) return;
     this.#part = null;
-    if (this.#state.phase === "recording") {
-      const { recording, part } = this.#state;
-      this.#setState({ phase: "ending", recording, part, reason });
-    }
     this.#isEnding = true;
     const settling = this.#finishPart(running, reason)
       .catch((error: unknown) => {
@@ -270,6 +269,10 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
       })
       .finally(() => this.#settling.delete(settling));
     this.#settling.add(settling);
+    if (this.#state.phase === "recording") {
+      const { recording, part } = this.#state;
+      this.#setState({ phase: "ending", recording, part, reason });
+    }
   }
 
   async #finishPart(running: RunningPart, reason: PartEndReason): Promise<void> {

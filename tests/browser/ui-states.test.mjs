@@ -31,6 +31,7 @@ const states = [
   ...["outside-asked", "outside-granted", "outside-refused", "outside-locked"],
   ...["locked+people", "locked-host", "locked-recording-host", "two-clinicians-host+people+hand", "handed-over+people"],
   ...["host-away+people", "emergency-host+people", "live+closing", "live+closing-now"],
+  ...["recording+phone-call", "live+taken-microphone"],
   ...["asked-unshown", "asked-interpreter", "interpreter-again", "interpreter-missing", "interpreter-missing-host"],
   ...["after-left", "after-time_over", "after-empty"],
   ...[

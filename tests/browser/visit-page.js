@@ -69,7 +69,8 @@ const page = {
       element.srcObject = new MediaStream([mediaTrack]);
       document.body.append(element);
     });
-    this.media.on("local_ended", ({ source }) => this.log.push(["local_ended", source]));
+    for (const name of ["local_ended", "local_interrupted", "local_resumed"])
+      this.media.on(name, ({ source }) => this.log.push([name, source, Date.now()]));
     this.media.on("remote_removed", ({ id }) => document.getElementById(id)?.remove());
   },
 
@@ -107,13 +108,13 @@ const page = {
     return this.recorder.participant;
   },
 
-  /** When the recorder told this of somebody's picture, first after `sinceMs`; null when it did not. */
-  told({ participant, status, sinceMs }) {
+  /** When the recorder told this of somebody's picture, or sound, first after `sinceMs`; null when it did not. */
+  told({ participant, kind = "video", status, sinceMs }) {
     const report = this.recorderLog.find(
       ([name, detail, atMs]) =>
         name === "recorder_health" &&
         detail.participant === participant &&
-        detail.kind === "video" &&
+        detail.kind === kind &&
         detail.status === status &&
         atMs >= sinceMs,
     );

@@ -66,6 +66,8 @@ async function openPerson(stack, name, { profileDirectory, media } = {}) {
     tab,
     participant: null,
     do: evaluate,
+    /** Resolves when the page is there, after a navigation. */
+    loaded: isLoaded,
     async join({ visit, secret }) {
       await isLoaded();
       person.participant = await evaluate((page, details) => page.join(details), { visit, secret, name });
@@ -96,12 +98,18 @@ export async function meet(people) {
 /** The clinician's page makes a recorder, everybody grants, and it begins. `capture`: see CaptureOptions. */
 export async function record(clinician, people, capture = {}) {
   await clinician.do((page, options) => page.prepareRecorder(options), capture);
+  await agree(clinician, people);
+}
+
+/** Everybody grants what is asked for the recorder that is there, and it begins. */
+export async function agree(clinician, people) {
   await clinician.do((page) => page.ask());
   for (const one of people) {
-    await one.until((page) => page.visit.state.consent);
+    // Not what was answered of an earlier recording.
+    await one.until((page) => page.visit.state.consent && !page.visit.state.consent.my_answer);
     await one.do((page) => page.grant());
   }
-  await clinician.until((page) => page.visit.state.consent.all_agreed);
+  await clinician.until((page) => page.visit.state.consent?.all_agreed);
   await clinician.do((page) => page.visit.startRecorder());
 }
 

@@ -1,5 +1,14 @@
 /** Examples of every state that the call page shows, and a visit that stands still in one of them. */
-import { type Indicator, type RosterEntry, TypedEventTarget, type Visit, type VisitState } from "sealed-visit";
+import {
+  type Indicator,
+  type LocalTrack,
+  type MediaSessionEvents,
+  type MediaSource,
+  type RosterEntry,
+  TypedEventTarget,
+  type Visit,
+  type VisitState,
+} from "sealed-visit";
 import { consentTexts } from "sealed-visit/host";
 import type { CallMedia, CallRecorder, CallVisit } from "../lib/call.js";
 import type { VisitTimes } from "../lib/visit-clock.js";
@@ -348,7 +357,7 @@ export class StandingVisit extends TypedEventTarget<{ state: VisitState }> {
 }
 
 /** Pictures of the other people, painted. */
-export class StandingMedia extends TypedEventTarget<Record<string, never>> {
+export class StandingMedia extends TypedEventTarget<Pick<MediaSessionEvents, "local_interrupted">> {
   readonly local = [];
   readonly line = { down: "good", up: "good", slow_for: [] } as const;
   readonly remotes = [
@@ -362,6 +371,11 @@ export class StandingMedia extends TypedEventTarget<Record<string, never>> {
     source: "camera" as const,
     mediaTrack: painted(hue),
   }));
+
+  /** As a phone call does. */
+  take(...sources: readonly MediaSource[]): void {
+    for (const source of sources) this.emit("local_interrupted", { source } as LocalTrack);
+  }
 
   asCallMedia(me: string): CallMedia {
     const others = this.remotes.filter(({ participant }) => participant !== me);

@@ -52,7 +52,8 @@ function showCall(): void {
   const visit = new StandingVisit(state);
   window.visit = visit;
   window.showExample = (next) => visit.show(stateOf(examples[next] ?? {}));
-  const media = new StandingMedia().asCallMedia(state.me.participant);
+  const devices = new StandingMedia();
+  const media = devices.asCallMedia(state.me.participant);
   const local = new LocalMedia(media, new MediaStream([painted(100)]));
   const rules = [
     {
@@ -91,6 +92,8 @@ function showCall(): void {
   });
   fill(document.body, view.element);
   window.addEventListener("sv-page-language", () => view.redraw());
+  if (shows("phone-call")) devices.take("microphone", "camera");
+  if (shows("taken-microphone")) devices.take("microphone");
   if (shows("safety")) void showSafetyCode(state);
   if (shows("wish")) void askWish();
   const press = (testid: string) => document.querySelector<HTMLElement>(`[data-testid="${testid}"]`)?.click();

@@ -207,9 +207,7 @@ export class CallView {
     local.addEventListener("change", () => {
       this.#videos.showSelf(local.picture);
       this.#drawControls();
-      const { camera_lost, microphone_lost } = words().call;
-      this.#notices.set("camera-lost", local.lost.has("camera") ? camera_lost : null, "serious");
-      this.#notices.set("microphone-lost", local.lost.has("microphone") ? microphone_lost : null, "serious");
+      this.#drawDevices();
     });
     this.#resume.addEventListener("change", () => this.#draw());
     this.#resume.addEventListener("failed", (event) => this.#fail((event as CustomEvent<unknown>).detail));
@@ -393,6 +391,17 @@ export class CallView {
     }));
     this.#notices.keep(told, "serious");
     this.#drawLine();
+    this.#drawDevices();
+  }
+
+  /** Devices that are gone, and those that the system has taken for a while. */
+  #drawDevices(): void {
+    const { call } = words();
+    const { lost, taken } = this.#options.local;
+    this.#notices.set("camera-lost", lost.has("camera") ? call.camera_lost : null, "serious");
+    this.#notices.set("microphone-lost", lost.has("microphone") ? call.microphone_lost : null, "serious");
+    const one = taken.has("camera") ? call.camera_taken : taken.has("microphone") ? call.microphone_taken : null;
+    this.#notices.set("taken", taken.size > 1 ? call.both_taken : one, "serious");
   }
 
   /** Whose line is slow, and what becomes of the picture. */

@@ -13,6 +13,7 @@ export class LocalMedia extends EventTarget {
   #microphone: MediaStreamTrack | null;
   #camera: MediaStreamTrack | null;
   readonly #lost = new Set<Device>();
+  readonly #taken = new Set<Device>();
   #screenId: string | null = null;
   #isMuted = false;
 
@@ -22,11 +23,20 @@ export class LocalMedia extends EventTarget {
     this.#microphone = stream?.getAudioTracks()[0] ?? null;
     this.#camera = stream?.getVideoTracks()[0] ?? null;
     media.on("local_ended", ({ source }) => void this.#onEnded(source));
+    for (const { source, isInterrupted } of media.local)
+      if (isInterrupted && source !== "screen") this.#taken.add(source);
+    media.on("local_interrupted", ({ source }) => this.#onTaken(source, true));
+    media.on("local_resumed", ({ source }) => this.#onTaken(source, false));
   }
 
   /** Devices that were unplugged, or taken by another program, and not turned on again. */
   get lost(): ReadonlySet<Device> {
     return this.#lost;
+  }
+
+  /** Devices that the system has taken for now, and gives back by itself: for a phone call, by a lid or a switch. */
+  get taken(): ReadonlySet<Device> {
+    return this.#taken;
   }
 
   get isMuted(): boolean {
@@ -116,6 +126,13 @@ export class LocalMedia extends EventTarget {
     if (source === "screen") return;
     await this.#use(source, null);
     this.#lost.add(source);
+    this.#changed();
+  }
+
+  #onTaken(source: MediaSource, isTaken: boolean): void {
+    if (source === "screen") return;
+    if (isTaken) this.#taken.add(source);
+    else this.#taken.delete(source);
     this.#changed();
   }
 

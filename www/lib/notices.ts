@@ -8,7 +8,13 @@ type Weight = "normal" | "serious";
 const PASSING_MS = 12_000;
 
 export class Notices {
-  readonly element = h("div", { class: "notices", "aria-live": "polite", "data-testid": "notices" });
+  readonly element = h("div", {
+    class: "notices",
+    role: "status",
+    "aria-live": "polite",
+    "aria-atomic": "false",
+    "data-testid": "notices",
+  });
 
   readonly #shown = new Map<string, HTMLElement>();
   readonly #kept = new Map<string, HTMLElement>();

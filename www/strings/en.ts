@@ -78,6 +78,12 @@ export const en = {
       "Your camera is gone. It was unplugged, or another program took it. You are not seen. Turn the camera on again below.",
     microphone_lost:
       "Your microphone is gone. It was unplugged, or another program took it. You are not heard. Turn the microphone on again below.",
+    camera_taken:
+      "Your device has paused your camera, for a phone call perhaps, or by a switch. Nobody sees you until it is back.",
+    microphone_taken:
+      "Your device has paused your microphone, for a phone call perhaps, or by a switch. Nobody hears you until it is back.",
+    both_taken:
+      "Your device has paused your microphone and your camera, for a phone call perhaps. Nobody hears or sees you until they are back.",
     microphone: "Mic",
     camera: "Camera",
     share: "Share your screen",

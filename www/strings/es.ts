@@ -80,6 +80,12 @@ export const es: PageStrings = {
       "Su cámara ya no está. Se desconectó o la tomó otro programa. No le ven. Encienda la cámara otra vez abajo.",
     microphone_lost:
       "Su micrófono ya no está. Se desconectó o lo tomó otro programa. No le oyen. Encienda el micrófono otra vez abajo.",
+    camera_taken:
+      "Su equipo ha pausado la cámara, tal vez por una llamada o por un botón. Nadie le ve hasta que vuelva.",
+    microphone_taken:
+      "Su equipo ha pausado el micrófono, tal vez por una llamada o por un botón. Nadie le oye hasta que vuelva.",
+    both_taken:
+      "Su equipo ha pausado el micrófono y la cámara, tal vez por una llamada. Nadie le oye ni le ve hasta que vuelvan.",
     microphone: "Micro",
     camera: "Cámara",
     share: "Compartir pantalla",
