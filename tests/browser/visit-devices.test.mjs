@@ -180,7 +180,8 @@ test("while there is none, the patient's tile says so", () => {
       .map((frame) => frame.labels[half])
       .sort((a, b) => a - b);
   const named = labels(at.unplugged - 2_000, at.unplugged);
-  const marked = labels(at.switched - 700, at.switched);
+  // On a busy machine the clock is shown later than what the other camera brings.
+  const marked = labels(at.switched - 1_200, at.switched - 500);
   const again = labels(at.switched + SWITCH_LIMIT_MS, at.stopped);
   const told = `${named.at(-1)} bright pixels before, ${marked[0]} to ${marked.at(-1)} without a picture, ${again.at(-1)} after`;
   assert.ok(marked.length > 0 && marked[0] > named.at(-1) * 1.5 && marked[0] > again.at(-1) * 1.5, told);
