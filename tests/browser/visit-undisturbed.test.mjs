@@ -158,6 +158,15 @@ test("a phone call takes camera and microphone: its own page is told, and record
     assert.ok(afterMs <= TOLD_WITHIN_MS, `${kind}: told after ${afterMs} ms`);
   }
   assert.equal(await clinician.do((page) => page.recorder.state.phase), "recording");
+  // The others go on seeing the last picture.
+  const shown = (page) => ({
+    frames: page.shown(),
+    live: page.media.remotes.map(({ mediaTrack }) => mediaTrack.readyState),
+  });
+  const standing = await clinician.do(shown);
+  await pass(500);
+  assert.deepEqual(await clinician.do(shown), standing);
+  assert.deepEqual(standing.live, ["live", "live"]);
   await pass(Math.max(0, takenAt + CALL_MS - Date.now()));
 
   const backAt = Date.now();
