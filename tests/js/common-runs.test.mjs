@@ -17,6 +17,9 @@ test("finds a run wherever it lies on both sides, from its full length on", () =
     ]) {
       const packet = randomBytes(300);
       encoded.copy(packet, to, from, from + length);
+      // Not longer by chance.
+      if (from > 0 && to > 0) packet[to - 1] = ~encoded[from - 1];
+      packet[to + length] = ~encoded[from + length];
       assert.deepEqual(commonRuns([randomBytes(40), encoded], [randomBytes(9), packet]), { runs, places: 285 });
     }
   }
