@@ -208,10 +208,13 @@ async function judgeHidden({ frontFrom, frontTo, from, to, wasHidden, memory }, 
   told.ok &&= holeMs <= gapLimitMs;
   const { sources: measured } = await measureMedia(file, { aroundMs: from });
   // How far sound and picture have moved against each other, from soon after the beginning to the end.
-  const drifts = [...measured.values()].map(
-    ({ offsetsMs }) => median(offsetsMs.slice(-BEEPS)) - median(offsetsMs.slice(BEEPS, 2 * BEEPS)),
-  );
-  told.drift_ms = Math.round(Math.max(...drifts.map(Math.abs)));
+  const drifts = told.sources.map((of) => {
+    const { offsetsMs } = measured.get(of.source);
+    const [begin, end] = [median(offsetsMs.slice(BEEPS, 2 * BEEPS)), median(offsetsMs.slice(-BEEPS))];
+    of.av_offset_ms = [Math.round(begin), Math.round(end)];
+    return Math.abs(end - begin);
+  });
+  told.drift_ms = Math.round(Math.max(...drifts));
   if (hiddenSeconds >= LONG_S) told.ok &&= told.drift_ms <= DRIFT_LIMIT_MS;
   told.memory_mb = Math.round(memory.at(-1)?.megabytes ?? 0);
   told.files = {
