@@ -165,7 +165,9 @@ test("a withdrawal stops every frame at the click, ends the part as withdrawn, a
   await patient.do((page) => page.withdrawAfterHold("delete"));
   await patient.until((page) => page.log.some(([name]) => name === "withdrawal_measured"));
   const [, measured] = await patient.do((page) => page.log.find(([name]) => name === "withdrawal_measured"));
-  assert.equal(measured.last_frame_ms, null);
+  assert.equal(measured.frames_after, 0);
+  // What was under way to the worker in that very moment may leave, and is told.
+  assert.ok((measured.last_frame_ms ?? 0) <= 50, JSON.stringify(measured));
   assert.equal(await patient.do((page) => page.whileHeld), 0);
   await patient.until((page) => page.log.some(([name]) => name === "withdrawal_recorded"));
 
