@@ -15,12 +15,11 @@
 //! chunks and nothing else, and after its first error it hands out nothing more.
 
 use hkdf::hmac::{Hmac, Mac};
+pub use sealed_visit_aes::TAG_BYTES;
+use sealed_visit_aes::{Aes256Gcm, NONCE_BYTES};
 use sha2::Sha512;
 use thiserror::Error;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
-
-pub use super::aead::TAG_BYTES;
-use super::aead::{Aes256Gcm, NONCE_BYTES};
 
 /// Bytes of the input key.
 pub const KEY_BYTES: usize = 32;

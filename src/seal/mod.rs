@@ -11,7 +11,6 @@
 //! recording is, and nothing reads a clock or keeps state on disk. Invariant: no function returns a byte of
 //! plaintext that was not authenticated, and no error says anything about a key.
 
-mod aead;
 pub mod cobblestone;
 pub mod hpke;
 pub mod key_file;

@@ -60,12 +60,12 @@ impl Visit {
         commit: &[u8],
     ) {
         // Whose it was cannot be told: a clinician is not left behind on the relay's word alone.
-        let is_host = || {
-            let mut roster = self.member().into_iter().flat_map(|m| m.group.roster());
-            roster.any(|entry| entry.participant == from && entry.role == Role::Clinician)
+        let is_clinician = || {
+            let sender = self.member().and_then(|member| member.group.member(from));
+            sender.is_some_and(|sender| sender.role == Role::Clinician)
         };
         let offender = match refused.offender {
-            None if !is_host() && self.garbled.too_often(from, self.now_ms) => Some(from),
+            None if !is_clinician() && self.garbled.too_often(from, self.now_ms) => Some(from),
             offender => offender,
         };
         let now_ms = self.now_ms;

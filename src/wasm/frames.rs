@@ -14,11 +14,12 @@
 //! Any call may grow the memory, which detaches every view of `memory.buffer`: make views after
 //! `prepare` and after the call, and never keep one.
 
-use js_sys::{Array, BigInt, Object, Reflect};
+use js_sys::{Array, BigInt, Object};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use zeroize::Zeroizing;
 
 use super::error::js_error;
+use super::values::{number, set, whole};
 use crate::{
     codec::Codec,
     frames::{self, Decrypted, DropReason, FramesError, Outcome, TrackHandle, TrackStats},
@@ -401,20 +402,6 @@ fn stats_object(stats: &TrackStats) -> Object {
     object
 }
 
-fn set(object: &Object, name: &str, value: &JsValue) {
-    // Setting a field of a plain, fresh object does not fail.
-    let _ = Reflect::set(object, &JsValue::from_str(name), value);
-}
-
-fn number(count: u64) -> JsValue {
-    JsValue::from_f64(count as f64)
-}
-
-/// JavaScript's times and sizes: negative ones and NaN become 0, fractions are cut off.
-fn whole(number: f64) -> u64 {
-    number as u64
-}
-
 fn dropped(reason: DropReason) -> i32 {
     -i32::from(reason.code())
 }
@@ -433,7 +420,7 @@ fn to_js(error: FramesError) -> JsValue {
 
 #[cfg(all(test, target_arch = "wasm32"))]
 mod tests {
-    use js_sys::{Error, Uint8Array, WebAssembly::Memory};
+    use js_sys::{Error, Reflect, Uint8Array, WebAssembly::Memory};
     use wasm_bindgen::JsCast;
     use wasm_bindgen_test::wasm_bindgen_test;
 

@@ -6,5 +6,7 @@ mod frames;
 mod panic;
 #[cfg(feature = "recording")]
 mod recording;
+#[cfg(any(feature = "frames", feature = "recording"))]
+mod values;
 #[cfg(feature = "visit")]
 mod visit;

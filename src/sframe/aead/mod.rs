@@ -5,8 +5,6 @@
 //! [SP 800-38D]: https://doi.org/10.6028/NIST.SP.800-38D
 //! [RFC 5869]: https://www.rfc-editor.org/rfc/rfc5869.html
 
-#[cfg(any(not(all(target_arch = "wasm32", target_feature = "simd128")), test))]
-mod rust_crypto;
 #[cfg(test)]
 mod tests;
 
@@ -23,12 +21,7 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-pub use rust_crypto::Aes128Gcm;
-#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-pub use sealed_visit_aes::Aes128Gcm;
-
-pub use sealed_visit_aes::{NONCE_BYTES, NotAuthentic, TAG_BYTES};
+pub use sealed_visit_aes::{Aes128Gcm, NONCE_BYTES, NotAuthentic, TAG_BYTES};
 
 /// Length of an AES-128 key.
 const KEY_BYTES: usize = 16;
