@@ -10,6 +10,7 @@ import type { BeginPartRequest, EventLine, PartEndReason, SpoolStatus } from "..
 import type { PartRecorder, RecordingModule } from "../wasm.js";
 import type { PartEntry } from "./journal.js";
 import { PartSpool } from "./part-spool.js";
+import { release } from "./release.js";
 import { type SpoolStorage, StorageFullError } from "./spool-storage.js";
 import { VaultClient, VaultError } from "./vault-client.js";
 
@@ -134,7 +135,7 @@ export class LivePart {
     return this.#sealer?.heads() ?? [];
   }
 
-  /** Seals one slice of the mixed track; `slice` is wiped. */
+  /** Seals one slice of the mixed track; `slice` is wiped, and empty afterwards. */
   seal(slice: ArrayBuffer, media_end_us: number): void {
     const bytes = new Uint8Array(slice);
     try {
@@ -146,6 +147,7 @@ export class LivePart {
       this.spool.noteSealed(end_us);
     } finally {
       bytes.fill(0);
+      release(bytes);
     }
   }
 
@@ -189,6 +191,7 @@ export class LivePart {
       if (cause instanceof StorageFullError) throw new WorkerError("spool-full", cause.message, { cause });
       throw new WorkerError("internal", "a sealed segment could not be written", { cause });
     }
+    release(bytes);
   }
 
   #needSealer(): PartRecorder {
