@@ -170,7 +170,7 @@ export class Capture {
         // What is in the file, not what the clock on the wall says: the encoder may be behind.
         const fileMs = Math.max(this.#clock.videoMs, this.#clock.audioMs);
         this.#hooks.onSlice(bytes, Math.round(fileMs * 1_000));
-        this.#onHole(this.#watch?.slice(fileMs));
+        this.#onHole(this.#watch?.slice(fileMs, this.#clock.empty));
       })
       .catch((cause: unknown) =>
         this.#hooks.onFailure(new SealedVisitError("capture-failed", "a slice could not be read", { cause })),

@@ -3,18 +3,20 @@
  * the device was asleep. Slices that were only late, because the page was busy, are no hole: they come all at once.
  */
 
+import type { EmptySpan } from "./webm-clock.js";
+
 /** No slice through so many checks, one a second, means that MediaRecorder delivers nothing any more. */
 const SILENT_CHECKS = 5;
-/** A slice holds a quarter of a second, one that waited for a slow encoder a second or so. */
-const SPAN_LIMIT_MS = 2_500;
+/** Between one block and the next there are 60 ms, and a second or so while an encoder is slow. */
+const EMPTY_LIMIT_MS = 2_500;
 /** The clock may run so far ahead of the file, for so many checks. */
 const AHEAD_LIMIT_MS = 5_000;
 const AHEAD_CHECKS = 3;
+/** A busy page makes up for its checks all at once, before it reads the slices: they count as one. */
+const CHECKS_APART_MS = 500;
 
-export interface Hole {
-  /** On the file's time. */
-  readonly fromMs: number;
-  readonly toMs: number;
+/** On the file's time. */
+export interface Hole extends EmptySpan {
   readonly reason: "frozen" | "asleep";
 }
 
@@ -28,30 +30,32 @@ export class SliceWatch {
   #leastAheadMs = Number.POSITIVE_INFINITY;
   #checksAhead = 0;
   #checksSilent = 0;
+  #checkedAt: number;
 
   /** `now`: a clock that goes on through sleep. */
   constructor(now: () => number) {
     this.#now = now;
     this.#startedAt = now();
     this.#lastAt = this.#startedAt;
+    this.#checkedAt = this.#startedAt;
   }
 
   get sinceSliceMs(): number {
     return this.#now() - this.#lastAt;
   }
 
-  /** A slice came, with which the file ends at `fileMs`. */
-  slice(fileMs: number): Hole | null {
-    const fromMs = this.#fileMs;
+  /** A slice came, with which the file ends at `fileMs`; `empty`: the longest time in it without a block. */
+  slice(fileMs: number, { fromMs, toMs }: EmptySpan): Hole | null {
     this.#lastAt = this.#now();
     this.#checksSilent = 0;
-    this.#fileMs = Math.max(fromMs, fileMs);
-    const hasHole = fromMs > 0 && fileMs - fromMs >= SPAN_LIMIT_MS;
-    return hasHole ? { fromMs, toMs: fileMs, reason: "asleep" } : null;
+    this.#fileMs = Math.max(this.#fileMs, fileMs);
+    return toMs - fromMs >= EMPTY_LIMIT_MS ? { fromMs, toMs, reason: "asleep" } : null;
   }
 
   /** To be called every second. */
   check(): Hole | null {
+    if (this.#now() - this.#checkedAt < CHECKS_APART_MS) return null;
+    this.#checkedAt = this.#now();
     this.#checksSilent += 1;
     if (this.#checksSilent > SILENT_CHECKS) {
       return { fromMs: this.#fileMs, toMs: this.#fileMs + this.sinceSliceMs, reason: "frozen" };

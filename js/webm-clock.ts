@@ -21,12 +21,20 @@ const MASTERS: ReadonlySet<number> = new Set([SEGMENT, CLUSTER, BLOCK_GROUP, TRA
 /** Enough of a block to know its track and time. */
 const BLOCK_HEAD_BYTES = 11;
 
+/** Of a file's time. */
+export interface EmptySpan {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
 /** @internal */
 export class WebmClock {
   /** Milliseconds of media; the newest block of each kind. */
   videoMs = 0;
   audioMs = 0;
   videoFrames = 0;
+  /** The longest time in the bytes that were fed last in which there is nothing of either kind. */
+  empty: EmptySpan = { fromMs: 0, toMs: 0 };
   #clusterMs = 0;
   #entryNumber = 0;
   readonly #videoTracks = new Set<number>();
@@ -37,6 +45,7 @@ export class WebmClock {
 
   /** Takes the next bytes of the file. Never throws; after something unexpected the times stay. */
   feed(slice: Uint8Array): void {
+    this.empty = { fromMs: 0, toMs: 0 };
     if (this.#isLost) return;
     const skipped = Math.min(this.#skipBytes, slice.byteLength);
     this.#skipBytes -= skipped;
@@ -103,6 +112,10 @@ export class WebmClock {
     const track = vint(data.subarray(0, trackLength));
     const view = new DataView(data.buffer, data.byteOffset + trackLength, 2);
     const atMs = this.#clusterMs + view.getInt16(0);
+    const newestMs = Math.max(this.videoMs, this.audioMs);
+    if (newestMs > 0 && atMs - newestMs > this.empty.toMs - this.empty.fromMs) {
+      this.empty = { fromMs: newestMs, toMs: atMs };
+    }
     if (this.#videoTracks.has(track)) {
       this.videoMs = Math.max(this.videoMs, atMs);
       this.videoFrames += 1;

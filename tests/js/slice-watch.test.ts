@@ -20,14 +20,16 @@ function recording() {
     pass(ms: number) {
       nowMs += ms;
     },
-    /** What the file says to the next slice. */
+    /** The next slice is longer by so much. */
     skip(ms: number) {
       fileMs += ms;
     },
-    slices(count: number) {
+    /** `emptyMs`: so much of the first has no block. */
+    slices(count: number, emptyMs = 60) {
       for (let slice = 0; slice < count; slice++) {
+        const fromMs = fileMs;
         fileMs += 250;
-        note(watch.slice(fileMs));
+        note(watch.slice(fileMs, { fromMs, toMs: fromMs + (slice === 0 ? emptyMs : 60) }));
       }
     },
     check: () => note(watch.check()),
@@ -57,8 +59,18 @@ test("slices that a busy page handed on late, all at once, are none", () => {
   const one = recording();
   one.seconds(10);
   one.pass(7_000);
-  one.check();
+  for (let check = 0; check < 7; check++) one.check();
   one.slices(28);
+  one.seconds(10);
+  assert.deepEqual(one.holes, []);
+});
+
+test("nor is all that a busy page had to wait for, in one slice", () => {
+  const one = recording();
+  one.seconds(10);
+  one.pass(4_000);
+  one.skip(3_750);
+  one.slices(1);
   one.seconds(10);
   assert.deepEqual(one.holes, []);
 });
@@ -82,9 +94,8 @@ test("sleep through which the file's time goes on is a hole inside it", () => {
   one.seconds(10);
   const fromMs = one.fileMs;
   one.pass(60_000);
-  one.skip(60_000);
-  one.slices(1);
-  assert.deepEqual(one.holes, [{ fromMs, toMs: fromMs + 60_250, reason: "asleep" }]);
+  one.slices(1, 60_000);
+  assert.deepEqual(one.holes, [{ fromMs, toMs: fromMs + 60_000, reason: "asleep" }]);
 });
 
 test("sleep through which the file's time stands still is a hole, too, and not taken for silence", () => {

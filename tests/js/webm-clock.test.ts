@@ -28,6 +28,22 @@ test("follows picture and sound of a live WebM, however its bytes are cut", () =
   for (const result of results) assert.deepEqual(result, first);
 });
 
+test("says where there is nothing, within what was fed last", () => {
+  const clock = new WebmClock();
+  const bytes = liveWebm();
+  clock.feed(bytes);
+  assert.ok(clock.empty.toMs - clock.empty.fromMs <= 60, JSON.stringify(clock.empty));
+  // The cluster that would come next, half a minute later.
+  const cluster = [0x1f, 0x43, 0xb6, 0x75, 0xff, 0xe7, 0x82, 0x80, 0xe8, 0xa3, 0x85, 0x82, 0, 0, 0, 0];
+  clock.feed(Uint8Array.from(cluster));
+  assert.ok(
+    Math.abs(clock.empty.toMs - 33_000) < 5 && Math.abs(clock.empty.fromMs - 2_980) < 100,
+    JSON.stringify(clock.empty),
+  );
+  clock.feed(new Uint8Array());
+  assert.deepEqual(clock.empty, { fromMs: 0, toMs: 0 });
+});
+
 test("says how far the picture is behind the sound", () => {
   const clock = new WebmClock();
   clock.feed(liveWebm());
