@@ -7,17 +7,16 @@
  * The clock of the checks is the composing worker's.
  */
 import type { ComposeCounts } from "../worker/compose-protocol.js";
-import { BlobLedger } from "../worker/blob-ledger.js";
 import type { ParticipantId } from "../worker/protocol.js";
-import { SteadyClock } from "../worker/steady-clock.js";
 import { type AssetOptions, newComposeWorker } from "./assets.js";
+import { BlobLedger } from "./blob-ledger.js";
 import { Composer } from "./composer.js";
 import { SealedVisitError } from "./errors.js";
 import { type HealthReport, HealthWatch } from "./health.js";
 import { Mixer } from "./mixer.js";
 import { Pace } from "./pace.js";
 import type { RemoteTrack } from "./media-session.js";
-import { type Hole, SliceWatch } from "./slice-watch.js";
+import { type Hole, passingTime, SliceWatch } from "./slice-watch.js";
 import { WebmClock } from "./webm-clock.js";
 
 /** How much media one sealed segment holds at most, and so about what a crash can cost. */
@@ -62,7 +61,6 @@ export class Capture {
   readonly #health: HealthWatch;
   #composer: Composer | null = null;
   #recorder: MediaRecorder | null = null;
-  readonly #wallClock = new SteadyClock();
   #startedAt = 0;
   #watch: SliceWatch | null = null;
   #slices: Promise<void> = Promise.resolve();
@@ -121,7 +119,7 @@ export class Capture {
     });
     this.#recorder = recorder;
     this.#startedAt = performance.now();
-    this.#watch = new SliceWatch(() => this.#wallClock.now());
+    this.#watch = new SliceWatch(passingTime());
     recorder.start(SLICE_MS);
     document.addEventListener("visibilitychange", this.#onVisible);
     void this.#holdWakeLock();

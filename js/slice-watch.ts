@@ -15,6 +15,9 @@ const AHEAD_CHECKS = 3;
 /** A busy page makes up for its checks all at once, before it reads the slices: they count as one. */
 const CHECKS_APART_MS = 500;
 
+/** The two clocks are never so far apart between two looks, unless one stood still or was set. */
+const SLEPT_MS = 1_000;
+
 /** On the file's time. */
 export interface Hole extends EmptySpan {
   readonly reason: "frozen" | "asleep";
@@ -32,7 +35,7 @@ export class SliceWatch {
   #checksSilent = 0;
   #checkedAt: number;
 
-  /** `now`: a clock that goes on through sleep. */
+  /** `now`: see {@link passingTime}. */
   constructor(now: () => number) {
     this.#now = now;
     this.#startedAt = now();
@@ -67,4 +70,17 @@ export class SliceWatch {
     if (this.#checksAhead < AHEAD_CHECKS) return null;
     return { fromMs: this.#fileMs, toMs: this.#fileMs + missingMs, reason: "asleep" };
   }
+}
+
+/** Milliseconds that pass, sleep included: on some systems `performance.now()` stands still through it. */
+export function passingTime(): () => number {
+  let [tick, wallMs, passedMs] = [performance.now(), Date.now(), 0];
+  return () => {
+    const [sinceTick, sinceWallMs] = [performance.now() - tick, Date.now() - wallMs];
+    tick += sinceTick;
+    wallMs += sinceWallMs;
+    // The wall clock alone may be set, back as well.
+    passedMs += sinceWallMs - sinceTick > SLEPT_MS ? sinceWallMs : sinceTick;
+    return passedMs;
+  };
 }

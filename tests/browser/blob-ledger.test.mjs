@@ -16,7 +16,7 @@ let browser;
 before(async () => {
   writeFileSync(path.join(directory, "index.html"), "<!doctype html><title>blobs</title>");
   await esbuild.build({
-    entryPoints: [inRoot("worker", "blob-ledger.ts")],
+    entryPoints: [inRoot("js", "blob-ledger.ts")],
     bundle: true,
     format: "esm",
     outfile: path.join(directory, "blob-ledger.js"),

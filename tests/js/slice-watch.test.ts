@@ -1,7 +1,7 @@
 /** Time that passed and is not in the recording is noticed, and nothing else is taken for it. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { type Hole, SliceWatch } from "../../js/slice-watch.js";
+import { mock, test } from "node:test";
+import { type Hole, passingTime, SliceWatch } from "../../js/slice-watch.js";
 
 /** A recorder whose file runs along with the clock, until something happens to one of them. */
 function recording() {
@@ -108,4 +108,23 @@ test("sleep through which the file's time stands still is a hole, too, and not t
   assert.ok(hole && more.length === 0);
   assert.equal(hole.reason, "asleep");
   assert.ok(Math.abs(hole.toMs - hole.fromMs - 60_000) < 1_000);
+});
+
+test("passing time goes on through sleep, and as it did while the clock is set", (t) => {
+  t.after(() => mock.restoreAll());
+  let [wallMs, tick] = [1_700_000_000_000, 5_000];
+  mock.method(Date, "now", () => Math.floor(wallMs));
+  mock.method(performance, "now", () => tick);
+  const now = passingTime();
+  const pass = (wall: number, monotonic = wall) => {
+    wallMs += wall;
+    tick += monotonic;
+    return now();
+  };
+  for (let step = 0; step < 60_000; step++) pass(250.4);
+  assert.ok(Math.abs(now() - 60_000 * 250.4) < 1);
+  const before = now();
+  assert.ok(Math.abs(pass(600_000, 10) - before - 600_000) < 2);
+  assert.ok(Math.abs(pass(-3_600_000, 250) - before - 600_250) < 2);
+  assert.ok(Math.abs(pass(250) - before - 600_500) < 2);
 });
