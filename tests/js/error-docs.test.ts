@@ -18,7 +18,7 @@ function coreCodes(): string[] {
       (name) => `visit${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
     ),
     ...quoted(read("src", "frames", "error.rs"), /"(frames-[a-z-]+)"/g),
-    ...quoted(read("src", "wasm", "recording.rs"), /\| "((?:recording|opening|receipt|wipe)-[a-z-]+)"/g),
+    ...quoted(read("src", "wasm", "recording", "types.d.ts"), /\| "((?:recording|opening|receipt|wipe)-[a-z-]+)"/g),
   ];
 }
 
