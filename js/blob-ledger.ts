@@ -14,16 +14,18 @@ const LARGE_BYTES = 80 * 2 ** 20;
 
 export class BlobLedger {
   #waitingBytes = 0;
+  #limitBytes = WAITING_LIMIT_BYTES;
 
   /** A Blob that nobody needs any more in a moment. */
   note({ size }: Blob): void {
     this.#waitingBytes += size;
-    if (this.#waitingBytes < WAITING_LIMIT_BYTES) return;
+    if (this.#waitingBytes < this.#limitBytes) return;
     this.#waitingBytes = 0;
     try {
       void new ArrayBuffer(LARGE_BYTES);
     } catch {
-      // No room for it: then the collector has run.
+      // No room for it: then the collector has run, and for longer than is nice.
+      this.#limitBytes *= 2;
     }
   }
 }

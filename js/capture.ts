@@ -23,6 +23,8 @@ import { WebmClock } from "./webm-clock.js";
 const SLICE_MS = 250;
 /** A key frame at least this often: where a reader can start. */
 const KEY_FRAME_INTERVAL_MS = 2_000;
+/** How long MediaRecorder may take to stop, and to deliver the rest. */
+const STOP_LIMIT_MS = 2_000;
 
 export interface CaptureOptions extends AssetOptions {
   /** Of the composed picture. Default 960 x 540. */
@@ -63,6 +65,7 @@ export class Capture {
   #recorder: MediaRecorder | null = null;
   #startedAt = 0;
   #watch: SliceWatch | null = null;
+  #isOver = false;
   #slices: Promise<void> = Promise.resolve();
   readonly #clock = new WebmClock();
   readonly #blobs = new BlobLedger();
@@ -133,9 +136,12 @@ export class Capture {
     if (recorder && recorder.state !== "inactive") {
       const stopped = new Promise((resolve) => recorder.addEventListener("stop", resolve, { once: true }));
       recorder.stop();
-      await stopped;
+      // One that delivers nothing any more, as after a frozen page, may not say that it has stopped, either.
+      await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, STOP_LIMIT_MS))]);
     }
     await this.#slices;
+    this.#isOver = true;
+    this.#mixer.track.stop();
     document.removeEventListener("visibilitychange", this.#onVisible);
     await this.#wakeLock?.release().catch(() => undefined);
     this.#composer?.close();
@@ -159,11 +165,14 @@ export class Capture {
   /** Slices are read one after the other, so that they reach the worker in their order. */
   #onSlice(data: Blob): void {
     this.#mixer.sample();
-    if (data.size === 0) return;
+    // Whatever still comes belongs to a part that has ended, and must not get into the next one.
+    if (data.size === 0 || this.#isOver) return;
+    this.#watch?.arrived();
     this.#blobs.note(data);
     this.#slices = this.#slices
       .then(async () => {
         const bytes = await data.arrayBuffer();
+        if (this.#isOver) return void new Uint8Array(bytes).fill(0);
         this.#clock.feed(new Uint8Array(bytes));
         // What is in the file, not what the clock on the wall says: the encoder may be behind.
         const fileMs = Math.max(this.#clock.videoMs, this.#clock.audioMs);
@@ -186,8 +195,6 @@ export class Capture {
   #onHole(hole: Hole | null | undefined): void {
     if (!hole || !this.#watch) return;
     this.#watch = null;
-    // One that says nothing any more does not say that it has stopped, either.
-    if (hole.reason === "frozen") this.#recorder = null;
     this.#hooks.onHole(hole);
   }
 

@@ -258,6 +258,7 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
     mediaTrack?.addEventListener("ended", () => {
       const isSent = this.#publications.has(publication.id) && publication.mediaTrack === mediaTrack;
       if (!isSent || this.#isClosed) return;
+      publication.interruption?.stop();
       this.emit("local_ended", localOf(publication));
       // By the browser's own button.
       if (publication.source === "screen") void this.remove(publication.id);

@@ -328,8 +328,12 @@ function isUnsent({ state }: SpoolStatus): boolean {
 
 function holeError({ fromMs, toMs, reason }: Hole): SealedVisitError {
   const missingMs = Math.round(toMs - fromMs);
-  const why = reason === "asleep" ? "this device slept" : "MediaRecorder delivered nothing";
-  const message = `${why} for ${missingMs} ms, which are not recorded; a new part begins`;
+  const why = {
+    frozen: "MediaRecorder delivered nothing",
+    asleep: "this device slept",
+    asleep_or_clock_set: "this device slept, or its clock was set ahead by so much",
+  }[reason];
+  const message = `${missingMs} ms are not recorded: ${why}; a new part begins`;
   return new SealedVisitError("capture-failed", message, { detail: { what: reason, missing_ms: missingMs } });
 }
 

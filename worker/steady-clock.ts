@@ -17,7 +17,12 @@ export class SteadyClock {
     const tick = performance.now();
     const expectedMs = this.#lastMs + (tick - this.#lastTick);
     const wallMs = Date.now() + this.#offsetMs;
-    if (wallMs < expectedMs - TOLERANCE_MS) this.#offsetMs += expectedMs - wallMs;
+    if (wallMs < expectedMs - TOLERANCE_MS) {
+      this.#offsetMs += expectedMs - wallMs;
+    } else if (wallMs > expectedMs + TOLERANCE_MS) {
+      // Set right again: what it was set back by is made up for first.
+      this.#offsetMs = Math.max(0, Math.min(this.#offsetMs, expectedMs - Date.now()));
+    }
     this.#lastMs = Math.max(this.#lastMs, Date.now() + this.#offsetMs);
     this.#lastTick = tick;
     return Math.floor(this.#lastMs);

@@ -39,6 +39,9 @@ interface PendingCommand {
   readonly reject: (error: WorkerError) => void;
 }
 
+/** Longer ones fire at once; a tick that comes early sets the next. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 export class VisitDriver {
   readonly #core: VisitCore;
   readonly #frames: FrameCrypto;
@@ -283,7 +286,8 @@ export class VisitDriver {
 
   #setTimer(atMs: number): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#feed({ t: "tick" }), Math.max(0, atMs - this.now()));
+    const inMs = Math.min(Math.max(0, atMs - this.now()), LONGEST_TIMER_MS);
+    this.#timer = setTimeout(() => this.#feed({ t: "tick" }), inMs);
   }
 
   #answer(id: number, act: (pending: PendingCommand) => void): void {

@@ -29,6 +29,7 @@ function recording() {
       for (let slice = 0; slice < count; slice++) {
         const fromMs = fileMs;
         fileMs += 250;
+        watch.arrived();
         note(watch.slice(fileMs, { fromMs, toMs: fromMs + (slice === 0 ? emptyMs : 60) }));
       }
     },
@@ -98,15 +99,39 @@ test("sleep through which the file's time goes on is a hole inside it", () => {
   assert.deepEqual(one.holes, [{ fromMs, toMs: fromMs + 60_000, reason: "asleep" }]);
 });
 
+test("after a page was frozen, checks come again and slices do not: that is no sleep", () => {
+  const one = recording();
+  one.seconds(10);
+  const { fileMs: fromMs } = one;
+  one.pass(60_000);
+  for (let second = 0; second < 7 && one.holes.length === 0; second++) {
+    one.check();
+    one.pass(1_000);
+  }
+  assert.deepEqual(one.holes, [{ fromMs, toMs: fromMs + 64_000, reason: "frozen" }]);
+});
+
+test("an encoder that falls behind bit by bit, by a lot, is no sleep either", () => {
+  const one = recording();
+  one.seconds(10);
+  for (let second = 0; second < 30; second++) {
+    one.pass(500);
+    one.seconds(1);
+  }
+  assert.deepEqual(one.holes, []);
+});
+
 test("sleep through which the file's time stands still is a hole, too, and not taken for silence", () => {
   const one = recording();
   one.seconds(10);
+  const { fileMs: fromMs } = one;
   one.pass(60_000);
   one.check();
-  one.seconds(2);
+  one.seconds(3);
   const [hole, ...more] = one.holes;
   assert.ok(hole && more.length === 0);
-  assert.equal(hole.reason, "asleep");
+  assert.equal(hole.reason, "asleep_or_clock_set");
+  assert.equal(hole.fromMs, fromMs);
   assert.ok(Math.abs(hole.toMs - hole.fromMs - 60_000) < 1_000);
 });
 
