@@ -3,7 +3,6 @@
  *
  *     npm run bench              # measures, prints the table
  *     npm run bench -- --write   # and writes it into docs/BENCHMARKS.md
- *     npm run bench -- --no-build   # measures what was built before
  *
  * One run of Chromium on a cross-origin isolated page. The last line is
  * `{"ok":..,"frames":[{"size_bytes":..,"encrypt":{"ours_us":..,"webcrypto_us":..,"ratio":..,"ratio_range":[..]},"decrypt":{..}},..],"sealing":[{"size_bytes":..,"ours_ms_per_mb":..,"webcrypto_ms_per_mb":..,"ratio":..,"ratio_range":[..]},..]}`;
@@ -13,7 +12,6 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import path from "node:path";
-import { build } from "../scripts/build.mjs";
 import { openBrowser } from "../scripts/lib/browser.mjs";
 import { result, say } from "../scripts/lib/log.mjs";
 import { inRoot } from "../scripts/lib/paths.mjs";
@@ -24,7 +22,6 @@ const MUST_WIN_UP_TO_BYTES = 1_200;
 const DOCUMENT = inRoot("docs", "BENCHMARKS.md");
 
 async function main() {
-  if (!process.argv.includes("--no-build")) await build("wasm");
   const site = await serve({
     isolated: true,
     files: {

@@ -2,7 +2,7 @@
  * How long it takes from the wish to join until the first picture, against the same call without
  * encryption, in one run of one browser.
  *
- *     npm run bench:join                   # [-- --runs N] [-- --no-build]
+ *     npm run bench:join                   # [-- --runs N]
  *
  * In each call somebody is there and sends; another page joins, sends too, and waits for that picture.
  * The page is loaded and its camera open when the clock starts; both fetch a pass, and in both the
@@ -15,7 +15,6 @@
  * medians of times after the start (accepted by the relay, let in, first picture) and the ratio of the
  * medians; `ok` is false above 1.5.
  */
-import { build } from "../scripts/build.mjs";
 import { result, say } from "../scripts/lib/log.mjs";
 import { startCalls, until } from "../tests/lib/calls.mjs";
 
@@ -23,7 +22,6 @@ const TARGET_RATIO = 1.5;
 const DEFAULT_RUNS = 7;
 
 async function main(args) {
-  if (!args.includes("--no-build")) await build("wasm", "js", "servers");
   const runs = args.includes("--runs") ? Number(args[args.indexOf("--runs") + 1]) : DEFAULT_RUNS;
   const calls = await startCalls();
   try {

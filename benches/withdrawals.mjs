@@ -1,7 +1,7 @@
 /**
  * What a withdrawal's click does, over many of them, in a real visit in the real pages.
  *
- *     npm run distribution                 # [-- --runs N] [--no-build]
+ *     npm run distribution                 # [-- --runs N]
  *
  * A clinician whose page records and a patient. In every run both grant, the recorder joins and records, and the
  * patient's page gets a real click on "Stop being recorded". Measured: from the click to the worker's shut gate
@@ -16,7 +16,6 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { build } from "../scripts/build.mjs";
 import {
   admitAll,
   agree,
@@ -35,7 +34,6 @@ const DEFAULT_RUNS = 50;
 const TIMEOUT_MS = 45_000;
 
 async function main(args) {
-  if (!args.includes("--no-build")) await build("wasm", "js", "servers");
   const runs = args.includes("--runs") ? Number(args[args.indexOf("--runs") + 1]) : DEFAULT_RUNS;
   const directory = mkdtempSync(path.join(tmpdir(), "sealed-visit-withdrawals-"));
   const stack = await startStack({

@@ -14,7 +14,6 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
-import { build } from "./build.mjs";
 import { openBrowser } from "./lib/browser.mjs";
 import { result, say } from "./lib/log.mjs";
 import { wwwDir } from "./lib/paths.mjs";
@@ -36,7 +35,6 @@ const people = () => [
 ];
 
 async function main() {
-  await build("wasm", "js");
   const report = {
     ok: true,
     join_limit_gzip_bytes: JOIN_LIMIT_GZIP_BYTES,

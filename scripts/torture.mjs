@@ -2,7 +2,7 @@
  * `npm run torture`: what `npm test` does to a recording, for longer.
  *
  *     npm run torture                                    10,000 faults, 200 kills, seven minutes hidden
- *     npm run torture -- --faults 500 --kills 12 --hidden-seconds 60     as in `npm test`
+ *     npm run torture -- --faults 500 --kills 12 --hidden-seconds 90     as in `npm test`
  *     npm run torture -- --seed 17                       one run of seeded faults again, with its log
  *
  * The last line is JSON: {"ok":true,"faults":..,"acknowledged_bytes_lost":0,"loss_ms":{"p50":..,"max":..},..}, where
