@@ -138,10 +138,10 @@ export const suites = [
         attempts: 2,
       },
       {
-        title: "npm run torture -- --faults 0 --kills 0 --hidden-seconds 60",
+        title: "npm run torture -- --faults 0 --kills 0 --hidden-seconds 90",
         command: process.execPath,
         args: [
-          ...["scripts/torture.mjs", "--faults", "0", "--kills", "0", "--hidden-seconds", "60"],
+          ...["scripts/torture.mjs", "--faults", "0", "--kills", "0", "--hidden-seconds", "90"],
           // Several browsers share the machine here; npm run torture wants 200.
           ...["--gap-limit-ms", "400"],
         ],
