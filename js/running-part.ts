@@ -11,11 +11,18 @@ import type {
 import { Capture } from "./capture.js";
 import { SealedVisitError } from "./errors.js";
 import type { HealthReport } from "./health.js";
-import { MediaSession } from "./media-session.js";
+import { MediaSession, type RemoteTrack } from "./media-session.js";
 import type { Protection } from "./protect.js";
 import type { RecorderOptions } from "./recorder.js";
 import type { Hole } from "./slice-watch.js";
 import type { WorkerClient } from "./worker-client.js";
+
+/**
+ * How long a receiver waits before it plays, at least. The browser brings picture and sound together in small steps over
+ * a quarter of a minute, beginning with no wait for pictures and a long one for sound; beginning where it would arrive,
+ * they are together at once. Pictures wait longer, because sound takes longer through WebAudio than to an ear.
+ */
+const HOLD_BACK_MS = { audio: 50, video: 110 } as const;
 
 interface PartHooks {
   readonly onHealth: (report: HealthReport) => void;
@@ -71,7 +78,10 @@ export class RunningPart {
     const { vaultUrl, shareRequired = true, iceServers } = this.#options;
     await this.#capture.prepare();
     this.#capture.setNames(namesOf(this.#group));
-    this.#session.on("remote_added", (remote) => this.#capture.addRemote(remote));
+    this.#session.on("remote_added", (remote) => {
+      holdBack(remote);
+      this.#capture.addRemote(remote);
+    });
     this.#session.on("remote_removed", (remote) => this.#capture.removeRemote(remote));
     await this.#session.start(iceServers ? { iceServers } : {});
     this.#beginning = this.#client.request<"begin_part">({
@@ -159,6 +169,10 @@ export class RunningPart {
       what: report.kind === "audio" ? "sound" : "picture",
     });
   }
+}
+
+function holdBack({ receiver, kind }: RemoteTrack): void {
+  if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = HOLD_BACK_MS[kind];
 }
 
 function namesOf(state: VisitState): ReadonlyMap<ParticipantId, string> {
