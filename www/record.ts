@@ -1,6 +1,6 @@
 /** The visit record: what this person was asked, what they said, whether the visit was recorded. For keeping. */
 import { formatDay, formatDays, icon, recipientName, stringsFor } from "sealed-visit/components";
-import { button, fill, h, type Child } from "./lib/dom.js";
+import { button, type Child, copyButton, fill, h } from "./lib/dom.js";
 import { showPage } from "./lib/frame.js";
 import { laterLink } from "./lib/later.js";
 import { type LoggedRound, storedLog, type VisitLog } from "./lib/visit-log.js";
@@ -48,7 +48,6 @@ function later(log: VisitLog): HTMLElement {
   const text = laterWords().record;
   const round = log.rounds.findLast((candidate) => candidate.later && candidate.withdrawn_ms === undefined);
   const link = round && laterLink(round, log.clinic.contact);
-  const copied = h("span", { role: "status", class: "small" });
   return h(
     "section",
     { class: "card stack", "data-testid": "later" },
@@ -59,15 +58,12 @@ function later(log: VisitLog): HTMLElement {
         "div",
         { class: "row" },
         h("a", { class: "button", href: link, "data-testid": "later-link" }, text.later_open),
-        button([icon("copy"), text.later_copy], {
+        copyButton([icon("copy"), text.later_copy], {
           testid: "later-copy",
           class: "no-print",
-          onclick: async () => {
-            await navigator.clipboard.writeText(link);
-            copied.textContent = text.later_copied;
-          },
+          text: link,
+          done: [icon("check"), text.later_copied],
         }),
-        copied,
       ),
       h("p", { class: "small muted" }, text.later_private),
     ],

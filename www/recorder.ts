@@ -4,6 +4,7 @@ import { clinicInfo, loadConfig } from "./lib/config.js";
 import { fill, h } from "./lib/dom.js";
 import { reasonOf, showPage } from "./lib/frame.js";
 import { linkFromLocation, passFor } from "./lib/link.js";
+import { type CannotRecord, recorderLink, whyNot } from "./lib/elsewhere.js";
 import { recoveryNotice } from "./lib/recovery.js";
 import { ProgressPanel } from "./lib/progress-panel.js";
 import type { CallRecorder } from "./lib/call.js";
@@ -12,6 +13,7 @@ import { words } from "./strings/index.js";
 let recorder: CallRecorder | undefined;
 let panel: ProgressPanel | undefined;
 let failure: string | undefined;
+let cannot: CannotRecord | undefined;
 let recovery: HTMLElement | undefined;
 
 main().catch((error: unknown) => {
@@ -25,12 +27,9 @@ async function main(): Promise<void> {
   const clinic = clinicInfo(config);
   recovery = recoveryNotice(config);
   const able = await support();
-  if (!link || !able.recorder.supported) {
-    failure = !link
-      ? words().join.no_link
-      : able.recorder.supported
-        ? ""
-        : words().recording.no_recorder.replace("{why}", able.recorder.reason);
+  if (!link) failure = words().join.no_link;
+  else if (!able.recorder.supported) cannot = able.recorder;
+  if (!link || cannot) {
     show({ ready: false });
     return;
   }
@@ -74,6 +73,7 @@ function draw(page: HTMLElement, what: Show): void {
     h("h1", {}, text.title),
     recovery,
     failure !== undefined && h("p", { class: "notice serious", role: "alert", "data-testid": "fatal" }, failure),
+    cannot && elsewhere(cannot),
     what.ready && !recorder && joinForm(what),
     recorder &&
       h(
@@ -82,6 +82,19 @@ function draw(page: HTMLElement, what: Show): void {
         phaseText(recorder),
       ),
     panel?.element,
+  );
+}
+
+/** The link was not used up: it can be opened in a browser that records. */
+function elsewhere(why: CannotRecord): HTMLElement {
+  const text = words().elsewhere;
+  return h(
+    "section",
+    { class: "card stack", "data-testid": "elsewhere" },
+    h("h2", {}, text.title),
+    h("p", { class: "notice serious", role: "alert" }, whyNot(why)),
+    h("p", {}, text.lead_here),
+    recorderLink(location.href),
   );
 }
 

@@ -1,6 +1,6 @@
 /** The start page: makes a visit and gives a link for each role. */
 import { icon } from "sealed-visit/components";
-import { button, fill, h } from "./lib/dom.js";
+import { copyButton, fill, h } from "./lib/dom.js";
 import { reasonOf, showPage } from "./lib/frame.js";
 import { answerOf, linkFor } from "./lib/link.js";
 import { words } from "./strings/index.js";
@@ -108,19 +108,19 @@ function showLinks(section: HTMLElement, { visit, links }: MadeVisit): void {
       const role = isSecond ? `${what}_2` : what;
       const url = linkFor(pages[what] ?? "guest", { visit, secret });
       const title = (text as Record<string, string>)[`role_${role}`] ?? role;
-      const copy = button([icon("copy"), text.copy], {
+      const address = h("input", { readonly: true, value: url, "aria-label": title, "data-testid": `url-${role}` });
+      const copy = copyButton([icon("copy"), text.copy], {
         testid: `copy-${role}`,
-        onclick: async () => {
-          await navigator.clipboard.writeText(url);
-          fill(copy, icon("check"), text.copied);
-        },
+        text: url,
+        done: [icon("check"), text.copied],
+        shown: address,
       });
       copy.setAttribute("aria-label", `${text.copy}: ${title}`);
       return h(
         "div",
         { class: "stack" },
         h("h3", {}, title),
-        h("input", { readonly: true, value: url, "aria-label": title, "data-testid": `url-${role}` }),
+        address,
         h(
           "div",
           { class: "row" },

@@ -2,7 +2,7 @@
  * The visit's page, for clinician, patient and everybody else: what differs follows from the role that
  * the pass names. Before, during, after.
  */
-import type { Visit, VisitState } from "sealed-visit";
+import { support, type Visit, type VisitState } from "sealed-visit";
 import { defineVisitElements } from "sealed-visit/components";
 import type { CallView } from "./lib/call-view.js";
 import { showAfter } from "./lib/after.js";
@@ -22,6 +22,7 @@ import {
   lockLinks,
   type Overview,
   overviewFor,
+  recorderLinkFor,
   recorderPassFor,
   templateOf,
   type VisitInfo,
@@ -133,6 +134,7 @@ async function call(
   const clinic = clinicInfo(config);
   const template = templateOf(config, info);
   const media = await visit.connectMedia(stream ? { stream } : {});
+  const able = await support();
   const local = new LocalMedia(media, stream);
   const view = new CallView({
     visit,
@@ -153,6 +155,9 @@ async function call(
         storageKey: `${link.visit}:recorder`,
         getPass: (request) => recorderPassFor(config, link, request, replaces),
       }),
+    elsewhere: able.recorder.supported
+      ? undefined
+      : { why: able.recorder, getLink: () => recorderLinkFor(config, link) },
     chooseDevices: () => chooseDevices(local, view),
   });
   // For the browser's console, and for whoever measures this page.

@@ -188,6 +188,38 @@ test("after a refusal nobody but the host reads who it was", async () => {
   assert.match(await testid("consent-answers").textContent(), /Carla Okafor: did not agree/);
 });
 
+test("a host whose browser cannot record gets a link, and asks when the recorder was opened elsewhere", async () => {
+  await show("live-host+elsewhere+no-link");
+  const dialog = testid("elsewhere-dialog");
+  assert.equal(await page.evaluate(() => deepActive()?.textContent), "This browser can not record");
+  // No link: it is said, and tried again.
+  assert.match(await dialog.getByRole("alert").textContent(), /does not answer/);
+  await testid("recorder-link-again").click();
+  assert.match(await testid("recorder-url").inputValue(), /recorder\.html#visit=v&secret=s$/);
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  await testid("recorder-copy").click();
+  await testid("recorder-copy").getByText("Copied").waitFor();
+  assert.match(await page.evaluate(() => navigator.clipboard.readText()), /recorder\.html/);
+  assert.equal(await page.locator("consent-request:not([hidden])").count(), 0, "nobody is asked yet");
+
+  await page.evaluate(() => window.showExample("recorder-waits-host"));
+  await dialog.waitFor({ state: "detached" });
+  for (const tick of ["identity_verified", "emergency_place_known", "private_setting"])
+    await testid(`tick-${tick}`).check();
+  await testid("purpose-medical_record").check();
+  await testid("request-consent").click();
+  const request = (await commands()).find(({ name }) => name === "requestConsent").args[0];
+  assert.equal(request.recorder, "w".repeat(22), "the recorder that waits, not one of this page");
+});
+
+test("a host whose browser cannot record may leave it at that", async () => {
+  await show("live-host+elsewhere");
+  await testid("elsewhere-cancel").click();
+  await testid("elsewhere-dialog").waitFor({ state: "detached" });
+  assert.equal(await page.locator("consent-request:not([hidden])").count(), 0);
+  assert.deepEqual(await commands(), []);
+});
+
 test("the host cannot ask without three ticks and a purpose; nothing is preselected", async () => {
   await show("live-host");
   await testid("record-button").click();

@@ -36,6 +36,8 @@ const states = [
   ...["after-left", "after-time_over", "after-empty"],
   ...[
     "live-host+request",
+    "live-host+elsewhere",
+    "live-host+elsewhere+no-link",
     "recording+wish",
     "live+safety",
     "progress-recording",
@@ -143,6 +145,13 @@ for (const variant of variants) {
         await nothingSerious(page, name);
         assert.deepEqual(problems, [], name);
       }
+      // A browser that cannot record, as Firefox and Safari.
+      await page.addInitScript(() => delete globalThis.MediaStreamTrackProcessor);
+      await page.goto(`${server.url}/recorder.html?lang=${variant.language}#visit=v&secret=s`);
+      await page.getByTestId("recorder-url").waitFor();
+      await page.screenshot({ path: shotPath("recorder-elsewhere", variant), fullPage: true });
+      await nothingSerious(page, "recorder-elsewhere");
+      assert.deepEqual(problems, [], "recorder-elsewhere");
     });
   });
 }

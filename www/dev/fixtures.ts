@@ -15,15 +15,9 @@ import type { VisitTimes } from "../lib/visit-clock.js";
 
 const clinic = { name: "River Clinic", contact: "privacy@river.example" };
 const id = (letter: string) => letter.repeat(22);
-const [ana, ben, carla, dan, ines, recorderId, serverId] = ["a", "b", "c", "d", "i", "r", "s"].map(id) as [
-  string,
-  string,
-  string,
-  string,
-  string,
-  string,
-  string,
-];
+const [ana, ben, carla, dan, ines, recorderId, serverId, elsewhereId] = ["a", "b", "c", "d", "i", "r", "s", "w"].map(
+  id,
+) as [string, string, string, string, string, string, string, string];
 
 const person = (participant: string, role: RosterEntry["role"], name: string | null, leaf: number): RosterEntry => ({
   participant,
@@ -101,6 +95,7 @@ export const examples: Record<string, Example> = {
   alone: { me: ana, roster: people.slice(0, 1) },
   live: {},
   "live-host": { me: ana },
+  "recorder-waits-host": { me: ana, change: { waiting: [{ participant: elsewhereId, role: "recorder" }] } },
   "waiting-people": {
     me: ana,
     roster: people.slice(0, 1),

@@ -73,6 +73,7 @@ function showCall(): void {
     { purpose: "research", retention_days: 365, recipient_roles: ["researcher"], on_withdrawal: "delete" },
     { purpose: "other", retention_days: 30, recipient_roles: ["responsible_clinician"], on_withdrawal: "keep" },
   ] as const;
+  let tries = 0;
   const view = new CallView({
     visit: visit.asCallVisit(),
     media,
@@ -88,6 +89,15 @@ function showCall(): void {
     lock: { byHand: true, lockLinks: async () => undefined },
     speakerId: "",
     prepareRecorder: async () => standingRecorder("recording"),
+    elsewhere: shows("elsewhere")
+      ? {
+          why: { supported: false, code: "no-track-processor", reason: "" },
+          getLink: async () => {
+            if (tries++ === 0 && shows("no-link")) throw new Error("the clinic does not answer");
+            return "https://visits.example/recorder.html#visit=v&secret=s";
+          },
+        }
+      : undefined,
     chooseDevices: async () => undefined,
   });
   fill(document.body, view.element);
@@ -100,7 +110,7 @@ function showCall(): void {
   if (shows("people") && document.querySelector(".no-panel")) press("people-button");
   if (shows("hand"))
     document.querySelector("visit-roster")?.shadowRoot?.querySelector<HTMLElement>('[data-testid^="hand-"]')?.click();
-  if (shows("request")) press("record-button");
+  if (shows("request") || shows("elsewhere")) press("record-button");
 }
 
 function showProgress(safety: "recording" | "uploading" | "safe"): void {

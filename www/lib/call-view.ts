@@ -18,6 +18,7 @@ import type { CallMedia, CallRecorder, CallVisit } from "./call.js";
 import { ControlBar } from "./control-bar.js";
 import { askWish, confirmLeave, showSafetyCode, type Wish } from "./dialogs.js";
 import { fill, h } from "./dom.js";
+import { type CannotRecord, openRecorderElsewhere, waitingRecorder } from "./elsewhere.js";
 import { languageSwitch, reasonOf } from "./frame.js";
 import type { Overview } from "./link.js";
 import type { LocalMedia } from "./local-media.js";
@@ -46,6 +47,8 @@ export interface CallViewOptions {
   speakerId: string;
   /** Host: makes a recorder in this page ready; with an id, as a replacement of that recorder under its grants. */
   prepareRecorder: (replaces?: string) => Promise<CallRecorder>;
+  /** Host: where this browser cannot record, why, and how to get a link to open the recorder in another one. */
+  elsewhere?: { why: CannotRecord; getLink: () => Promise<string> } | undefined;
   chooseDevices: () => Promise<void>;
 }
 
@@ -94,7 +97,7 @@ export class CallView {
       start: () => this.#attempt(this.#start()),
       resume: () => this.#attempt(this.#resume.ask()),
       stop: () => this.#attempt(visit.stopRecording()),
-      askAgain: () => this.#openRequest(this.#refusedRound),
+      askAgain: () => this.#attempt(this.#beginRequest(this.#refusedRound)),
       answerResume: (agrees) => this.#attempt(this.#resume.answer(agrees)),
     });
     this.#controls = new ControlBar({
@@ -112,7 +115,7 @@ export class CallView {
       },
       devices: () => this.#attempt(options.chooseDevices()),
       safety: () => this.#attempt(this.#compareSafetyCode()),
-      record: () => this.#openRequest(),
+      record: () => this.#attempt(this.#beginRequest()),
       leave: () => void this.#leave(false),
       end: () => void this.#leave(true),
     });
@@ -248,6 +251,19 @@ export class CallView {
     return !this.#request.hidden;
   }
 
+  /** Where this browser cannot record, a recorder is opened elsewhere before anybody is asked. */
+  async #beginRequest(after?: string): Promise<void> {
+    const { visit, elsewhere } = this.#options;
+    if (elsewhere && this.#separateRecorder === undefined) {
+      if (!(await openRecorderElsewhere(visit, elsewhere.why, elsewhere.getLink))) return;
+    }
+    this.#openRequest(after);
+  }
+
+  get #separateRecorder(): string | undefined {
+    return waitingRecorder(this.#options.visit, this.#recorder?.participant);
+  }
+
   #openRequest(after?: string): void {
     this.#panelOpen = true;
     this.#request.hidden = false;
@@ -275,9 +291,9 @@ export class CallView {
 
   /** A recorder page that waits comes first; otherwise this page records, as a member of its own. */
   async #recorderParticipant(): Promise<string> {
-    const { visit, prepareRecorder } = this.#options;
-    const separate = visit.state.waiting.find(({ role }) => role === "recorder");
-    if (separate && separate.participant !== this.#recorder?.participant) return separate.participant;
+    const { prepareRecorder } = this.#options;
+    const separate = this.#separateRecorder;
+    if (separate !== undefined) return separate;
     if (this.#recorder && isUsable(this.#recorder)) return this.#recorder.participant;
     return (await this.#adopt(prepareRecorder())).participant;
   }

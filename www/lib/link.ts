@@ -84,6 +84,13 @@ export async function recorderPassFor(
   return pass;
 }
 
+/** Host: the address at which the visit's recorder is opened in another browser. It works once; earlier ones are void. */
+export async function recorderLinkFor(config: Config, link: Link): Promise<string> {
+  const credential = readStored(await storageKey(link));
+  const { secret } = await post<{ secret: string }>(config, link, "recorder-link", { credential });
+  return linkFor("recorder", { visit: link.visit, secret });
+}
+
 /** What the authority tells everybody about a visit. */
 export interface VisitInfo {
   template?: string | null;

@@ -159,7 +159,21 @@ export const en = {
     resume_in: "Recording starts again in {seconds}…",
     preparing: "Getting the recorder ready…",
     ready: "Everyone agreed. You can start.",
-    no_recorder: "This browser can not record: {why}. Open the recorder page on another device.",
+  },
+  elsewhere: {
+    title: "This browser can not record",
+    reasons: {
+      "no-track-processor": "Its recording would stop whenever another tab is in front.",
+      "no-live-slices": "It hands out a recording only at its end: a crash would lose all of it.",
+    },
+    lead: "Open this link in Chrome, Edge or Chromium, on this computer or on another device. The recorder waits there, everyone can see it, and it comes in only after every person has agreed.",
+    lead_here: "Open this page’s address in Chrome, Edge or Chromium, on this computer or on another device.",
+    link: "Link for the recorder",
+    once: "The link works once. Keep it for the device that records.",
+    getting: "Getting a link…",
+    again: "Try again",
+    waiting: "Waiting for the recorder to be opened…",
+    cancel: "Do not record",
   },
   progress: {
     title: "The recording",

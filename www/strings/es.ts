@@ -160,7 +160,21 @@ export const es: PageStrings = {
     resume_in: "Se graba de nuevo en {seconds}…",
     preparing: "Preparamos la grabadora…",
     ready: "Todos aceptaron. Puede empezar.",
-    no_recorder: "Este navegador no puede grabar: {why}. Abra la página de la grabadora en otro equipo.",
+  },
+  elsewhere: {
+    title: "Este navegador no puede grabar",
+    reasons: {
+      "no-track-processor": "La grabación se detendría en cuanto otra pestaña esté delante.",
+      "no-live-slices": "Solo entrega la grabación al final: si fallara, se perdería toda.",
+    },
+    lead: "Abra este enlace en Chrome, Edge o Chromium, en este equipo o en otro. La grabadora espera allí, todos la ven, y entra solo cuando cada persona haya aceptado.",
+    lead_here: "Abra la dirección de esta página en Chrome, Edge o Chromium, en este equipo o en otro.",
+    link: "Enlace de la grabadora",
+    once: "El enlace sirve una vez. Guárdelo para el equipo que graba.",
+    getting: "Pedimos un enlace…",
+    again: "Intentar de nuevo",
+    waiting: "Esperamos a que se abra la grabadora…",
+    cancel: "No grabar",
   },
   progress: {
     title: "La grabación",

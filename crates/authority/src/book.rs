@@ -355,6 +355,32 @@ impl Book {
         })
     }
 
+    /// A link for the visit's recorder, on another device or in another browser than the host's. Only the last one that
+    /// was made works, and only the page that came with it can be let in again after a reload.
+    pub fn recorder_link(
+        &mut self,
+        visit: VisitId,
+        credential: &str,
+        now_ms: u64,
+    ) -> Result<Link, BookError> {
+        self.clinician(visit, credential, now_ms)?;
+        let fresh = ParticipantId::from_bytes(self.random());
+        let secret = self.secret();
+        let stored = self.open_visit(visit, now_ms)?;
+        let participant = *stored.recorder.get_or_insert(fresh);
+        let passcode = stored
+            .participants
+            .get(&participant)
+            .and_then(|entry| entry.passcode);
+        let entry = StoredParticipant::new(Role::Recorder, secret_hash(&secret), passcode);
+        stored.participants.insert(participant, entry);
+        Ok(Link {
+            participant,
+            role: Role::Recorder,
+            secret,
+        })
+    }
+
     /// For the host: who was invited, who came, and whose link another browser tried.
     pub fn overview(
         &mut self,

@@ -7,13 +7,16 @@
 //! | `POST /v1/visits/{visit}/redeem` | link holder | `{secret, jwk, name_commitment, passcode?}` → pass, credential |
 //! | `POST /v1/visits/{visit}/pass` | same browser | `{credential, jwk, name_commitment}` → pass |
 //! | `POST /v1/visits/{visit}/recorder-pass` | host | the same → the recorder's pass |
+//! | `POST /v1/visits/{visit}/recorder-link` | host | `{credential}` → a link for the recorder on another device; earlier ones are void |
 //! | `POST /v1/visits/{visit}/overview` | host | `{credential}` → times, who was invited, who came, whose link another browser tried |
 //! | `POST /v1/visits/{visit}/lock` | host | `{credential, locked}`: while locked, unused links are refused (`locked`) |
 //! | `POST /v1/visits/{visit}/end` | host | `{credential}` |
 //!
 //! Host here is any clinician of the visit: who of them is host at the moment, the group knows alone.
 
-use crate::book::{Admission, Book, BookError, Holder, NewVisit, Overview, VisitInfo, VisitLinks};
+use crate::book::{
+    Admission, Book, BookError, Holder, Link, NewVisit, Overview, VisitInfo, VisitLinks,
+};
 use crate::persist;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -61,6 +64,7 @@ pub fn router(config: Config) -> io::Result<Router> {
         .route("/v1/visits/{visit}/redeem", post(redeem))
         .route("/v1/visits/{visit}/pass", post(renew))
         .route("/v1/visits/{visit}/recorder-pass", post(recorder_pass))
+        .route("/v1/visits/{visit}/recorder-link", post(recorder_link))
         .route("/v1/visits/{visit}/overview", post(overview))
         .route("/v1/visits/{visit}/lock", post(lock))
         .route("/v1/visits/{visit}/end", post(end))
@@ -95,7 +99,7 @@ impl Renew {
 }
 
 #[derive(Deserialize)]
-struct End {
+struct Known {
     credential: String,
 }
 
@@ -164,10 +168,21 @@ async fn recorder_pass(
     })?))
 }
 
+async fn recorder_link(
+    State(authority): State<Arc<Authority>>,
+    Path(visit): Path<VisitId>,
+    Json(asked): Json<Known>,
+) -> Result<Json<Link>, ApiError> {
+    let now_ms = now_ms();
+    Ok(Json(authority.change(|book| {
+        book.recorder_link(visit, &asked.credential, now_ms)
+    })?))
+}
+
 async fn overview(
     State(authority): State<Arc<Authority>>,
     Path(visit): Path<VisitId>,
-    Json(asked): Json<End>,
+    Json(asked): Json<Known>,
 ) -> Result<Json<Overview>, ApiError> {
     let overview = authority
         .lock()
@@ -187,7 +202,7 @@ async fn lock(
 async fn end(
     State(authority): State<Arc<Authority>>,
     Path(visit): Path<VisitId>,
-    Json(asked): Json<End>,
+    Json(asked): Json<Known>,
 ) -> Result<StatusCode, ApiError> {
     authority.change(|book| book.end(visit, &asked.credential, now_ms()))?;
     Ok(StatusCode::NO_CONTENT)

@@ -191,6 +191,72 @@ fn only_the_host_gets_a_recorder_and_always_the_same_one() {
 }
 
 #[test]
+fn the_host_gets_a_link_for_the_recorder_elsewhere_and_only_the_last_one_works() {
+    let mut book = book();
+    let links = book.create(&visit(None)).unwrap();
+    let mut credential_of = |index: usize, seed| {
+        let secret = &links.links[index].secret;
+        let admitted = book.redeem(links.visit, secret, None, holder(seed), NOON_MS);
+        admitted.unwrap().credential.unwrap()
+    };
+    let (host, patient) = (credential_of(0, 1), credential_of(1, 2));
+    let refused = book.recorder_link(links.visit, &patient, NOON_MS);
+    assert_eq!(refused.err(), Some(BookError::NotTheHost));
+
+    let first = book.recorder_link(links.visit, &host, NOON_MS).unwrap();
+    let came = book
+        .redeem(links.visit, &first.secret, None, holder(3), NOON_MS)
+        .unwrap();
+    assert_eq!(
+        (came.role, came.participant),
+        (Role::Recorder, first.participant)
+    );
+    let in_page = book
+        .recorder_pass(links.visit, &host, holder(4), NOON_MS)
+        .unwrap();
+    assert_eq!(in_page.participant, first.participant);
+
+    let second = book.recorder_link(links.visit, &host, NOON_MS).unwrap();
+    assert_eq!(second.participant, first.participant);
+    let old_page = book.renew(links.visit, &came.credential.unwrap(), holder(3), NOON_MS);
+    assert_eq!(old_page.err(), Some(BookError::UnknownCredential));
+    let old_link = book.redeem(links.visit, &first.secret, None, holder(5), NOON_MS);
+    assert_eq!(old_link.err(), Some(BookError::UnknownLink));
+    // Locked for people: the recorder is let in by everybody's consent.
+    book.lock(links.visit, &host, true, NOON_MS).unwrap();
+    let replaced = book.redeem(links.visit, &second.secret, None, holder(6), NOON_MS);
+    assert_eq!(replaced.unwrap().participant, first.participant);
+    let asked = book.overview(links.visit, &host, NOON_MS).unwrap();
+    assert_eq!(asked.participants.len(), 2);
+}
+
+#[test]
+fn a_new_link_for_the_recorder_keeps_its_passcode() {
+    let mut book = book();
+    let mut asked = visit(None);
+    asked.participants.push(NewParticipant {
+        role: Role::Recorder,
+        passcode: Some("4711".into()),
+    });
+    let links = book.create(&asked).unwrap();
+    let host = book
+        .redeem(
+            links.visit,
+            &links.links[0].secret,
+            None,
+            holder(1),
+            NOON_MS,
+        )
+        .unwrap();
+    let link = book
+        .recorder_link(links.visit, &host.credential.unwrap(), NOON_MS)
+        .unwrap();
+    assert_eq!(link.participant, links.links[2].participant);
+    let without = book.redeem(links.visit, &link.secret, None, holder(2), NOON_MS);
+    assert_eq!(without.err(), Some(BookError::WrongPasscode));
+}
+
+#[test]
 fn refuses_visits_without_a_host_or_with_two_recorders() {
     let mut without = visit(None);
     without.participants.remove(0);
