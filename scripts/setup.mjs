@@ -17,12 +17,14 @@
  * | `wasm`         | Rust's wasm32 target and wasm-bindgen's tools         | `{ cargo, env, bindgen, runner }` |
  * | `browser`      | Chromium                                              | `{ path }`                 |
  * | `chromedriver` | Chromium's WebDriver                                  | `{ path }`                 |
+ * | `firefox`      | Firefox (ESR will do)                                 | `{ path }`                 |
  * | `media`        | ffmpeg and ffprobe                                    | `{ ffmpeg, ffprobe }`      |
  * | `python`       | a virtual environment with `cryptography` 50 or later | `{ path }`                 |
  * | `openssl`      | openssl's command line                                | `{ path }`                 |
  *
  * Chromium, ffmpeg and the like come through apt-get on Debian as root; elsewhere a missing program
- * is an error that says what to install. `SEALED_VISIT_CHROMIUM` names a browser of your own.
+ * is an error that says what to install. `SEALED_VISIT_CHROMIUM` and `SEALED_VISIT_FIREFOX` name
+ * browsers of your own.
  */
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -43,6 +45,7 @@ const parts = {
   wasm: ensureWasm,
   browser: ensureBrowser,
   chromedriver: ensureChromedriver,
+  firefox: ensureFirefox,
   media: ensureMedia,
   python: ensurePython,
   openssl: ensureOpenssl,
@@ -229,11 +232,8 @@ function lockedVersion(name) {
 // --- Programs of the system ---------------------------------------------------------------------
 
 async function ensureBrowser() {
-  const named = process.env.SEALED_VISIT_CHROMIUM;
-  if (named) {
-    if (!existsSync(named)) throw new Error(`SEALED_VISIT_CHROMIUM names ${named}, which does not exist`);
-    return { path: named };
-  }
+  const named = namedBrowser("SEALED_VISIT_CHROMIUM");
+  if (named) return named;
   const find = () =>
     ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"].map(which).find(Boolean) ??
     [
@@ -252,6 +252,23 @@ async function ensureBrowser() {
 async function ensureChromedriver() {
   await ensure("browser");
   return { path: await findOrInstall(() => which("chromedriver"), ["chromium-driver"], "chromedriver") };
+}
+
+async function ensureFirefox() {
+  const named = namedBrowser("SEALED_VISIT_FIREFOX");
+  if (named) return named;
+  const find = () =>
+    ["firefox-esr", "firefox"].map(which).find(Boolean) ??
+    ["/Applications/Firefox.app/Contents/MacOS/firefox"].find((candidate) => existsSync(candidate));
+  return { path: await findOrInstall(find, ["firefox-esr"], "Firefox (SEALED_VISIT_FIREFOX names one)") };
+}
+
+/** A browser that the environment names must be there. */
+function namedBrowser(variable) {
+  const named = process.env[variable];
+  if (!named) return null;
+  if (!existsSync(named)) throw new Error(`${variable} names ${named}, which does not exist`);
+  return { path: named };
 }
 
 async function ensureMedia() {

@@ -160,8 +160,8 @@ async function withdrawOnce({ clinician, patient, everybody, keeper, photograph,
   };
 }
 
-/** Runs in the page: measures what the click on "Stop being recorded" does. */
-function watchWithdrawal() {
+/** Runs in the page, before the click: measures what the click on "Stop being recorded" does. */
+export function watchWithdrawal() {
   const { visit } = globalThis.sealedVisit;
   const before = visit.state.epoch;
   let clickedMs = 0;

@@ -4,7 +4,8 @@
  *
  * The picture does not depend on the page being visible, as a real camera's does not: an audio
  * callback, which browsers do not throttle, is the clock, and frames go into a track generator.
- * Where there is none (Firefox) a canvas is captured.
+ * Where there is none (Firefox) a canvas is captured, by a timer, and the microphone is the
+ * browser's own fake: without a sound card its AudioContext stands still.
  *
  * For tests: `globalThis.syntheticMedia` can `freeze(true)` the picture, `silence(true)` the sound,
  * `unplug("camera" | "microphone")`, and `resize(width, height)` the pictures of running cameras.
@@ -30,6 +31,7 @@ import {
 const options = SYNTHETIC_OPTIONS;
 
 const CLOCK_BUFFER_SAMPLES = 512;
+const TIMER_MS = 10;
 /** Beeps and hops are scheduled this far ahead, so that a busy page does not delay them. */
 const SCHEDULE_AHEAD_MS = 1_500;
 
@@ -44,6 +46,9 @@ const microphones = [
 const screenSource = options.participant + 16;
 
 const state = { frozen: false, silent: false, live: new Set() };
+
+const hasGenerator = "MediaStreamTrackGenerator" in globalThis;
+const nativeGetUserMedia = globalThis.navigator?.mediaDevices?.getUserMedia.bind(navigator.mediaDevices);
 
 if (globalThis.navigator?.mediaDevices) install(navigator.mediaDevices);
 
@@ -75,7 +80,8 @@ async function getUserMedia(constraints = {}) {
   if (!constraints.video && !constraints.audio)
     throw new TypeError("At least one of audio and video must be requested");
   const tracks = [];
-  if (constraints.audio) tracks.push(startMicrophone(chooseDevice(microphones, constraints.audio)));
+  if (constraints.audio && !hasGenerator) tracks.push(...(await nativeGetUserMedia({ audio: true })).getTracks());
+  else if (constraints.audio) tracks.push(startMicrophone(chooseDevice(microphones, constraints.audio)));
   if (constraints.video) tracks.push(startPicture("camera", chooseDevice(cameras, constraints.video)));
   return new MediaStream(tracks);
 }
@@ -118,7 +124,7 @@ function startPicture(kind, device) {
   canvas.width = options.width;
   canvas.height = options.height;
   const painter = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
-  const output = "MediaStreamTrackGenerator" in globalThis ? generatorOutput(canvas) : canvasOutput(canvas);
+  const output = hasGenerator ? generatorOutput(canvas) : canvasOutput(canvas);
   let frame = 0;
   let dueMs = performance.now();
   const clock = startClock(() => {
@@ -212,6 +218,10 @@ function audioContext() {
 
 /** Calls back every 10 ms or so, in hidden pages too. */
 function startClock(callback) {
+  if (!hasGenerator) {
+    const timer = setInterval(callback, TIMER_MS);
+    return { stop: () => clearInterval(timer) };
+  }
   const context = audioContext();
   const processor = context.createScriptProcessor(CLOCK_BUFFER_SAMPLES, 1, 1);
   processor.onaudioprocess = callback;
