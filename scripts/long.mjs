@@ -5,11 +5,11 @@
  *     npm run bench -- --no-build       with what was built before
  *     node scripts/long.mjs --list      what there is
  *
- * Progress on stderr; the last line on stdout is JSON with `ok`.
+ * Progress on stderr. The last line on stdout is JSON with `ok`; `interop` ends with the counts of its tests instead.
  */
 import { spawn } from "node:child_process";
 import { build } from "./build.mjs";
-import { say } from "./lib/log.mjs";
+import { result, say } from "./lib/log.mjs";
 import { inRoot } from "./lib/paths.mjs";
 import { ensure } from "./setup.mjs";
 
@@ -98,6 +98,6 @@ main(process.argv.slice(2)).then(
   },
   (error) => {
     say(error.message);
-    process.exitCode = 1;
+    result({ ok: false, error: error.message.split("\n")[0] });
   },
 );

@@ -1,6 +1,7 @@
 /** The visit record: what this person was asked, what they said, whether the visit was recorded. For keeping. */
 import { formatDay, formatDays, icon, recipientName, stringsFor } from "sealed-visit/components";
-import { button, type Child, copyButton, fill, h } from "./lib/dom.js";
+import { copyButton } from "./lib/copy.js";
+import { button, type Child, fill, h } from "./lib/dom.js";
 import { showPage } from "./lib/frame.js";
 import { laterLink } from "./lib/later.js";
 import { type LoggedRound, storedLog, type VisitLog } from "./lib/visit-log.js";
@@ -58,11 +59,12 @@ function later(log: VisitLog): HTMLElement {
         "div",
         { class: "row" },
         h("a", { class: "button", href: link, "data-testid": "later-link" }, text.later_open),
-        copyButton([icon("copy"), text.later_copy], {
+        copyButton({
           testid: "later-copy",
           class: "no-print",
           text: link,
-          done: [icon("check"), text.later_copied],
+          label: text.later_copy,
+          done: text.later_copied,
         }),
       ),
       h("p", { class: "small muted" }, text.later_private),

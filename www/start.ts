@@ -1,6 +1,6 @@
 /** The start page: makes a visit and gives a link for each role. */
-import { icon } from "sealed-visit/components";
-import { copyButton, fill, h } from "./lib/dom.js";
+import { copyButton } from "./lib/copy.js";
+import { fill, h } from "./lib/dom.js";
 import { reasonOf, showPage } from "./lib/frame.js";
 import { answerOf, linkFor } from "./lib/link.js";
 import { words } from "./strings/index.js";
@@ -109,13 +109,6 @@ function showLinks(section: HTMLElement, { visit, links }: MadeVisit): void {
       const url = linkFor(pages[what] ?? "guest", { visit, secret });
       const title = (text as Record<string, string>)[`role_${role}`] ?? role;
       const address = h("input", { readonly: true, value: url, "aria-label": title, "data-testid": `url-${role}` });
-      const copy = copyButton([icon("copy"), text.copy], {
-        testid: `copy-${role}`,
-        text: url,
-        done: [icon("check"), text.copied],
-        shown: address,
-      });
-      copy.setAttribute("aria-label", `${text.copy}: ${title}`);
       return h(
         "div",
         { class: "stack" },
@@ -124,7 +117,14 @@ function showLinks(section: HTMLElement, { visit, links }: MadeVisit): void {
         h(
           "div",
           { class: "row" },
-          copy,
+          copyButton({
+            testid: `copy-${role}`,
+            what: title,
+            text: url,
+            label: text.copy,
+            done: text.copied,
+            shown: address,
+          }),
           h(
             "a",
             {

@@ -2,7 +2,7 @@
  * The visit's page, for clinician, patient and everybody else: what differs follows from the role that
  * the pass names. Before, during, after.
  */
-import { support, type Visit, type VisitState } from "sealed-visit";
+import { type Support, support, type Visit, type VisitState } from "sealed-visit";
 import { defineVisitElements } from "sealed-visit/components";
 import type { CallView } from "./lib/call-view.js";
 import { showAfter } from "./lib/after.js";
@@ -65,6 +65,7 @@ async function main(): Promise<void> {
   const [config] = await Promise.all([loadConfig(), isCliniciansPage && defineHosts()]);
   const clinic = clinicInfo(config);
   const asking = infoFor(config, link);
+  const able = await support();
   const { visit, stream, speakerId } = await joinPage(config, clinic, link, {
     isHost: isCliniciansPage,
     // Only a clinician's browser records.
@@ -78,7 +79,12 @@ async function main(): Promise<void> {
   const room = { isHost: isCliniciansPage, clinicName: clinic.name, signers };
   const entered = await Promise.race([waitUntilIn(visit, logger, room), ended.then(() => false)]);
   if (entered)
-    await call({ config, link, visit, logger, info }, await import("./lib/call-view.js"), { stream, speakerId }, ended);
+    await call(
+      { config, link, visit, logger, info, able },
+      await import("./lib/call-view.js"),
+      { stream, speakerId },
+      ended,
+    );
   else await ended;
   for (const track of stream?.getTracks() ?? []) track.stop();
   if (visit.state.end_reason !== "left") await forget(link);
@@ -123,10 +129,11 @@ interface Here {
   visit: Visit;
   logger: VisitLogger;
   info: VisitInfo | null;
+  able: Support;
 }
 
 async function call(
-  { config, link, visit, logger, info }: Here,
+  { config, link, visit, logger, info, able }: Here,
   { CallView }: typeof import("./lib/call-view.js"),
   { stream, speakerId }: { stream: MediaStream | null; speakerId: string },
   ended: Promise<void>,
@@ -134,7 +141,6 @@ async function call(
   const clinic = clinicInfo(config);
   const template = templateOf(config, info);
   const media = await visit.connectMedia(stream ? { stream } : {});
-  const able = await support();
   const local = new LocalMedia(media, stream);
   const view = new CallView({
     visit,

@@ -174,7 +174,7 @@ export const suites = [
     builds: ["wasm", "js", "servers"],
     commands: () => [
       { title: "npm run demo", command: process.execPath, args: ["scripts/demo.mjs"], counts: "json", attempts: 3 },
-      ...(testFiles("e2e").length > 0 ? [nodeTests("e2e", { oneAtATime: true })] : []),
+      ...(testFiles("e2e").length > 0 ? [nodeTests("e2e", { oneAtATime: true, attempts: 2 })] : []),
     ],
   },
   {

@@ -192,13 +192,16 @@ test("a host whose browser cannot record gets a link, and asks when the recorder
   await show("live-host+elsewhere+no-link");
   const dialog = testid("elsewhere-dialog");
   assert.equal(await page.evaluate(() => deepActive()?.textContent), "This browser can not record");
-  // No link: it is said, and tried again.
+  // A link voids an earlier one: nobody gets one without asking.
+  assert.equal(await testid("recorder-url").count(), 0);
+  await testid("recorder-link-get").click();
   assert.match(await dialog.getByRole("alert").textContent(), /does not answer/);
-  await testid("recorder-link-again").click();
-  assert.match(await testid("recorder-url").inputValue(), /recorder\.html#visit=v&secret=s$/);
+  await testid("recorder-link-get").click();
+  assert.match(await testid("recorder-url").inputValue(), /recorder\.html#visit=v&secret=2$/);
+  assert.equal(await page.evaluate(() => deepActive()?.dataset.testid), "recorder-url");
   await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
   await testid("recorder-copy").click();
-  await testid("recorder-copy").getByText("Copied").waitFor();
+  await dialog.getByText("Copied").waitFor();
   assert.match(await page.evaluate(() => navigator.clipboard.readText()), /recorder\.html/);
   assert.equal(await page.locator("consent-request:not([hidden])").count(), 0, "nobody is asked yet");
 
@@ -212,12 +215,18 @@ test("a host whose browser cannot record gets a link, and asks when the recorder
   assert.equal(request.recorder, "w".repeat(22), "the recorder that waits, not one of this page");
 });
 
-test("a host whose browser cannot record may leave it at that", async () => {
+test("a host whose browser cannot record may leave it at that, and finds the same link again", async () => {
   await show("live-host+elsewhere");
+  await testid("recorder-link-get").click();
+  const url = await testid("recorder-url").inputValue();
   await testid("elsewhere-cancel").click();
   await testid("elsewhere-dialog").waitFor({ state: "detached" });
   assert.equal(await page.locator("consent-request:not([hidden])").count(), 0);
   assert.deepEqual(await commands(), []);
+  await testid("record-button").click();
+  assert.equal(await testid("recorder-url").inputValue(), url);
+  await testid("recorder-link-get").click();
+  await page.waitForFunction((old) => document.querySelector('[data-testid="recorder-url"]')?.value !== old, url);
 });
 
 test("the host cannot ask without three ticks and a purpose; nothing is preselected", async () => {

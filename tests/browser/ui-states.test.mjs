@@ -37,7 +37,8 @@ const states = [
   ...[
     "live-host+request",
     "live-host+elsewhere",
-    "live-host+elsewhere+no-link",
+    "live-host+elsewhere+link",
+    "live-host+elsewhere+link+no-link",
     "recording+wish",
     "live+safety",
     "progress-recording",

@@ -100,7 +100,9 @@ class Connection {
     const id = ++this.#last;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject, method });
-      this.#socket.send(JSON.stringify({ id, method, params }));
+      this.#socket.send(JSON.stringify({ id, method, params }), (error) => {
+        if (error) reject(error);
+      });
     });
   }
 
@@ -110,6 +112,7 @@ class Connection {
 
   #receive(message) {
     if (message.type === "event") return this.listeners.get(message.method)?.(message.params);
+    if (message.id === null) return this.#fail(new Error(`Firefox: ${message.error}: ${message.message}`));
     const { resolve, reject, method } = this.#waiting.get(message.id);
     this.#waiting.delete(message.id);
     if (message.type === "success") resolve(message.result);

@@ -94,7 +94,7 @@ function showCall(): void {
           why: { supported: false, code: "no-track-processor", reason: "" },
           getLink: async () => {
             if (tries++ === 0 && shows("no-link")) throw new Error("the clinic does not answer");
-            return "https://visits.example/recorder.html#visit=v&secret=s";
+            return `https://visits.example/recorder.html#visit=v&secret=${tries}`;
           },
         }
       : undefined,
@@ -111,6 +111,7 @@ function showCall(): void {
   if (shows("hand"))
     document.querySelector("visit-roster")?.shadowRoot?.querySelector<HTMLElement>('[data-testid^="hand-"]')?.click();
   if (shows("request") || shows("elsewhere")) press("record-button");
+  if (shows("link")) press("recorder-link-get");
 }
 
 function showProgress(safety: "recording" | "uploading" | "safe"): void {

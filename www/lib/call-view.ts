@@ -18,7 +18,7 @@ import type { CallMedia, CallRecorder, CallVisit } from "./call.js";
 import { ControlBar } from "./control-bar.js";
 import { askWish, confirmLeave, showSafetyCode, type Wish } from "./dialogs.js";
 import { fill, h } from "./dom.js";
-import { type CannotRecord, openRecorderElsewhere, waitingRecorder } from "./elsewhere.js";
+import { type CannotRecord, RecorderElsewhere, waitingRecorder } from "./elsewhere.js";
 import { languageSwitch, reasonOf } from "./frame.js";
 import type { Overview } from "./link.js";
 import type { LocalMedia } from "./local-media.js";
@@ -73,6 +73,7 @@ export class CallView {
   readonly #resume: ResumeTalk;
   readonly #clock: VisitClock | null;
   readonly #lock: VisitLock;
+  readonly #elsewhere: RecorderElsewhere | null;
   #host: string | undefined;
   #locked: boolean | undefined;
   #progress: ProgressPanel | undefined;
@@ -91,6 +92,8 @@ export class CallView {
     this.#resume = new ResumeTalk(visit);
     this.#clock = options.times && new VisitClock(options.times, this.#notices);
     this.#lock = new VisitLock({ visit, ...options.lock });
+    const { elsewhere } = options;
+    this.#elsewhere = elsewhere ? new RecorderElsewhere(visit, elsewhere.why, elsewhere.getLink) : null;
     this.#recordingBar = new RecordingBar({
       withdraw: (event) => void this.#withdraw(event),
       pause: () => this.#attempt(visit.pause()),
@@ -253,10 +256,7 @@ export class CallView {
 
   /** Where this browser cannot record, a recorder is opened elsewhere before anybody is asked. */
   async #beginRequest(after?: string): Promise<void> {
-    const { visit, elsewhere } = this.#options;
-    if (elsewhere && this.#separateRecorder === undefined) {
-      if (!(await openRecorderElsewhere(visit, elsewhere.why, elsewhere.getLink))) return;
-    }
+    if (this.#elsewhere && this.#separateRecorder === undefined && !(await this.#elsewhere.open())) return;
     this.#openRequest(after);
   }
 

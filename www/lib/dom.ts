@@ -30,33 +30,6 @@ function flat(children: readonly Child[]): (Node | string)[] {
   });
 }
 
-export interface CopyOptions extends Omit<ButtonOptions, "onclick"> {
-  text: string;
-  /** What the button says afterwards. */
-  done: Child;
-  /** Where `text` stands on the page. */
-  shown?: HTMLInputElement;
-}
-
-/** Copies `text`, and says so. Where the browser refuses, the person is shown what to copy. */
-export function copyButton(label: Child, { testid, class: name, text, done, shown }: CopyOptions): HTMLButtonElement {
-  const copy = button(label, {
-    testid,
-    class: name,
-    onclick: () =>
-      void navigator.clipboard.writeText(text).then(
-        () => {
-          fill(copy, done);
-          copy.removeAttribute("aria-label");
-        },
-        () => shown?.select(),
-      ),
-  });
-  // What it says afterwards is heard.
-  copy.setAttribute("aria-live", "polite");
-  return copy;
-}
-
 export interface ButtonOptions {
   testid: string;
   class?: string | undefined;

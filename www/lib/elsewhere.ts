@@ -3,8 +3,9 @@ import type { Capability } from "sealed-visit";
 import { icon } from "sealed-visit/components";
 import { words } from "../strings/index.js";
 import type { CallVisit } from "./call.js";
+import { copyButton } from "./copy.js";
 import { ask } from "./dialogs.js";
-import { button, copyButton, fill, h } from "./dom.js";
+import { button, type Child, fill, h } from "./dom.js";
 import { reasonOf } from "./frame.js";
 
 export type CannotRecord = Extract<Capability, { supported: false }>;
@@ -18,21 +19,13 @@ export function whyNot({ code, reason }: CannotRecord): string {
 /** The recorder's address, to be copied. */
 export function recorderLink(url: string): HTMLElement {
   const text = words().elsewhere;
-  const field = h("input", { readonly: true, value: url, "aria-label": text.link, "data-testid": "recorder-url" });
+  const shown = h("input", { readonly: true, value: url, "aria-label": text.link, "data-testid": "recorder-url" });
+  const { copy: label, copied: done } = words().start;
   return h(
     "div",
     { class: "stack" },
-    field,
-    h(
-      "div",
-      { class: "row" },
-      copyButton([icon("copy"), words().start.copy], {
-        testid: "recorder-copy",
-        text: url,
-        done: [icon("check"), words().start.copied],
-        shown: field,
-      }),
-    ),
+    shown,
+    h("div", { class: "row" }, copyButton({ testid: "recorder-copy", text: url, label, done, shown })),
     h("p", { class: "small muted" }, text.once),
   );
 }
@@ -42,42 +35,71 @@ export function waitingRecorder({ state }: CallVisit, own: string | undefined): 
   return state.waiting.find(({ role, participant }) => role === "recorder" && participant !== own)?.participant;
 }
 
-/** Host: shows the recorder's link until it was opened and waits; resolves with false when the person gave up. */
-export function openRecorderElsewhere(
-  visit: CallVisit,
-  why: CannotRecord,
-  getLink: () => Promise<string>,
-): Promise<boolean> {
-  const text = words().elsewhere;
-  const place = h("div", { class: "stack" }, h("p", {}, text.getting));
-  const offer = () =>
-    void getLink().then(
-      (url) => fill(place, recorderLink(url), h("p", { role: "status" }, icon("clock"), ` ${text.waiting}`)),
-      (error: unknown) =>
-        fill(
+/** Opening the recorder in another browser than the host's. */
+export class RecorderElsewhere {
+  readonly #visit: CallVisit;
+  readonly #why: CannotRecord;
+  readonly #getLink: () => Promise<string>;
+  /** Asking for a link voids earlier ones: it is kept, and another is asked for by a person only. */
+  #url: string | undefined;
+
+  constructor(visit: CallVisit, why: CannotRecord, getLink: () => Promise<string>) {
+    this.#visit = visit;
+    this.#why = why;
+    this.#getLink = getLink;
+  }
+
+  /** Shows how, until the recorder was opened and waits; resolves with false when the person gave up. */
+  async open(): Promise<boolean> {
+    const text = words().elsewhere;
+    const place = h("div", { class: "stack" });
+    let stop: () => void = () => undefined;
+    this.#draw(place);
+    return ask<boolean>(
+      "elsewhere-dialog",
+      (close) => {
+        stop = this.#visit.on("state", () => {
+          if (waitingRecorder(this.#visit, undefined) !== undefined) close(true);
+        });
+        return h(
+          "div",
+          { class: "stack" },
+          h("h2", { id: "elsewhere-dialog-title", tabindex: "-1" }, text.title),
+          h("p", {}, whyNot(this.#why)),
+          h("p", {}, text.lead),
           place,
-          h("p", { class: "error", role: "alert" }, words().page.failed.replace("{why}", reasonOf(error))),
-          button(text.again, { testid: "recorder-link-again", onclick: offer }),
-        ),
+          h("p", { role: "status" }, icon("clock"), ` ${text.waiting}`),
+          h("div", { class: "row" }, button(text.cancel, { testid: "elsewhere-cancel", onclick: () => close(false) })),
+        );
+      },
+      false,
+    ).finally(() => stop());
+  }
+
+  #draw(place: HTMLElement, problem?: Child): void {
+    const text = words().elsewhere;
+    const label = this.#url === undefined ? text.get : text.get_new;
+    const get = button(label, { testid: "recorder-link-get", onclick: () => void this.#renew(place) });
+    fill(
+      place,
+      this.#url !== undefined && recorderLink(this.#url),
+      problem,
+      h("div", { class: "row" }, get),
+      h("p", { class: "small muted" }, text.voids),
     );
-  let stop: () => void = () => undefined;
-  offer();
-  return ask<boolean>(
-    "elsewhere-dialog",
-    (close) => {
-      stop = visit.on("state", () => {
-        if (waitingRecorder(visit, undefined) !== undefined) close(true);
-      });
-      return h(
-        "div",
-        { class: "stack" },
-        h("h2", { id: "elsewhere-dialog-title", tabindex: "-1" }, text.title),
-        h("p", {}, whyNot(why)),
-        h("p", {}, text.lead),
-        place,
-        h("div", { class: "row" }, button(text.cancel, { testid: "elsewhere-cancel", onclick: () => close(false) })),
-      );
-    },
-    false,
-  ).finally(() => stop());
+  }
+
+  async #renew(place: HTMLElement): Promise<void> {
+    const text = words();
+    fill(place, h("p", { role: "status" }, text.elsewhere.getting));
+    try {
+      this.#url = await this.#getLink();
+      this.#draw(place);
+    } catch (error) {
+      const told = text.page.failed.replace("{why}", reasonOf(error));
+      this.#draw(place, h("p", { class: "error", role: "alert" }, told));
+    }
+    // The button that was pressed is gone.
+    place.querySelector<HTMLElement>("input, button")?.focus();
+  }
 }
