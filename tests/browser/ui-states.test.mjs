@@ -205,6 +205,11 @@ async function indicatorIsSeen(page, state) {
     box && box.y >= 0 && box.x >= 0 && box.x + box.width <= width && box.y + box.height <= height,
     `${state}: the indicator is not in view`,
   );
+  for (const dialog of await page.locator("dialog[open]").all()) {
+    const { x, y, width: wide, height: high } = await dialog.boundingBox();
+    const isBeside = x >= box.x + box.width || x + wide <= box.x || y >= box.y + box.height || y + high <= box.y;
+    assert.ok(isBeside, `${state}: a dialog covers the indicator`);
+  }
   assert.notEqual(((await indicator.textContent()) ?? "").trim(), "", state);
   const scrolled = await page.evaluate(
     () => document.scrollingElement.scrollHeight - document.documentElement.clientHeight,
