@@ -7,16 +7,16 @@ import { button, fill, h, type Child } from "./dom.js";
 /** Shows a modal dialog until something in it closes it; resolves with the value it was closed with. */
 export function ask<T>(testid: string, draw: (close: (value: T) => void) => Child, onCancel: T): Promise<T> {
   return new Promise((resolve) => {
-    let answer = onCancel;
     const dialog = h("dialog", { "data-testid": testid, "aria-labelledby": `${testid}-title` });
+    // Whoever asked goes on in the task of the click that answered, not after the dialog's own event.
     const close = (value: T) => {
-      answer = value;
+      resolve(value);
       dialog.close();
     };
     fill(dialog, draw(close));
     dialog.addEventListener("close", () => {
       dialog.remove();
-      resolve(answer);
+      resolve(onCancel);
     });
     document.body.append(dialog);
     dialog.showModal();
