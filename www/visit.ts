@@ -68,6 +68,7 @@ async function main(): Promise<void> {
   const able = await support();
   const { visit, stream, speakerId } = await joinPage(config, clinic, link, {
     isHost: isCliniciansPage,
+    able,
     // Only a clinician's browser records.
     notice: isCliniciansPage ? recoveryNotice(config) : null,
   });

@@ -10,6 +10,7 @@
  * files, and over a long time how both grow.
  */
 import { readdirSync, readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { wallClockMs } from "../lib/media-code.mjs";
 import { longestSoundHoleMs, measureMedia, readCodesOf } from "../lib/media-file.mjs";
 
@@ -139,8 +140,4 @@ function median(values) {
 
 function round(value) {
   return Math.round(value * 100) / 100;
-}
-
-function sleep(ms) {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

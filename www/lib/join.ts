@@ -1,5 +1,5 @@
 /** Before the visit: the clinic's name, the privacy notice, the device check, the name; then connecting. */
-import { joinVisit, preload, support, type Visit } from "sealed-visit";
+import { joinVisit, preload, type Support, type Visit } from "sealed-visit";
 import { icon } from "sealed-visit/components";
 import { language, words } from "../strings/index.js";
 import type { ClinicInfo, Config } from "./config.js";
@@ -18,9 +18,8 @@ export async function joinPage(
   config: Config,
   clinic: ClinicInfo,
   link: Link,
-  { isHost, notice }: { isHost: boolean; notice: HTMLElement | null },
+  { isHost, notice, able }: { isHost: boolean; notice: HTMLElement | null; able: Support },
 ): Promise<Joined> {
-  const able = await support();
   if (able.visit.supported) preload();
   return new Promise((resolve) => {
     const check = h("device-check");

@@ -342,10 +342,7 @@ impl Book {
         holder: Holder,
         now_ms: u64,
     ) -> Result<Admission, BookError> {
-        self.clinician(visit, credential, now_ms)?;
-        let fresh = ParticipantId::from_bytes(self.random());
-        let stored = self.open_visit(visit, now_ms)?;
-        let participant = *stored.recorder.get_or_insert(fresh);
+        let participant = self.recorder_of(visit, credential, now_ms)?;
         let pass = self.issue(visit, participant, Role::Recorder, holder, now_ms)?;
         Ok(Admission {
             pass,
@@ -363,11 +360,9 @@ impl Book {
         credential: &str,
         now_ms: u64,
     ) -> Result<Link, BookError> {
-        self.clinician(visit, credential, now_ms)?;
-        let fresh = ParticipantId::from_bytes(self.random());
+        let participant = self.recorder_of(visit, credential, now_ms)?;
         let secret = self.secret();
         let stored = self.open_visit(visit, now_ms)?;
-        let participant = *stored.recorder.get_or_insert(fresh);
         let passcode = stored
             .participants
             .get(&participant)
@@ -453,6 +448,19 @@ impl Book {
         } else {
             Err(BookError::NotTheHost)
         }
+    }
+
+    /// The one recorder of the visit, for a clinician of it.
+    fn recorder_of(
+        &mut self,
+        visit: VisitId,
+        credential: &str,
+        now_ms: u64,
+    ) -> Result<ParticipantId, BookError> {
+        self.clinician(visit, credential, now_ms)?;
+        let fresh = ParticipantId::from_bytes(self.random());
+        let stored = self.open_visit(visit, now_ms)?;
+        Ok(*stored.recorder.get_or_insert(fresh))
     }
 
     fn by_credential(

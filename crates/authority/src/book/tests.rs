@@ -41,6 +41,13 @@ fn holder(seed: u8) -> Holder {
     }
 }
 
+/// Of a browser that came at noon with a link that has no passcode.
+fn credential_of(book: &mut Book, links: &VisitLinks, index: usize) -> String {
+    let secret = &links.links[index].secret;
+    let admitted = book.redeem(links.visit, secret, None, holder(index as u8 + 1), NOON_MS);
+    admitted.unwrap().credential.unwrap()
+}
+
 fn clinic() -> ClinicDocument {
     let root = SigningKey::from_seed(&[8; 32]);
     let document = root.sign(&ClinicClaims {
@@ -153,32 +160,10 @@ fn wrong_passcodes_lock_the_link() {
 fn only_the_host_gets_a_recorder_and_always_the_same_one() {
     let mut book = book();
     let links = book.create(&visit(None)).unwrap();
-    let host = book
-        .redeem(
-            links.visit,
-            &links.links[0].secret,
-            None,
-            holder(1),
-            NOON_MS,
-        )
-        .unwrap();
-    let patient = book
-        .redeem(
-            links.visit,
-            &links.links[1].secret,
-            None,
-            holder(2),
-            NOON_MS,
-        )
-        .unwrap();
-    let refused = book.recorder_pass(
-        links.visit,
-        &patient.credential.unwrap(),
-        holder(3),
-        NOON_MS,
-    );
+    let credential = credential_of(&mut book, &links, 0);
+    let patient = credential_of(&mut book, &links, 1);
+    let refused = book.recorder_pass(links.visit, &patient, holder(3), NOON_MS);
     assert_eq!(refused.err(), Some(BookError::NotTheHost));
-    let credential = host.credential.unwrap();
     let first = book
         .recorder_pass(links.visit, &credential, holder(3), NOON_MS)
         .unwrap();
@@ -194,12 +179,8 @@ fn only_the_host_gets_a_recorder_and_always_the_same_one() {
 fn the_host_gets_a_link_for_the_recorder_elsewhere_and_only_the_last_one_works() {
     let mut book = book();
     let links = book.create(&visit(None)).unwrap();
-    let mut credential_of = |index: usize, seed| {
-        let secret = &links.links[index].secret;
-        let admitted = book.redeem(links.visit, secret, None, holder(seed), NOON_MS);
-        admitted.unwrap().credential.unwrap()
-    };
-    let (host, patient) = (credential_of(0, 1), credential_of(1, 2));
+    let host = credential_of(&mut book, &links, 0);
+    let patient = credential_of(&mut book, &links, 1);
     let refused = book.recorder_link(links.visit, &patient, NOON_MS);
     assert_eq!(refused.err(), Some(BookError::NotTheHost));
 
@@ -239,18 +220,8 @@ fn a_new_link_for_the_recorder_keeps_its_passcode() {
         passcode: Some("4711".into()),
     });
     let links = book.create(&asked).unwrap();
-    let host = book
-        .redeem(
-            links.visit,
-            &links.links[0].secret,
-            None,
-            holder(1),
-            NOON_MS,
-        )
-        .unwrap();
-    let link = book
-        .recorder_link(links.visit, &host.credential.unwrap(), NOON_MS)
-        .unwrap();
+    let host = credential_of(&mut book, &links, 0);
+    let link = book.recorder_link(links.visit, &host, NOON_MS).unwrap();
     assert_eq!(link.participant, links.links[2].participant);
     let without = book.redeem(links.visit, &link.secret, None, holder(2), NOON_MS);
     assert_eq!(without.err(), Some(BookError::WrongPasscode));
