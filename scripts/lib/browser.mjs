@@ -16,8 +16,13 @@
  * `hideable: true` gives tabs as people have them: a page is hidden when another one is brought to
  * the front (`await other.bringToFront()`), and a hidden page is throttled. Otherwise playwright
  * makes every page believe that it is visible. In this mode `context` options do not apply: use
- * `page.setViewportSize` and `page.emulateMedia`.
+ * `page.setViewportSize` and `page.emulateMedia`. And it can be left to itself:
+ *
+ *     await recorder.unwatched(async () => { ... });   // afterwards its pages are in `recorder.context`, as new objects
+ *
+ * A browser that is watched keeps the bodies of what its pages send, up to 100 MB a page or worker.
  */
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -51,7 +56,7 @@ export async function openBrowser({
   const { browser } = await ensure("node", "browser");
   const profile = profileDirectory ?? mkdtempSync(path.join(tmpdir(), `sealed-visit-${name}-`));
   const launch = hideable ? launchHideable : launchWithPlaywright;
-  const { context, closeBrowser } = await launch({
+  const { current, processes, closeBrowser, unwatched } = await launch({
     name,
     path: browser.path,
     profile,
@@ -60,24 +65,30 @@ export async function openBrowser({
     contextOptions,
   });
   const problems = [];
-  context.on("page", (page) => watchPage(page, problems));
-  for (const page of context.pages()) watchPage(page, problems);
+  const watch = () => {
+    current().on("page", (page) => watchPage(page, problems));
+    for (const page of current().pages()) watchPage(page, problems);
+  };
+  watch();
   return {
     name,
-    context,
+    get context() {
+      return current();
+    },
     problems,
     profile,
     newPage: async () => {
       // A persistent context comes with one blank page: use it first.
-      const blank = context.pages().find((page) => page.url() === "about:blank");
-      return blank ?? (await context.newPage());
+      const blank = current()
+        .pages()
+        .find((page) => page.url() === "about:blank");
+      return blank ?? (await current().newPage());
     },
-    async processes() {
-      const session = await context.browser().newBrowserCDPSession();
-      const { processInfo } = await session.send("SystemInfo.getProcessInfo");
-      await session.detach();
-      return processInfo;
+    async unwatched(during) {
+      await unwatched(during);
+      watch();
     },
+    processes,
     async close() {
       await closeBrowser();
       if (!profileDirectory) rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
@@ -94,7 +105,16 @@ async function launchWithPlaywright({ path: executablePath, profile, headless, a
     ...contextOptions,
     args,
   });
-  return { context, closeBrowser: () => context.close().catch(() => {}) };
+  return {
+    current: () => context,
+    async processes() {
+      const session = await context.browser().newBrowserCDPSession();
+      const { processInfo } = await session.send("SystemInfo.getProcessInfo");
+      await session.detach();
+      return processInfo;
+    },
+    closeBrowser: () => context.close().catch(() => {}),
+  };
 }
 
 /** A browser started by us has none of playwright's switches, and is told nothing about focus. */
@@ -111,12 +131,40 @@ async function launchHideable({ name, path: command, profile, headless, args }) 
     ],
     listening: /DevTools listening on (\S+)/,
   });
-  const browser = await chromium.connectOverCDP(started.match[1], { noDefaults: true });
-  const closeBrowser = async () => {
-    await browser.close().catch(() => {});
-    await processes.stop();
+  const address = started.match[1];
+  const connect = () => chromium.connectOverCDP(address, { noDefaults: true });
+  let browser = await connect();
+  return {
+    current: () => browser.contexts()[0],
+    processes: async () => (await askOnce(address, "SystemInfo.getProcessInfo")).processInfo,
+    async unwatched(during) {
+      // Closes the connection, not the browser.
+      await browser.close();
+      try {
+        await during();
+      } finally {
+        browser = await connect();
+      }
+    },
+    async closeBrowser() {
+      await browser.close().catch(() => {});
+      await processes.stop();
+    },
   };
-  return { context: browser.contexts()[0], closeBrowser };
+}
+
+/** One question to the browser as a whole, on a connection of its own: its pages do not notice. */
+async function askOnce(address, method) {
+  const { WebSocket } = await import("ws");
+  const socket = new WebSocket(address);
+  try {
+    await once(socket, "open");
+    socket.send(JSON.stringify({ id: 1, method }));
+    const [answer] = await once(socket, "message");
+    return JSON.parse(answer).result;
+  } finally {
+    socket.close();
+  }
 }
 
 /** Collects what went wrong in a page and its workers. */

@@ -142,7 +142,7 @@ async function openPeople(visit, links) {
     const tab = await browser.context.newPage();
     await installSyntheticMedia(tab, { participant: index, label: name, ...CAMERA });
     await tab.goto(stack.site.url("/test/visit.html"));
-    const one = driver(name, tab);
+    const one = driver(name, () => tab);
     await one.until(() => window.page !== undefined);
     await one.do((page, details) => page.join(details), { visit, secret: links[index].secret, name });
     tabs.push(one);
@@ -169,13 +169,28 @@ async function openRecorder(visit, { secret }, mark) {
   for (const page of dead) await page.close().catch(() => {});
   await tab.bringToFront();
   await tab.goto(stack.site.url("/test/recorder.html"));
-  recorder = { browser, tab, front, ...driver("recorder", tab) };
+  recorder = recorderOf(browser, tab, front);
   await recorder.until(() => window.page !== undefined);
   const recovered = await recorder.do((page) => page.recover());
   for (const { state } of recovered) if (state !== "safe") throw new Error(`a recovered part is ${state}`);
   const participant = await recorder.do((page, details) => page.join(details), { visit, secret, capture: CAPTURE });
   const kept = await tab.evaluate("Object.entries(sessionStorage)");
   return { participant, mark: kept };
+}
+
+function recorderOf(browser, tab, front) {
+  const one = {
+    ...{ browser, tab, front, ...driver("recorder", () => one.tab) },
+    /** Afterwards its pages are other objects, of the same pages. */
+    async unwatched(during) {
+      const url = one.tab.url();
+      await browser.unwatched(during);
+      const pages = browser.context.pages();
+      one.tab = pages.find((page) => page.url() === url);
+      one.front = pages.find((page) => page.url() !== url);
+    },
+  };
+  return one;
 }
 
 /** A browser whose renderers were just killed may hand out one that was. */
@@ -316,8 +331,8 @@ function fileOf(opened, part) {
   return path.join(opened, name);
 }
 
-function driver(name, tab) {
-  const evaluate = (act, argument) => tab.evaluate(`(${act})(window.page, ${JSON.stringify(argument)})`);
+function driver(name, tabOf) {
+  const evaluate = (act, argument) => tabOf().evaluate(`(${act})(window.page, ${JSON.stringify(argument)})`);
   return {
     name,
     do: evaluate,

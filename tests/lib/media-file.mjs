@@ -3,7 +3,7 @@
  *
  *     const media = await measureMedia("opened.webm");
  *     media.duration_s, media.video_frames, media.audio_peak, media.av_offset_ms
- *     media.sources;   // Map: source -> { frames, firstMs, lastMs, gapMaxMs, toneShare, beeps }
+ *     media.sources;   // Map: source -> { frames, firstMs, lastMs, wallMs, gapMaxMs, toneShare, beeps, offsetsMs }
  *
  * `av_offset_ms` is how much later the sound comes than the picture (negative: earlier), the median
  * over all beeps whose second is seen in the picture; null when there is none.
@@ -11,7 +11,6 @@
  * - `decodeVideo(file, onFrame)` calls back with `{ index, width, height, luma }`; resolves with the
  *   frames' times in seconds
  * - `decodeAudio(file, rateHz)` gives samples that begin at time 0 of the file, gaps as silence
- * - `readCodesOf(file)` gives `[{ ptsS, codes }]`
  * - `longestSoundHoleMs(file)`: the longest time without a packet of sound
  * - `decodeStrictly(file)` rejects with ffmpeg's words at anything that does not decode, up to the last byte
  * - `probe(file)` gives ffprobe's format and streams
@@ -64,6 +63,7 @@ function measureSource(frames, samples, source, aroundMs) {
     frames: seen.length,
     firstMs: seen[0].wallMs,
     lastMs: seen.at(-1).wallMs,
+    wallMs: seen.map(({ wallMs }) => wallMs),
     gapMaxMs,
     toneShare: toneShare(samples, AUDIO_RATE_HZ, source),
     beeps,
@@ -80,7 +80,8 @@ function interpolate(seen, atS) {
   return left.wallMs + ((atS - left.ptsS) / (right.ptsS - left.ptsS)) * (right.wallMs - left.wallMs);
 }
 
-export async function readCodesOf(file) {
+/** `[{ ptsS, codes }]` */
+async function readCodesOf(file) {
   const frames = [];
   const times = await decodeVideo(file, (picture) => frames.push(readCodes(picture)));
   return frames.map((codes, index) => ({ ptsS: times[index] ?? 0, codes }));
@@ -161,7 +162,7 @@ export async function probe(file) {
   );
 }
 
-function median(values) {
+export function median(values) {
   const sorted = values.toSorted((left, right) => left - right);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
