@@ -36,7 +36,7 @@ async function main({ rootKey, clinicDocument, visit, recipients }) {
   let slices = 0;
   const seal = (slice) => {
     slices += 1;
-    return part.seal(track, slice, slices * 250_000, STARTED_MS + slices * 250).bytes;
+    return part.seal(track, slice, slices * 250_000, STARTED_MS + slices * 250)[1];
   };
   const end = performance.now() + WARM_UP_MS;
   while (performance.now() < end) seal(new Uint8Array(64_000));

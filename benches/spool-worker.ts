@@ -58,7 +58,7 @@ function writeClear(file: SpoolFile): void {
 
 function writeSealed(one: (typeof sealed)[number]): void {
   one.slices += 1;
-  const { bytes, offset } = part.seal(one.track, slice, one.slices * SLICE_MS * 1_000, STARTED_MS + one.slices);
+  const [offset, bytes] = part.seal(one.track, slice, one.slices * SLICE_MS * 1_000, STARTED_MS + one.slices);
   one.spool.appendSegment(bytes, offset);
 }
 

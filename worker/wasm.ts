@@ -27,7 +27,14 @@ export interface VisitModule {
 }
 
 export type RecordingModule = typeof import("../dist/wasm/recording.js");
-export type { PartDraft, PartRecorder, RecordingReader, RecordingReport, TrackReader } from "../dist/wasm/recording.js";
+export type {
+  PartDraft,
+  PartRecorder,
+  RecordingReader,
+  RecordingReport,
+  SealedSlice,
+  TrackReader,
+} from "../dist/wasm/recording.js";
 
 export interface FramesModule {
   readonly FrameEngine: typeof FrameEngine;

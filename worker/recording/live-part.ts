@@ -7,7 +7,7 @@
 import type { CompactJws, OpenInput, RecipientRef, RecordingId, TrackId, VisitId } from "../core-types.js";
 import { WorkerError } from "../failure.js";
 import type { BeginPartRequest, EventLine, PartEndReason, SpoolStatus } from "../protocol.js";
-import type { PartRecorder, RecordingModule } from "../wasm.js";
+import type { PartRecorder, RecordingModule, SealedSlice } from "../wasm.js";
 import type { PartEntry } from "./journal.js";
 import { PartSpool } from "./part-spool.js";
 import { release } from "./release.js";
@@ -141,8 +141,7 @@ export class LivePart {
     try {
       // Two slices may be told in one moment; time never runs backwards.
       const end_us = Math.max(media_end_us, this.#mediaEndUs);
-      const sealed = this.#needSealer().seal(this.mixed, bytes, end_us, this.#now());
-      this.#append(this.mixed, sealed.bytes, sealed.offset);
+      this.#append(this.mixed, this.#needSealer().seal(this.mixed, bytes, end_us, this.#now()));
       this.#mediaEndUs = end_us;
       this.spool.noteSealed(end_us);
     } finally {
@@ -152,8 +151,8 @@ export class LivePart {
   }
 
   sealEvent(line: EventLine): void {
-    const sealed = this.#needSealer().sealEvents(this.events, [line], this.#eventTime(line.at_us), this.#now());
-    this.#append(this.events, sealed.bytes, sealed.offset);
+    const at_us = this.#eventTime(line.at_us);
+    this.#append(this.events, this.#needSealer().sealEvents(this.events, [line], at_us, this.#now()));
   }
 
   gap(from_us: number, to_us: number, reason: string): void {
@@ -184,14 +183,14 @@ export class LivePart {
     return this.#lastEventUs;
   }
 
-  #append(track: TrackId, bytes: Uint8Array, offset: number): void {
+  /** The next slice is sealed into the same bytes: they are written now. */
+  #append(track: TrackId, [offset, bytes]: SealedSlice): void {
     try {
       this.spool.track(track).spool.appendSegment(bytes, offset);
     } catch (cause) {
       if (cause instanceof StorageFullError) throw new WorkerError("spool-full", cause.message, { cause });
       throw new WorkerError("internal", "a sealed segment could not be written", { cause });
     }
-    release(bytes);
   }
 
   #needSealer(): PartRecorder {

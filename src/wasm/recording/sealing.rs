@@ -1,6 +1,6 @@
 //! Sealing, in the recorder's worker.
 
-use js_sys::{Object, Uint8Array};
+use js_sys::{Array, Uint8Array};
 use sealed_visit_protocol::clinic::RecipientRef;
 use sealed_visit_protocol::consent::{PlaceClaims, StatementClaims};
 use sealed_visit_protocol::recording::{EndReason, ShareGrant};
@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use super::values::*;
-use crate::recording::{self, EventLine, PartEnd, PartPlan, TrackPlan, encode_events};
+use crate::recording::{
+    self, EventLine, PartEnd, PartPlan, SealedSegment, TrackPlan, encode_events,
+};
 use crate::seal::hpke::system_rng;
 
 /// A part of a recording before its open statement is signed: it has a fresh recording key, and seals nothing.
@@ -94,14 +96,21 @@ impl PartDraft {
                 whole(started_ms),
                 &mut system_rng(),
             )
-            .map(PartRecorder)
+            .map(|recorder| PartRecorder {
+                recorder,
+                sealed: Uint8Array::new_with_length(0),
+            })
             .map_err(record_error)
     }
 }
 
 /// A running part. `free()` wipes its keys; what was sealed stays good.
 #[wasm_bindgen]
-pub struct PartRecorder(recording::PartRecorder);
+pub struct PartRecorder {
+    recorder: recording::PartRecorder,
+    /// Takes every segment on its way out: fresh memory for each cost half as much as encrypting it.
+    sealed: Uint8Array,
+}
 
 #[derive(Deserialize)]
 struct JsEnd {
@@ -117,18 +126,25 @@ struct JsEnd {
 impl PartRecorder {
     /// The track's signed envelope: spool it before the first segment, upload it beside the track.
     pub fn envelope(&self, track: &str) -> Result<String> {
-        let envelope = self.0.envelope(track_of(track)?).map_err(record_error)?;
+        let envelope = self
+            .recorder
+            .envelope(track_of(track)?)
+            .map_err(record_error)?;
         Ok(envelope.as_str().to_owned())
     }
 
     /// The first bytes of the track's file.
     #[wasm_bindgen(js_name = trackStart)]
     pub fn track_start(&self, track: &str) -> Result<Uint8Array> {
-        let start = self.0.track_start(track_of(track)?).map_err(record_error)?;
+        let start = self
+            .recorder
+            .track_start(track_of(track)?)
+            .map_err(record_error)?;
         Ok(Uint8Array::from(start))
     }
 
-    /// Seals one slice (copied; yours to wipe). Append `bytes` at `offset` and flush before anything else happens.
+    /// Seals one slice (copied; yours to wipe). Append the bytes at the offset and flush before anything else happens:
+    /// the next call writes others in their place.
     /// `media_end_us`: media time at the slice's end since the part's start; `at_ms`: wall clock. Throws
     /// `recording-time-backwards`, `recording-slice-too-long`, `recording-unknown-track`; after
     /// `recording-seal-failed` the track takes no more (`recording-poisoned`).
@@ -139,9 +155,9 @@ impl PartRecorder {
         slice: &[u8],
         media_end_us: f64,
         at_ms: f64,
-    ) -> Result<Object> {
-        let sealed = self
-            .0
+    ) -> Result<Array> {
+        let SealedSegment { offset, bytes, .. } = self
+            .recorder
             .seal(
                 track_of(track)?,
                 slice,
@@ -150,17 +166,14 @@ impl PartRecorder {
                 &mut system_rng(),
             )
             .map_err(record_error)?;
-        let object = Object::new();
-        set(&object, "index", &number(sealed.index));
-        set(&object, "offset", &number(sealed.offset));
-        set(&object, "end", &number(sealed.end()));
-        set(
-            &object,
-            "head",
-            &JsValue::from_str(&sealed.head.to_string()),
-        );
-        set(&object, "bytes", &Uint8Array::from(sealed.bytes.as_slice()));
-        Ok(object)
+        let length = bytes.len() as u32;
+        if self.sealed.length() < length {
+            self.sealed = Uint8Array::new_with_length(length.next_power_of_two());
+        }
+        let sealed = self.sealed.subarray(0, length);
+        sealed.copy_from(&bytes);
+        // No object: its fields' names would be decoded at every call.
+        Ok(Array::of2(&number(offset), &sealed))
     }
 
     /// Seals lines into an events track, as one segment; marks are counted for the manifest.
@@ -171,12 +184,12 @@ impl PartRecorder {
         #[wasm_bindgen(unchecked_param_type = "object[]")] lines: JsValue,
         media_end_us: f64,
         at_ms: f64,
-    ) -> Result<Object> {
+    ) -> Result<Array> {
         let lines: Vec<EventLine> = from_js(lines)?;
         let sealed = self.seal(track, &encode_events(&lines), media_end_us, at_ms)?;
         for line in &lines {
             if matches!(line.event, recording::Event::Mark { .. }) {
-                self.0.count_mark();
+                self.recorder.count_mark();
             }
         }
         Ok(sealed)
@@ -184,7 +197,7 @@ impl PartRecorder {
 
     /// States a hole in a track's media time; the reason is a code such as `asleep`. Throws `recording-gap`.
     pub fn gap(&mut self, track: &str, from_us: f64, to_us: f64, reason: &str) -> Result<()> {
-        self.0
+        self.recorder
             .gap(track_of(track)?, whole(from_us), whole(to_us), reason)
             .map_err(record_error)
     }
@@ -192,7 +205,7 @@ impl PartRecorder {
     /// Each track's chain head, `[[track, head]]`: what a part that goes on after this one names as `previous`.
     #[wasm_bindgen(unchecked_return_type = "[string, string][]")]
     pub fn heads(&self) -> Result<JsValue> {
-        to_js(&self.0.heads())
+        to_js(&self.recorder.heads())
     }
 
     /// Signs the manifest, and wipes all keys: the recorder is used up.
@@ -201,7 +214,7 @@ impl PartRecorder {
         #[wasm_bindgen(unchecked_param_type = "PartEnd")] end: JsValue,
     ) -> Result<String> {
         let end: JsEnd = from_js(end)?;
-        let manifest = self.0.finish(PartEnd {
+        let manifest = self.recorder.finish(PartEnd {
             reason: end.reason,
             ended_ms: whole(end.ended_ms),
             withdrawal: end.withdrawal,

@@ -15,16 +15,8 @@ export interface DraftOpenInput {
 }
 /** Of the vault's answer. `share` is empty where the header needs none. */
 export interface ShareGrant { track: string; share: string; create_url: string }
-export interface SealedSlice {
-  index: number;
-  /** Where in the track's file `bytes` begin. */
-  offset: number;
-  /** Length of the file with them. */
-  end: number;
-  /** Chain head after the slice. */
-  head: string;
-  bytes: Uint8Array;
-}
+/** Where in the track's file the bytes begin, and the bytes: good until the recorder's next call. */
+export type SealedSlice = [offset: number, bytes: Uint8Array];
 export interface PartEnd {
   reason: "stopped" | "paused" | "withdrawn" | "removed" | "failed";
   ended_ms: number;
