@@ -91,15 +91,13 @@ export async function judgeHidden({ seconds, frontFrom, frontTo, from, to, wasHi
 
 /** Of each of the browser's processes, by its type: megabytes of its own, that is, not of its program's files; open files. */
 async function sampleOf(browser) {
-  const sample = { hour: Date.now() / HOUR_MS, megabytes: 0, files: 0, byType: {} };
+  const sample = { hour: Date.now() / HOUR_MS, files: 0, byType: {} };
   for (const { id, type } of await browser.processes()) {
     try {
       const status = readFileSync(`/proc/${id}/status`, "utf8");
       const kilobytes = [...status.matchAll(/^Rss(?:Anon|Shmem):\s+(\d+)/gm)].map((match) => Number(match[1]));
-      const megabytes = kilobytes.reduce((sum, one) => sum + one, 0) / 1_024;
       sample.files += readdirSync(`/proc/${id}/fd`).length;
-      sample.megabytes += megabytes;
-      sample.byType[type] = (sample.byType[type] ?? 0) + megabytes;
+      sample.byType[type] = (sample.byType[type] ?? 0) + sum(kilobytes) / 1_024;
     } catch {
       // Ended meanwhile.
     }
@@ -110,7 +108,7 @@ async function sampleOf(browser) {
 function holdings(samples) {
   const files = samples.map((sample) => sample.files);
   return {
-    memory_mb: Math.round(samples.at(-1)?.megabytes ?? 0),
+    memory_mb: Math.round(sum(Object.values(samples.at(-1)?.byType ?? {}))),
     files: { least: Math.min(...files), most: Math.max(...files) },
   };
 }
@@ -122,7 +120,7 @@ function growths(samples) {
   const types = Object.keys(filled[0].byType);
   const grown = Object.fromEntries(types.map((type) => [type, growth(({ byType }) => byType[type] ?? 0)]));
   return {
-    memory_growth_mb_per_h: round(Object.values(grown).reduce((sum, one) => sum + one, 0)),
+    memory_growth_mb_per_h: round(sum(Object.values(grown))),
     memory_growth_by_type: grown,
     files_growth_per_h: growth((sample) => sample.files),
   };
@@ -130,10 +128,13 @@ function growths(samples) {
 
 /** Of the straight line that is nearest to the points, by least squares. */
 function slope(points) {
-  const mean = (index) => points.reduce((sum, point) => sum + point[index], 0) / points.length;
+  const mean = (index) => sum(points.map((point) => point[index])) / points.length;
   const [meanX, meanY] = [mean(0), mean(1)];
-  const sum = (of) => points.reduce((total, point) => total + of(point), 0);
-  return sum(([x, y]) => (x - meanX) * (y - meanY)) / sum(([x]) => (x - meanX) ** 2);
+  return sum(points.map(([x, y]) => (x - meanX) * (y - meanY))) / sum(points.map(([x]) => (x - meanX) ** 2));
+}
+
+function sum(values) {
+  return values.reduce((total, value) => total + value, 0);
 }
 
 function round(value) {
