@@ -3,7 +3,9 @@
  *
  * Builds what is missing, makes a clinic once (kept in `.cache/clinic`), starts authority, relay and
  * vault, and prints the start page's address. With `--host` it serves HTTPS to the local network, so
- * that a phone can join; its certificate is our own and has to be accepted once on each device.
+ * that a phone can join; its certificate is our own and has to be accepted once on each device. Others on that network
+ * can load the pages, and use the links that they were given. They cannot make a visit: the start page's address has a
+ * secret, new with each start, which only this terminal shows.
  */
 import path from "node:path";
 import { parseArgs } from "node:util";
@@ -35,7 +37,8 @@ const stack = await startStack({
 });
 const origin = address ? `https://${address}:${stack.site.port}` : stack.site.origin;
 say("ready; open this page, make a visit, and give each link to one person:");
-process.stdout.write(`${origin}/start.html\n`);
+process.stdout.write(`${origin}/start.html${new URL(stack.startPage).hash}\n`);
+say("whoever has that address can make visits: keep it to yourself");
 say(`playback: ${origin}/playback.html`);
 say(`  vault token: ${stack.path("readers")}   key file: ${stack.path("clinician.jwe")}`);
 say(`  its passphrase: ${stack.path("passphrase")}`);

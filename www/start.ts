@@ -1,8 +1,9 @@
 /** The start page: makes a visit and gives a link for each role. */
+import { fragment } from "./lib/fragment.js";
 import { copyButton } from "./lib/copy.js";
 import { fill, h } from "./lib/dom.js";
 import { reasonOf, showPage } from "./lib/frame.js";
-import { answerOf, linkFor } from "./lib/link.js";
+import { AuthorityError, answerOf, linkFor } from "./lib/link.js";
 import { words } from "./strings/index.js";
 
 interface MadeVisit {
@@ -17,6 +18,9 @@ const pages: Record<string, string> = {
   interpreter: "guest",
   recorder: "recorder",
 };
+/** In this tab, for a reload: by it the server knows whoever started it. */
+const STORED_START = "sealed-visit:start";
+const startSecret = keepStartSecret();
 let made: MadeVisit | undefined;
 let failure: unknown;
 
@@ -28,11 +32,7 @@ showPage((main) => {
     "data-testid": "links",
     hidden: made === undefined,
   });
-  const problem = h(
-    "p",
-    { class: "error", role: "alert" },
-    failure === undefined ? "" : words().page.failed.replace("{why}", reasonOf(failure)),
-  );
+  const problem = h("p", { class: "error", role: "alert" }, failure === undefined ? "" : explain(failure));
   const minutes = h("input", { type: "number", min: 5, max: 480, value: 60, "data-testid": "visit-minutes" });
   const relative = h("input", { type: "checkbox", checked: true, "data-testid": "with-relative" });
   const interpreter = h("input", { type: "checkbox", "data-testid": "with-interpreter" });
@@ -48,7 +48,7 @@ showPage((main) => {
       showLinks(links, made);
     } catch (error) {
       failure = error;
-      problem.textContent = words().page.failed.replace("{why}", reasonOf(error));
+      problem.textContent = explain(error);
     }
   };
   fill(
@@ -79,13 +79,29 @@ showPage((main) => {
   return text.title;
 });
 
+function explain(error: unknown): string {
+  if (error instanceof AuthorityError && error.code === "not_the_scheduler") return words().start.no_start;
+  return words().page.failed.replace("{why}", reasonOf(error));
+}
+
+function keepStartSecret(): string {
+  try {
+    const given = fragment.get("start");
+    if (given !== null) sessionStorage.setItem(STORED_START, given);
+    return given ?? sessionStorage.getItem(STORED_START) ?? "";
+  } catch {
+    // Storage is refused: a reload needs the address from the terminal again.
+    return fragment.get("start") ?? "";
+  }
+}
+
 /** The server in front of the authority adds the scheduler's token; this page never sees it. */
 async function makeVisit(minutes: number, roles: readonly string[]): Promise<MadeVisit> {
   const starts_ms = Date.now();
   return answerOf<MadeVisit>(
     await fetch("/api/authority/v1/visits", {
       method: "POST",
-      headers: { "content-type": "application/json" },
+      headers: { "content-type": "application/json", ...(startSecret !== "" && { "start-secret": startSecret }) },
       body: JSON.stringify({
         appointment: crypto.randomUUID(),
         starts_ms,

@@ -6,14 +6,16 @@
  *     stack.link("clinician", links[0]);           // the page's address, secret in the fragment
  *     await stack.vault.recordings();               // as the clinic's reader
  *     await stack.fetchRecording(id, folder);       // what `sealed-visit open` and `verify` take
+ *     stack.startPage;                              // where visits are made; secret in the fragment
  *     stack.mediaPort;                              // where the relay takes media, UDP
  *     await stack.stop();
  *
  * Options: `tap` (file for what the relay forwards; uses the relay of test builds), `host` and `tls`
  * (serve to other machines), `port`, `vaultArgs`, `purposes` (as in config.json), `serveOptions`.
  *
- * Everything that pages need comes from one origin: relay, authority and vault stand behind prefixes
- * of the page server, which adds the scheduler's token where a visit is made.
+ * Everything that pages need comes from one origin: relay, authority and vault stand behind prefixes of the page server.
+ * Making a visit needs the scheduler's token. The page server adds it to that one call, and only for a page that knows the
+ * start secret: whoever reads this program's output, and nobody else on the network.
  */
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -71,9 +73,11 @@ export async function startStack({
   ];
   const vault = await start("vault", "sealed-visit-vault", vaultArguments);
 
+  const startSecret = randomBytes(24).toString("base64url");
   const site = await serve({
     ...serveOptions,
     host,
+    hosts: [...(announce ? [announce] : []), ...(serveOptions.hosts ?? [])],
     port,
     tls,
     documents: {
@@ -89,13 +93,25 @@ export async function startStack({
       ...serveOptions.documents,
     },
     proxies: {
-      "/api/authority": { target: authority, headers: { authorization: `Bearer ${clinic.schedulerToken}` } },
-      "/relay": relay,
-      "/vault": vault,
+      "/api/authority": {
+        target: authority,
+        paths: [/^\/v1\/visits(\/|$)/],
+        authorized: [
+          {
+            method: "POST",
+            path: "/v1/visits",
+            secret: startSecret,
+            headers: { authorization: `Bearer ${clinic.schedulerToken}` },
+          },
+        ],
+      },
+      "/relay": { target: relay, paths: [/^\/v1\/visit$/] },
+      // The vault has limits of its own for what is uploaded.
+      "/vault": { target: vault, paths: [/^\/v1\//], maxBodyBytes: Number.POSITIVE_INFINITY },
       ...serveOptions.proxies,
     },
   });
-  return new Stack({ directory, clinic, servers, site, urls: { authority, relay, vault }, mediaPort });
+  return new Stack({ directory, clinic, servers, site, startSecret, urls: { authority, relay, vault }, mediaPort });
 }
 
 async function makeClinic(directory, at) {
@@ -155,6 +171,11 @@ class Stack {
   /** The address that a participant gets. */
   link(page, { visit, secret }) {
     return this.site.url(`/${page}.html#${new URLSearchParams({ visit, secret })}`);
+  }
+
+  /** Whoever has this address can make visits. */
+  get startPage() {
+    return this.site.url(`/start.html#${new URLSearchParams({ start: this.startSecret })}`);
   }
 
   /** The vault, as the clinic's reader sees it. */

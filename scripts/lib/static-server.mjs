@@ -6,8 +6,8 @@
  *       connect: ["ws://127.0.0.1:4000"],             // further origins for CSP's connect-src
  *       documents: { "/config.json": { relay: ".." } },   // JSON made up here; may be a function
  *       files: { "/test/page.html": "/abs/page.html" },   // single files from elsewhere
- *       proxies: { "/relay": "http://127.0.0.1:4000" },   // prefix is removed; WebSockets too; a target
- *                                                 // may be { target, headers } to add request headers
+ *       proxies: { "/relay": "http://127.0.0.1:4000" },   // prefix is removed; WebSockets too; see proxy.mjs
+ *       hosts: ["192.168.1.20"],                  // names in `Host` besides localhost and `host`
  *       isolated: (pathname) => pathname === "/bench.html", // cross-origin isolation; or true
  *       host: "0.0.0.0", port: 8443, tls: await selfSignedCertificate([...]),
  *     });
@@ -16,16 +16,17 @@
  *     site.requests;                  // [{ method, path, status, bytes }]
  *     await site.close();
  *
- * Every answer carries a strict Content-Security-Policy: scripts, workers and styles from this
- * origin only, WebAssembly allowed, nothing inline, no eval.
+ * Every response carries the headers of site-headers.mjs: scripts, workers and styles from this origin only, WebAssembly
+ * allowed, nothing inline, no eval. That includes errors, requests that cannot be parsed, and what proxied servers answer.
  */
 import { createReadStream, statSync } from "node:fs";
 import http from "node:http";
 import https from "node:https";
-import net from "node:net";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { wwwDir } from "./paths.mjs";
+import { forward, forwardUpgrade, upstreamFor, upstreams } from "./proxy.mjs";
+import { canonicalTarget, contentSecurityPolicy, pageHeaders, refusalOf } from "./site-headers.mjs";
 
 const contentTypes = {
   ".html": "text/html; charset=utf-8",
@@ -45,23 +46,12 @@ const contentTypes = {
   ".wav": "audio/wav",
 };
 
-/** The policy of every page; `connect` adds origins that pages may talk to. */
-export function contentSecurityPolicy(connect = []) {
-  return [
-    "default-src 'none'",
-    "script-src 'self' 'wasm-unsafe-eval'",
-    "worker-src 'self'",
-    "style-src 'self'",
-    "img-src 'self' blob: data:",
-    "media-src 'self' blob:",
-    "font-src 'self'",
-    "manifest-src 'self'",
-    ["connect-src 'self'", ...connect].join(" "),
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-  ].join("; ");
-}
+/** A request's head must arrive within this. */
+const HEADERS_TIMEOUT_MS = 15_000;
+/** A connection on which nothing moves is closed after this. */
+const IDLE_MS = 120_000;
+const MAX_CONNECTIONS = 1_024;
+const MAX_CONNECTIONS_PER_ADDRESS = 256;
 
 export async function serve({
   directory = wwwDir,
@@ -72,35 +62,39 @@ export async function serve({
   documents = {},
   files = {},
   proxies = {},
+  hosts = [],
   isolated = false,
 } = {}) {
   const requests = [];
-  const policy = contentSecurityPolicy(connect);
+  const ownHeaders = pageHeaders(contentSecurityPolicy(connect));
+  const proxied = upstreams(proxies);
+  const scheme = tls ? "https" : "http";
+  const site = { scheme, hosts: new Set(["localhost", "127.0.0.1", "[::1]", host, ...hosts]) };
   const isIsolated = typeof isolated === "function" ? isolated : () => isolated;
 
   const headersFor = (pathname) => ({
-    "Content-Security-Policy": policy,
-    "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self), screen-wake-lock=(self)",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
+    ...ownHeaders,
     ...(isIsolated(pathname)
       ? { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" }
       : {}),
   });
 
   async function answer(request, response) {
-    const pathname = pathnameOf(request);
-    const proxied = proxyFor(proxies, request.url);
-    if (proxied) return forward(request, response, proxied);
+    const target = canonicalTarget(request.url);
+    const pathname = target?.pathname ?? "";
     const headers = headersFor(pathname);
     const end = (status, body, extra = {}) => {
       const bytes = Buffer.from(body);
       requests.push({ method: request.method, path: pathname, status, bytes: bytes.length });
-      response.writeHead(status, { ...headers, ...extra, "Content-Length": bytes.length });
+      response.writeHead(status, { "Content-Type": contentTypes[".txt"], ...headers, ...extra });
       response.end(request.method === "HEAD" ? undefined : bytes);
     };
+    const refuse = (status) => end(status, `${http.STATUS_CODES[status]}\n`, { Connection: "close" });
+    const refusal = refusalOf(request, site);
+    if (refusal !== null) return refuse(refusal);
+    if (!target) return end(request.url.startsWith("/") ? 404 : 400, "not found");
+    const upstream = upstreamFor(proxied, target);
+    if (upstream) return forward(request, response, upstream, { scheme, refuse });
     if (request.method !== "GET" && request.method !== "HEAD")
       return end(405, "method not allowed", { Allow: "GET, HEAD" });
     if (Object.hasOwn(documents, pathname)) {
@@ -112,7 +106,7 @@ export async function serve({
     const file = Object.hasOwn(files, pathname) ? files[pathname] : fileFor(directory, pathname);
     const stat = file === null ? undefined : statSync(file, { throwIfNoEntry: false });
     // Browsers ask for it unasked; its absence is no error of the page's.
-    if (!stat?.isFile() && pathname === "/favicon.ico") return end(204, "");
+    if (!stat?.isFile() && pathname === "/favicon.ico") return end(204, "", { "Content-Type": contentTypes[".ico"] });
     if (!stat?.isFile()) return end(404, "not found", { "Content-Type": contentTypes[".txt"] });
     await sendFile(request, response, file, stat.size, headers, (status, bytes) =>
       requests.push({ method: request.method, path: pathname, status, bytes }),
@@ -120,21 +114,54 @@ export async function serve({
   }
 
   const onRequest = (request, response) => {
-    answer(request, response).catch((error) => {
-      if (!response.headersSent) response.writeHead(500).end(String(error.message));
+    answer(request, response).catch(() => {
+      if (!response.headersSent) response.writeHead(500, ownHeaders).end("internal error");
       else response.destroy();
     });
   };
-  const server = tls ? https.createServer(tls, onRequest) : http.createServer(onRequest);
-  server.on("upgrade", (request, socket, head) =>
-    forwardUpgrade(request, socket, head, proxyFor(proxies, request.url)),
-  );
+  // Node refuses a missing Host without our headers; `refusalOf` does it with them.
+  const options = { ...tls, requireHostHeader: false, handshakeTimeout: HEADERS_TIMEOUT_MS };
+  const server = tls ? https.createServer(options, onRequest) : http.createServer(options, onRequest);
+  server.headersTimeout = HEADERS_TIMEOUT_MS;
+  server.timeout = IDLE_MS;
+  server.maxConnections = MAX_CONNECTIONS;
+  limitConnections(server);
+  /** Answers on a bare connection, where there is no response to write to. */
+  const refuseBare = (socket, status) => {
+    if (!socket.writable) return socket.destroy();
+    const lines = Object.entries({ ...ownHeaders, Connection: "close", "Content-Length": 0 });
+    const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join("");
+    socket.end(`HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ""}\r\n${head}\r\n`);
+  };
+  server.on("clientError", (error, socket) => {
+    const tooLate = error.code === "ERR_HTTP_REQUEST_TIMEOUT";
+    refuseBare(socket, error.code === "HPE_HEADER_OVERFLOW" ? 431 : tooLate ? 408 : 400);
+  });
+  server.on("checkExpectation", (request, response) => {
+    response.writeHead(417, { ...ownHeaders, Connection: "close" }).end();
+    request.resume();
+  });
+  server.on("upgrade", (request, socket, head) => {
+    socket.on("error", () => socket.destroy());
+    socket.setTimeout(0);
+    const refuse = (status) => refuseBare(socket, status);
+    const refusal = refusalOf(request, site);
+    if (refusal !== null) return refuse(refusal);
+    const target = canonicalTarget(request.url);
+    const upstream = target && upstreamFor(proxied, target);
+    if (!upstream) return refuse(404);
+    try {
+      forwardUpgrade(request, socket, head, upstream, { scheme, refuse });
+    } catch {
+      refuse(400);
+    }
+  });
   await new Promise((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, host, resolve);
   });
   const shownHost = host === "0.0.0.0" || host === "::" ? "localhost" : host;
-  const origin = `${tls ? "https" : "http"}://${shownHost}:${server.address().port}`;
+  const origin = `${scheme}://${shownHost}:${server.address().port}`;
   return {
     origin,
     port: server.address().port,
@@ -157,12 +184,20 @@ function fileFor(directory, pathname) {
   return file.startsWith(path.resolve(directory) + path.sep) ? file : null;
 }
 
-function pathnameOf(request) {
-  try {
-    return decodeURIComponent(new URL(request.url, "http://localhost").pathname);
-  } catch {
-    return "/%";
-  }
+/** One address cannot use up all connections. */
+function limitConnections(server) {
+  const open = new Map();
+  server.on("connection", (socket) => {
+    const { remoteAddress: address } = socket;
+    const count = (open.get(address) ?? 0) + 1;
+    if (count > MAX_CONNECTIONS_PER_ADDRESS) return socket.destroy();
+    open.set(address, count);
+    socket.on("close", () => {
+      const left = open.get(address) - 1;
+      if (left > 0) open.set(address, left);
+      else open.delete(address);
+    });
+  });
 }
 
 async function sendFile(request, response, file, size, headers, done) {
@@ -189,55 +224,4 @@ async function sendFile(request, response, file, size, headers, done) {
   }
   // A page that navigates away closes its connections in the middle of a file: that is no failure.
   await pipeline(createReadStream(file, { start, end }), response).catch(() => {});
-}
-
-// --- Proxies ------------------------------------------------------------------------------------
-
-/** The URL that a request is forwarded to, with the headers to add; or null. */
-function proxyFor(proxies, requestUrl) {
-  for (const [prefix, target] of Object.entries(proxies)) {
-    if (requestUrl === prefix || requestUrl.startsWith(`${prefix}/`) || requestUrl.startsWith(`${prefix}?`)) {
-      const rest = requestUrl.slice(prefix.length);
-      const { target: origin, headers = {} } = typeof target === "string" ? { target } : target;
-      return { url: new URL(rest.startsWith("/") ? rest : `/${rest}`, origin), headers };
-    }
-  }
-  return null;
-}
-
-function forward(request, response, { url: target, headers }) {
-  return new Promise((resolve) => {
-    const upstream = http.request(
-      target,
-      { method: request.method, headers: { ...request.headers, ...headers, host: target.host } },
-      (answer) => {
-        response.writeHead(answer.statusCode, answer.headers);
-        answer.pipe(response);
-        answer.on("close", resolve);
-      },
-    );
-    upstream.on("error", (error) => {
-      if (!response.headersSent) response.writeHead(502);
-      response.end(`upstream: ${error.code ?? error.message}`);
-      resolve();
-    });
-    response.on("close", () => upstream.destroy());
-    request.pipe(upstream);
-  });
-}
-
-function forwardUpgrade(request, socket, head, proxied) {
-  socket.on("error", () => socket.destroy());
-  const target = proxied?.url;
-  if (!target) return socket.end("HTTP/1.1 404 Not Found\r\n\r\n");
-  const upstream = net.connect(Number(target.port), target.hostname, () => {
-    const headers = { ...request.headers, host: target.host };
-    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
-    upstream.write(`${request.method} ${target.pathname}${target.search} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`);
-    upstream.write(head);
-    socket.pipe(upstream).pipe(socket);
-  });
-  upstream.on("error", () => socket.destroy());
-  upstream.on("close", () => socket.destroy());
-  socket.on("close", () => upstream.destroy());
 }

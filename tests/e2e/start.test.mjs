@@ -31,7 +31,7 @@ before(async () => {
       "--data",
       path.join(directory, "clinic"),
     ],
-    listening: /^(https:\S+start\.html)$/m,
+    listening: /^(https:\S+start\.html#\S+)$/m,
   });
   startPage = started.match[1];
 });

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import http from "node:http";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -9,7 +8,6 @@ import { selfSignedCertificate } from "../../scripts/lib/certificate.mjs";
 import { serve } from "../../scripts/lib/static-server.mjs";
 
 const directory = mkdtempSync(path.join(tmpdir(), "sealed-visit-site-"));
-let upstream;
 let site;
 
 before(async () => {
@@ -17,25 +15,22 @@ before(async () => {
   writeFileSync(path.join(directory, "secret.txt"), "secret");
   writeFileSync(path.join(directory, "site", "index.html"), "<!doctype html>home");
   writeFileSync(path.join(directory, "site", "wasm", "a.wasm"), Buffer.alloc(1_000, 7));
-  upstream = http.createServer((request, response) => response.end(`${request.method} ${request.url}`));
-  upstream.on("upgrade", (request, socket) => {
-    socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: test\r\nConnection: Upgrade\r\n\r\n${request.url};`);
-    socket.pipe(socket);
-  });
-  await new Promise((resolve) => upstream.listen(0, "127.0.0.1", resolve));
   site = await serve({
     directory: path.join(directory, "site"),
     connect: ["ws://127.0.0.1:4000"],
-    documents: { "/config.json": { relay: "here" } },
-    proxies: { "/relay": `http://127.0.0.1:${upstream.address().port}` },
+    documents: {
+      "/config.json": { relay: "here" },
+      "/broken.json": () => {
+        throw new Error("a secret path");
+      },
+    },
+    hosts: ["clinic.test"],
     isolated: (pathname) => pathname === "/wasm/a.wasm",
   });
 });
 
 after(async () => {
   await site.close();
-  upstream.closeAllConnections();
-  upstream.close();
   rmSync(directory, { recursive: true, force: true });
 });
 
@@ -55,6 +50,42 @@ test("serves the index, JSON made up in the script, and 404 for the rest, always
   }
 });
 
+test("sends the policy with refusals and errors as well, whatever the request was", async () => {
+  const requests = {
+    400: ["GET http://localhost/ HTTP/1.1\r\nHost: localhost\r\n", "nonsense\r\n", "GET / HTTP/1.1\r\n"],
+    404: ["GET /none HTTP/1.1\r\nHost: localhost\r\n", "GET //evil.example/ HTTP/1.1\r\nHost: localhost\r\n"],
+    405: ["POST / HTTP/1.1\r\nHost: localhost\r\n"],
+    416: ["GET /wasm/a.wasm HTTP/1.1\r\nHost: localhost\r\nRange: bytes=5000-\r\n"],
+    417: ["GET / HTTP/1.1\r\nHost: localhost\r\nExpect: more\r\n"],
+    431: [`GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: ${"x".repeat(20_000)}\r\n`],
+    500: ["GET /broken.json HTTP/1.1\r\nHost: localhost\r\n"],
+  };
+  for (const [status, heads] of Object.entries(requests)) {
+    for (const head of heads) {
+      const answer = await raw(site.port, `${head}Connection: close\r\n\r\n`);
+      assert.equal(answer.split(" ")[1], status, head.slice(0, 60));
+      assert.match(answer, /^content-security-policy: default-src 'none'.*frame-ancestors 'none'/im, head.slice(0, 60));
+      assert.match(answer, /^x-content-type-options: nosniff/im, head.slice(0, 60));
+    }
+  }
+});
+
+test("answers to its own names only: another name that leads here is a rebound one", async () => {
+  for (const [host, status] of [
+    ["localhost", "200"],
+    [`127.0.0.1:${site.port}`, "200"],
+    ["clinic.test:8480", "200"],
+    ["evil.example", "421"],
+    ["127.0.0.1.evil.example", "421"],
+    ["localhost@evil.example", "400"],
+    ["localhost\r\nHost: evil.example", "400"],
+  ]) {
+    const answer = await raw(site.port, `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+    assert.equal(answer.split(" ")[1], status, host);
+    if (status !== "200") assert.doesNotMatch(answer, /home/);
+  }
+});
+
 test("isolates the pages that ask for it, and no other", async () => {
   assert.equal((await fetch(site.url("/wasm/a.wasm"))).headers.get("cross-origin-embedder-policy"), "require-corp");
   assert.equal((await fetch(site.url("/"))).headers.get("cross-origin-embedder-policy"), null);
@@ -70,28 +101,17 @@ test("serves parts of files, with the type that streaming compilation wants", as
 });
 
 test("no path leads out of the directory", async () => {
-  for (const pathname of ["/../secret.txt", "/%2e%2e/secret.txt", "/wasm/..%2f..%2fsecret.txt", "/%"]) {
+  for (const pathname of [
+    "/../secret.txt",
+    "/%2e%2e/secret.txt",
+    "/wasm/..%2f..%2fsecret.txt",
+    "/%",
+    "//secret.txt",
+    "/\\secret.txt",
+    "/%252e%252e/secret.txt",
+  ]) {
     assert.equal((await rawGet(site.port, pathname)).split(" ")[1], "404", pathname);
   }
-});
-
-test("forwards requests and upgrades below a prefix, without the prefix", async () => {
-  assert.equal(await (await fetch(site.url("/relay/visits?x=1"), { method: "POST" })).text(), "POST /visits?x=1");
-  assert.equal((await fetch(site.url("/relayed"))).status, 404);
-  const answer = await new Promise((resolve, reject) => {
-    const socket = connect(site.port, "127.0.0.1", () => {
-      socket.write("GET /relay/socket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: test\r\n\r\n");
-      setTimeout(() => socket.write("ping"), 100);
-    });
-    let text = "";
-    socket.on("error", reject);
-    socket.on("data", (chunk) => {
-      text += chunk;
-      if (text.endsWith("ping")) socket.destroy();
-    });
-    socket.on("close", () => resolve(text));
-  });
-  assert.match(answer, /101 Switching Protocols[\s\S]*\/socket;ping$/);
 });
 
 test("serves HTTPS with a certificate of its own", async () => {
@@ -108,10 +128,13 @@ test("serves HTTPS with a certificate of its own", async () => {
 
 /** Without a client that tidies the path up. */
 function rawGet(port, pathname) {
+  return raw(port, `GET ${pathname} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+}
+
+/** Everything that the server says to these bytes. */
+function raw(port, bytes) {
   return new Promise((resolve, reject) => {
-    const socket = connect(port, "127.0.0.1", () =>
-      socket.write(`GET ${pathname} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`),
-    );
+    const socket = connect(port, "127.0.0.1", () => socket.write(bytes));
     let text = "";
     socket.on("error", reject);
     socket.on("data", (chunk) => {

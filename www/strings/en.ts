@@ -41,6 +41,7 @@ export const en = {
     role_clinician_2: "For the second clinician",
     role_recorder: "For the recording device",
     warn: "Anyone who has a link can come in with it. It stops working once it was used or the visit is over.",
+    no_start: "This address cannot make visits. Open the one that was printed when the server started.",
     playback: "Watch a recording",
   },
   join: {

@@ -43,6 +43,7 @@ export const es: PageStrings = {
     role_clinician_2: "Para el segundo profesional",
     role_recorder: "Para el equipo que graba",
     warn: "Quien tiene un enlace puede entrar con él. Deja de servir cuando se usó o la consulta terminó.",
+    no_start: "Con esta dirección no se pueden crear visitas. Abra la que se mostró al iniciar el servidor.",
     playback: "Ver una grabación",
   },
   join: {
