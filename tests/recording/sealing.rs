@@ -168,6 +168,7 @@ fn an_unfinished_part_closed_by_the_vault_is_complete_as_it_stands() {
         tracks: receipts,
         ended_by: closing.hash(),
         finished: false,
+        audit_head: None,
         at_ms: START_MS + 90_000_000,
     };
     verifier.closing(closing);

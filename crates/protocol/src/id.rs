@@ -78,6 +78,8 @@ ids! {
     RecordingId,
     /// One track of one part.
     TrackId,
+    /// One proof of possession.
+    ProofId,
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub mod wire;
 
 pub use bytes::{B64, Hash32};
 pub use clinic::{ClinicDocument, Recipient, RootKey};
-pub use id::{ParticipantId, RecordingId, RoundId, TrackId, VisitId};
+pub use id::{ParticipantId, ProofId, RecordingId, RoundId, TrackId, VisitId};
 pub use jws::{Jws, JwsError, PublicKey, SigningKey};
 pub use pass::{Pass, Role};
 

@@ -201,6 +201,7 @@ fn part(
             closing.hash()
         },
         finished,
+        audit_head: None,
         at_ms: started_ms + 86_400_000,
     });
     let listed: Vec<Value> = tracks

@@ -4,6 +4,7 @@ use crate::bytes::Hash32;
 use crate::consent::{PlaceClaims, StatementClaims};
 use crate::id::{RecordingId, TrackId};
 use crate::jws::{Claims, Jws, JwsError, PublicKey};
+use crate::recording::AuditHeadClaims;
 use crate::track::{Header, TrackState};
 use serde::{Deserialize, Serialize};
 
@@ -169,6 +170,9 @@ pub struct ReceiptClaims {
     /// Hash of the signed manifest or closing record that ended the part.
     pub ended_by: Hash32,
     pub finished: bool,
+    /// The audit log's signed head, the part's ending included: whoever has the receipt notices when that is cut out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_head: Option<Jws<AuditHeadClaims>>,
     pub at_ms: u64,
 }
 

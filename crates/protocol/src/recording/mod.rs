@@ -4,11 +4,16 @@
 //! signs the [`open statement`](OpenClaims) once; it names a *recording key* that lives in memory for one part and
 //! signs envelopes, checkpoints and the manifest. The vault signs receipts and closing records.
 
+mod audit;
+mod deletion;
 mod envelope;
 mod manifest;
 mod open;
+mod proof;
 mod wipe;
 
+pub use audit::{AuditError, AuditHeadClaims, Chain, StoredEntry};
+pub use deletion::{DeletionClaims, DeletionError};
 pub use envelope::{EnvelopeClaims, EnvelopeError, WrappedKey};
 pub use manifest::{
     ClosingClaims, EndReason, Gap, ManifestClaims, ManifestError, ReceiptClaims, TrackReceipt,
@@ -17,4 +22,5 @@ pub use manifest::{
 pub use open::{
     OpenClaims, OpenError, OpenStatement, OpenTrack, PreviousPart, ShareGrant, VaultAnswer,
 };
+pub use proof::{PROOF_WINDOW_MS, ProofError, VaultProofClaims};
 pub use wipe::{WipeClaims, WipeReason};

@@ -9,6 +9,7 @@ use crate::consent::{
 use crate::id::{ParticipantId, RecordingId, TrackId, VisitId};
 use crate::jws::{Claims, Jws, JwsError, PublicKey};
 use crate::pass::{Pass, PassClaims, PassError, Role};
+use crate::recording::AuditHeadClaims;
 use crate::track::{Header, HeaderError};
 use serde::{Deserialize, Serialize};
 
@@ -253,6 +254,9 @@ pub struct VaultAnswer {
     /// Bearer token: append to and close these tracks, nothing else.
     pub capability: String,
     pub capability_expires_ms: u64,
+    /// The audit log's signed head, the opening included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_head: Option<Jws<AuditHeadClaims>>,
 }
 
 /// A track's share and where its bytes go. The share is secret to recorder and vault.
