@@ -13,11 +13,15 @@
 //! | `POST /v1/withdrawals` | signature | a withdrawal |
 //! | `GET /v1/recordings`, `GET /v1/recordings/{r}` | reader | list, documents |
 //! | `POST /v1/recordings/{r}/open` | reader | shares and download URLs, audited |
+//! | `GET /v1/recordings/{r}/deletion` | capability or reader | the signed deletion record |
+//! | `POST /v1/deletions` | the clinic's order | deletes what it names |
 //! | `GET /v1/tracks/{r}/{p}/{t}` | signed URL | ranged download |
 //! | `GET /v1/audit` | reader | the audit log |
 
 use crate::error::ApiError;
-use crate::{Vault, cors, download, envelope, finish, open, reading, tus, wipe, withdrawal};
+use crate::{
+    Vault, cors, deletion, download, envelope, finish, open, reading, tus, wipe, withdrawal,
+};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::{get, post, put};
@@ -53,6 +57,8 @@ pub fn router(vault: Arc<Vault>) -> Router {
             "/v1/recordings/{recording}/parts/{part}/wiped",
             post(wipe::post),
         )
+        .route("/v1/recordings/{recording}/deletion", get(deletion::get))
+        .route("/v1/deletions", post(deletion::post))
         .route("/v1/withdrawals", post(withdrawal::post))
         .route("/v1/tracks/{recording}/{part}/{track}", get(download::get))
         .route("/v1/audit", get(reading::audit_log))

@@ -1,14 +1,16 @@
 //! The audit log: append-only rows, each bound to the one before by a hash chain.
 //!
 //! Entry `n` is a JSON text that names its number and the hash of entry `n - 1`; its own hash is SHA-256 over
-//! `sealed-visit vault audit v1`, a zero byte and that text. Invariant: an action that must leave a trace commits in
+//! `sealed-visit vault audit v1`, a zero byte and that text. The chain shows what was changed in place; signed heads, in
+//! receipts and answers, show what was cut out before the chain was computed again. Invariant: an action that must leave a trace commits in
 //! one transaction with its row, or does not happen.
 
 use crate::db::{Db, Tx};
 use crate::error::ApiResult;
-use sealed_visit_protocol::{Hash32, RecordingId};
+use sealed_visit_protocol::recording::AuditHeadClaims;
+pub use sealed_visit_protocol::recording::{AuditError, Chain, StoredEntry};
+use sealed_visit_protocol::{Hash32, Jws, RecordingId, SigningKey};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use sqlx::Row as _;
 
 /// What happened.
@@ -27,6 +29,18 @@ pub enum Action {
     UploadTerminated,
     Withdrawn,
     DeletionRequested,
+    /// From here on nothing of the recording is taken or given.
+    DeletionGranted,
+    /// The vault is about to destroy the recording's shares and wrapped keys.
+    SharesDestroying,
+    /// They are gone from the database and its log.
+    SharesDestroyed,
+    /// The vault is about to delete the recording's bytes.
+    BytesDestroying,
+    /// They are gone from staging folder and store.
+    BytesDestroyed,
+    /// The device that made a part got a new upload capability.
+    CapabilityRenewed,
     /// Shares and download URLs were handed to a reader.
     Opened,
     /// A device let go of its spool at the clinic's order.
@@ -46,6 +60,8 @@ pub enum Actor {
     Reader {
         label: String,
     },
+    /// Somebody with an order that the clinic's root key signed.
+    Clinic,
     /// The vault by itself.
     Vault,
 }
@@ -80,25 +96,9 @@ pub struct Event {
     pub document: Option<Hash32>,
 }
 
-/// An entry as stored: the text, and the hash that the next one names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredEntry {
-    pub entry: String,
-    pub hash: Hash32,
-}
-
 /// Appends within a transaction that holds the write lock.
 pub async fn append(tx: &mut Tx, event: Event) -> ApiResult<()> {
-    let last = sqlx::query("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
-        .fetch_optional(&mut **tx)
-        .await?;
-    let (seq, previous) = match last {
-        Some(row) => (
-            row.try_get::<i64, _>("seq")? as u64 + 1,
-            parse_hash(row.try_get("hash")?)?,
-        ),
-        None => (0, Hash32([0; 32])),
-    };
+    let (seq, previous) = end(tx).await?;
     let entry = Entry {
         v: 1,
         seq,
@@ -114,18 +114,48 @@ pub async fn append(tx: &mut Tx, event: Event) -> ApiResult<()> {
     sqlx::query("INSERT INTO audit (seq, entry, hash) VALUES (?, ?, ?)")
         .bind(seq as i64)
         .bind(&text)
-        .bind(hash_of(&text).to_string())
+        .bind(StoredEntry::hash_of(&text).to_string())
         .execute(&mut **tx)
         .await?;
     Ok(())
 }
 
-/// Whether this action on this document was logged for the part before.
+/// Number of entries, and the hash of the last one, as this transaction sees them.
+async fn end(tx: &mut Tx) -> ApiResult<(u64, Hash32)> {
+    let last = sqlx::query("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
+        .fetch_optional(&mut **tx)
+        .await?;
+    match last {
+        Some(row) => Ok((
+            row.try_get::<i64, _>("seq")? as u64 + 1,
+            parse_hash(row.try_get("hash")?)?,
+        )),
+        None => Ok((0, Hash32([0; 32]))),
+    }
+}
+
+/// The log's head as this transaction leaves it, signed: whoever keeps it notices when the log is rewritten. It must not
+/// leave the vault before the transaction is committed.
+pub async fn signed_head(
+    tx: &mut Tx,
+    key: &SigningKey,
+    at_ms: u64,
+) -> ApiResult<Jws<AuditHeadClaims>> {
+    let (size, head) = end(tx).await?;
+    Ok(key.sign(&AuditHeadClaims {
+        v: 1,
+        size,
+        head,
+        at_ms,
+    }))
+}
+
+/// Whether this action on this document was logged for the recording, or part, before.
 pub async fn has(tx: &mut Tx, event: &Event) -> ApiResult<bool> {
     let action = serde_json::to_value(event.action).map_err(crate::error::ApiError::internal)?;
     let count: i64 = sqlx::query_scalar(
         "SELECT COUNT(*) FROM audit WHERE json_extract(entry, '$.action') = ? \
-         AND json_extract(entry, '$.recording') = ? AND json_extract(entry, '$.part') = ? \
+         AND json_extract(entry, '$.recording') = ? AND json_extract(entry, '$.part') IS ? \
          AND json_extract(entry, '$.document') = ?",
     )
     .bind(action.as_str().unwrap_or_default().to_owned())
@@ -154,68 +184,9 @@ pub async fn read(db: &Db, from: u64, limit: u32) -> ApiResult<Vec<StoredEntry>>
     Ok(entries)
 }
 
-/// Why a log is not what was written.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AuditError {
-    #[error("audit entry {0} is not the text that was hashed")]
-    Changed(u64),
-    #[error("audit entry {0} does not follow the entry before it")]
-    Broken(u64),
-    #[error("audit entry {0} cannot be read")]
-    Unreadable(u64),
-}
-
-/// Follows a chain, entry by entry.
-#[derive(Debug, Clone)]
-pub struct Chain {
-    next: u64,
-    head: Hash32,
-}
-
-impl Default for Chain {
-    fn default() -> Self {
-        Self {
-            next: 0,
-            head: Hash32([0; 32]),
-        }
-    }
-}
-
-impl Chain {
-    /// Checks that `stored` is the next entry.
-    pub fn follow(&mut self, stored: &StoredEntry) -> Result<Entry, AuditError> {
-        let seq = self.next;
-        if hash_of(&stored.entry) != stored.hash {
-            return Err(AuditError::Changed(seq));
-        }
-        let entry: Entry =
-            serde_json::from_str(&stored.entry).map_err(|_| AuditError::Unreadable(seq))?;
-        if entry.seq != seq || entry.previous != self.head {
-            return Err(AuditError::Broken(seq));
-        }
-        self.next += 1;
-        self.head = stored.hash;
-        Ok(entry)
-    }
-
-    /// How many entries were followed.
-    pub fn len(&self) -> u64 {
-        self.next
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.next == 0
-    }
-
-    pub fn head(&self) -> Hash32 {
-        self.head
-    }
-}
-
-/// Follows the whole log.
-pub async fn verify(db: &Db) -> anyhow::Result<Chain> {
+/// Follows the whole log with `chain`, which may have to pass through heads that the vault signed before.
+pub async fn verify(db: &Db, mut chain: Chain) -> anyhow::Result<Chain> {
     const PAGE: u32 = 1000;
-    let mut chain = Chain::default();
     loop {
         let page = read(db, chain.len(), PAGE)
             .await
@@ -224,16 +195,10 @@ pub async fn verify(db: &Db) -> anyhow::Result<Chain> {
             chain.follow(stored)?;
         }
         if page.len() < PAGE as usize {
+            chain.end()?;
             return Ok(chain);
         }
     }
-}
-
-fn hash_of(text: &str) -> Hash32 {
-    let mut hasher = Sha256::new();
-    hasher.update(b"sealed-visit vault audit v1\0");
-    hasher.update(text.as_bytes());
-    Hash32(hasher.finalize().into())
 }
 
 fn parse_hash(text: &str) -> ApiResult<Hash32> {

@@ -19,8 +19,7 @@ impl Readers {
     /// From a file with one `LABEL TOKEN` or `TOKEN` a line; empty lines and lines with `#` in front are skipped.
     /// The label is an opaque one for the audit log.
     pub fn from_file(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the token file {}", path.display()))?;
+        let text = crate::private::read_secret(path, "token file")?;
         Self::parse(&text).with_context(|| format!("in the token file {}", path.display()))
     }
 

@@ -41,6 +41,19 @@ pub fn issue(
     key.sign(&claims).as_str().to_owned()
 }
 
+/// Checks that the request shows a capability for a part of this recording, be it expired.
+pub fn require_ever(
+    key: &SigningKey,
+    headers: &HeaderMap,
+    recording: RecordingId,
+) -> ApiResult<()> {
+    let claims = shown(key, headers)?;
+    if claims.recording != recording {
+        return Err(other());
+    }
+    Ok(())
+}
+
 /// Checks that the request shows a live capability for this part, and for this track if one is named.
 pub fn require(
     key: &SigningKey,
@@ -50,11 +63,7 @@ pub fn require(
     part: u32,
     track: Option<TrackId>,
 ) -> ApiResult<()> {
-    let token = auth::bearer(headers)
-        .ok_or_else(|| ApiError::unauthorized("an upload capability is needed as bearer token"))?;
-    let claims = Jws::<CapabilityClaims>::from_text(token)
-        .verify(&key.public())
-        .map_err(|_| ApiError::unauthorized("the bearer token is no capability of this vault"))?;
+    let claims = shown(key, headers)?;
     if claims.expires_ms <= now_ms {
         return Err(ApiError::new(
             http::StatusCode::UNAUTHORIZED,
@@ -65,10 +74,22 @@ pub fn require(
     let covers = (claims.recording, claims.part) == (recording, part)
         && track.is_none_or(|track| claims.tracks.contains(&track));
     if !covers {
-        return Err(ApiError::forbidden(
-            "other_capability",
-            "the capability is for another part or other tracks",
-        ));
+        return Err(other());
     }
     Ok(())
+}
+
+fn shown(key: &SigningKey, headers: &HeaderMap) -> ApiResult<CapabilityClaims> {
+    let token = auth::bearer(headers)
+        .ok_or_else(|| ApiError::unauthorized("an upload capability is needed as bearer token"))?;
+    Jws::<CapabilityClaims>::from_text(token)
+        .verify(&key.public())
+        .map_err(|_| ApiError::unauthorized("the bearer token is no capability of this vault"))
+}
+
+fn other() -> ApiError {
+    ApiError::forbidden(
+        "other_capability",
+        "the capability is for another part or other tracks",
+    )
 }

@@ -14,6 +14,11 @@ pub struct Config {
     pub store: Option<Url>,
     /// The vault's address as clients see it, for absolute URLs; `None` gives ones relative to the vault's address.
     pub public_url: Option<Url>,
+    /// The key file under which shares are stored; made at the first start.
+    pub share_key: PathBuf,
+    /// Whether a withdrawal deletes by itself where the consent said so. Without it the clinic's order is needed every
+    /// time, and the consent texts that say otherwise must not be used.
+    pub delete_on_withdrawal: bool,
     /// Pages that may call the vault.
     pub allow_origins: Origins,
     /// A part without a new byte for this long is closed as unfinished.
@@ -33,9 +38,12 @@ pub struct Config {
 impl Config {
     /// The defaults, keeping everything in `data`.
     pub fn new(data: impl Into<PathBuf>) -> Self {
+        let data = data.into();
         Self {
-            data: data.into(),
+            share_key: data.join("share.key"),
+            data,
             store: None,
+            delete_on_withdrawal: true,
             public_url: None,
             allow_origins: Origins::None,
             unfinished_after: Duration::from_secs(24 * 3600),

@@ -1,7 +1,9 @@
 //! The vault's rows: what was opened, what is durable, what ended how. SQLite in WAL mode with full synchronisation:
-//! a committed row survives a crash and a power cut.
+//! a committed row survives a crash and a power cut. What is overwritten or deleted is overwritten with zeros
+//! (`secure_delete`), and [`Db::forget_overwritten`] takes it out of the write-ahead log.
 
 use crate::error::{ApiError, ApiResult};
+use crate::private;
 use sealed_visit_protocol::{Hash32, RecordingId, TrackId};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
@@ -65,6 +67,7 @@ pub struct PartRow {
     pub part: u32,
     pub open: String,
     pub open_hash: String,
+    pub renewal_key: Option<String>,
     pub state: PartState,
     pub opened_ms: u64,
     pub last_byte_ms: u64,
@@ -80,7 +83,7 @@ pub struct TrackRow {
     pub recording: RecordingId,
     pub part: u32,
     pub header_hash: Hash32,
-    /// The shred share: secret to recorder and vault.
+    /// The shred share as it is stored: encrypted under the share key.
     pub share: Option<Vec<u8>>,
     pub upload: UploadState,
     pub upload_meta: Option<String>,
@@ -110,17 +113,33 @@ pub struct RecordingRow {
     pub on_withdrawal: String,
     pub opened_ms: u64,
     pub deletion_requested_ms: Option<u64>,
+    pub deletion_granted_ms: Option<u64>,
+    /// The signed document that granted the deletion.
+    pub deletion_basis: Option<String>,
+    pub shares_destroyed_ms: Option<u64>,
+    pub deleted_ms: Option<u64>,
+    /// The signed deletion record, from when the shares were gone.
+    pub deletion: Option<String>,
 }
 
 impl Db {
-    /// Opens the database in a file, making or migrating it.
+    /// Opens the database in a file, making or migrating it. SQLite gives its log files the mode of the database.
     pub async fn open(path: &Path) -> anyhow::Result<Self> {
+        private::file(path)?;
+        for beside in ["-wal", "-shm"] {
+            let mut name = path.as_os_str().to_owned();
+            name.push(beside);
+            if Path::new(&name).try_exists()? {
+                private::file(Path::new(&name))?;
+            }
+        }
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            .pragma("secure_delete", "ON")
             .busy_timeout(Duration::from_secs(10));
         let pool = SqlitePoolOptions::new()
             .max_connections(4)
@@ -142,6 +161,24 @@ impl Db {
     /// A transaction that holds the write lock from its start, so that what it reads stays true.
     pub async fn write(&self) -> ApiResult<Tx> {
         Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// Moves everything out of the write-ahead log into the database and cuts the log to nothing, so that no file keeps
+    /// what a committed transaction overwrote.
+    pub async fn forget_overwritten(&self) -> ApiResult<()> {
+        const ATTEMPTS: u32 = 50;
+        const PAUSE: Duration = Duration::from_millis(20);
+        for _ in 0..ATTEMPTS {
+            let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+                .fetch_one(&self.pool)
+                .await?;
+            if row.try_get::<i64, _>(0)? == 0 {
+                return Ok(());
+            }
+            // Somebody is reading an older state.
+            tokio::time::sleep(PAUSE).await;
+        }
+        Err(ApiError::internal("the write-ahead log is busy"))
     }
 
     pub async fn meta(&self, key: &str) -> ApiResult<Option<String>> {
@@ -196,7 +233,8 @@ impl Db {
     /// Open parts that brought nothing new since `before_ms`.
     pub async fn parts_idle_since(&self, before_ms: u64) -> ApiResult<Vec<(RecordingId, u32)>> {
         let rows = sqlx::query(
-            "SELECT recording, part FROM parts WHERE state = 'open' AND last_byte_ms <= ?",
+            "SELECT recording, part FROM parts JOIN recordings USING (recording) \
+             WHERE state = 'open' AND last_byte_ms <= ? AND deletion_granted_ms IS NULL",
         )
         .bind(before_ms as i64)
         .fetch_all(&self.pool)
@@ -220,8 +258,8 @@ impl Db {
     /// Tracks of open parts that hold something.
     pub async fn open_uploads(&self) -> ApiResult<Vec<TrackRow>> {
         let rows = sqlx::query(
-            "SELECT tracks.* FROM tracks JOIN parts USING (recording, part) \
-             WHERE state = 'open' AND upload = 'created' AND acknowledged > 0",
+            "SELECT tracks.* FROM tracks JOIN parts USING (recording, part) JOIN recordings USING (recording) \
+             WHERE deletion_granted_ms IS NULL AND state = 'open' AND upload = 'created' AND acknowledged > 0",
         )
         .fetch_all(&self.pool)
         .await?;
@@ -263,15 +301,18 @@ impl Db {
         Ok(envelopes.collect::<Result<_, sqlx::Error>>()?)
     }
 
-    /// The statements that ended a round, oldest first.
+    /// The withdrawals by people of this recording, oldest first.
     pub async fn withdrawals_of(&self, recording: &RecordingRow) -> ApiResult<Vec<String>> {
         Ok(sqlx::query_scalar(
             "SELECT statement FROM withdrawals WHERE visit = ? AND group_id = ? AND round = ? \
+             AND (request = ? OR participant IN (SELECT participant FROM people WHERE recording = ?)) \
              ORDER BY received_ms, hash",
         )
         .bind(&recording.visit)
         .bind(&recording.group_id)
         .bind(&recording.round)
+        .bind(&recording.request)
+        .bind(recording.recording.to_string())
         .fetch_all(&self.pool)
         .await?)
     }
@@ -304,6 +345,11 @@ pub fn recording_row(row: SqliteRow) -> Result<RecordingRow, sqlx::Error> {
         on_withdrawal: row.try_get("on_withdrawal")?,
         opened_ms: number(&row, "opened_ms")?,
         deletion_requested_ms: optional_number(&row, "deletion_requested_ms")?,
+        deletion_granted_ms: optional_number(&row, "deletion_granted_ms")?,
+        deletion_basis: row.try_get("deletion_basis")?,
+        shares_destroyed_ms: optional_number(&row, "shares_destroyed_ms")?,
+        deleted_ms: optional_number(&row, "deleted_ms")?,
+        deletion: row.try_get("deletion")?,
     })
 }
 
@@ -313,6 +359,7 @@ pub fn part_row(row: SqliteRow) -> Result<PartRow, sqlx::Error> {
         part: row.try_get("part")?,
         open: row.try_get("open")?,
         open_hash: row.try_get("open_hash")?,
+        renewal_key: row.try_get("renewal_key")?,
         state: PartState::parse(row.try_get("state")?)?,
         opened_ms: number(&row, "opened_ms")?,
         last_byte_ms: number(&row, "last_byte_ms")?,

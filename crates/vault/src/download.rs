@@ -1,10 +1,10 @@
 //! `GET /v1/tracks/{recording}/{part}/{track}` under a signed URL, with ranges (RFC 9110 section 14).
 
-use crate::Vault;
 use crate::error::{ApiError, ApiResult};
 use crate::extract::{Path, Query};
 use crate::signed_url::{self, Signature};
 use crate::store::TrackKey;
+use crate::{Vault, deletion};
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
@@ -30,6 +30,9 @@ pub async fn get(
     signed_url::check(vault.url_key(), &key, &signature, vault.now_ms())
         .map_err(|error| ApiError::forbidden("url_refused", error.to_string()))?;
     let row = vault.db.track(recording, part, track).await?;
+    if let Some(whole) = vault.db.recording(recording).await? {
+        deletion::refuse_requested(&whole)?;
+    }
     if row.stored_bytes == 0 {
         return Err(ApiError::not_found(format!("track {track} holds nothing")));
     }

@@ -57,6 +57,8 @@ pub async fn end(
         });
     }
     let now_ms = vault.now_ms();
+    let mut tx = vault.db.write().await?;
+    log(&mut tx, part, &ending, now_ms).await?;
     let receipt = vault.key().sign(&ReceiptClaims {
         v: VERSION,
         recording: part.recording,
@@ -65,9 +67,9 @@ pub async fn end(
         tracks: receipts,
         ended_by: ending.hash,
         finished: ending.state == PartState::Finished,
+        audit_head: Some(audit::signed_head(&mut tx, vault.key(), now_ms).await?),
         at_ms: now_ms,
     });
-    let mut tx = vault.db.write().await?;
     write_ending(&mut tx, part, &tracks, &ending, receipt.as_str(), now_ms).await?;
     tx.commit().await?;
     tracing::info!(recording = %part.recording, part = part.part, state = ending.state.as_str(), "part ended");
@@ -122,6 +124,10 @@ async fn write_ending(
         .execute(&mut **tx)
         .await?;
     }
+    Ok(())
+}
+
+async fn log(tx: &mut Tx, part: &PartRow, ending: &Ending, now_ms: u64) -> ApiResult<()> {
     let action = match ending.state {
         PartState::Finished => Action::PartFinished,
         _ => Action::PartClosedUnfinished,
@@ -205,6 +211,14 @@ pub async fn load_all(vault: &Vault, tracks: &mut [HeldTrack]) -> ApiResult<()> 
             .load(&mut track.held, &track.row, &vault.store)
             .await?;
         track.state = writer.state().clone();
+    }
+    Ok(())
+}
+
+/// Lets go of all staging files.
+pub fn destroy_all(vault: &Vault, tracks: &mut [HeldTrack]) -> ApiResult<()> {
+    for track in tracks {
+        vault.staging.discard(track.row.track, &mut track.held)?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 
 use crate::error::{ApiError, ApiResult};
 use crate::extract::{Path, Text};
-use crate::{Vault, capability};
+use crate::{Vault, capability, deletion};
 use axum::extract::State;
 use axum::response::IntoResponse as _;
 use http::{HeaderMap, StatusCode};
@@ -28,9 +28,16 @@ pub async fn put(
         .into_iter()
         .find(|header| header.claims().track == track)
         .ok_or_else(|| ApiError::internal("a track without a header"))?;
-    EnvelopeClaims::verify(&jws, &header, row.share.as_deref())?;
+    deletion::refuse_if_granted(&vault, recording).await?;
+    let share = match &row.share {
+        Some(stored) => Some(vault.share_key.open_share(track, stored)?),
+        None => None,
+    };
+    EnvelopeClaims::verify(&jws, &header, share.as_deref())?;
 
     let mut tx = vault.db.write().await?;
+    // Again, now that nobody else can grant it.
+    deletion::refuse_granted(&deletion::row_in(&mut tx, recording).await?)?;
     let known: Option<String> =
         sqlx::query_scalar("SELECT hash FROM envelopes WHERE track = ? AND number = 0")
             .bind(track.to_string())

@@ -11,7 +11,7 @@ use crate::db::{PartRow, PartState, TrackRow};
 use crate::ending::{Ending, HeldTrack, discard_all, end, event, hold_all, load_all};
 use crate::error::{ApiError, ApiResult};
 use crate::extract::{Path, Text};
-use crate::{Vault, capability, withdrawal};
+use crate::{Vault, capability, deletion, withdrawal};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -174,7 +174,7 @@ fn claims_of(open: &str) -> ApiResult<OpenClaims> {
 }
 
 async fn finish(
-    vault: &Vault,
+    vault: &Arc<Vault>,
     recording: RecordingId,
     part: u32,
     manifest: Jws<ManifestClaims>,
@@ -191,6 +191,7 @@ async fn finish(
             ))
         };
     }
+    deletion::refuse_if_granted(vault, recording).await?;
     load_all(vault, &mut tracks).await?;
     let headers = headers_of(&part_row.open)?;
     let claims = match verify_manifest(&part_row, &manifest, &headers, &tracks) {
@@ -205,10 +206,15 @@ async fn finish(
     for track in &mut tracks {
         track.settle().await?;
     }
-    if let Some(statement) = &claims.withdrawal
-        && let Err(error) = withdrawal::record(vault, statement).await
-    {
-        tracing::warn!(%recording, part, code = error.code, "the withdrawal in a manifest is refused");
+    // What it deletes is deleted after the receipt, which the device waits for.
+    let mut granted = Vec::new();
+    if let Some(statement) = &claims.withdrawal {
+        match withdrawal::record(vault, statement).await {
+            Ok(recorded) => granted = recorded.granted,
+            Err(error) => {
+                tracing::warn!(%recording, part, code = error.code, "the withdrawal in a manifest is refused");
+            }
+        }
     }
     let ending = Ending {
         state: PartState::Finished,
@@ -216,7 +222,11 @@ async fn finish(
         hash: manifest.hash(),
         actor: Actor::Recorder,
     };
-    end(vault, &part_row, tracks, ending).await
+    let ended = end(vault, &part_row, tracks, ending).await;
+    for recording in granted {
+        deletion::carry_out(vault, recording).await;
+    }
+    ended
 }
 
 fn verify_manifest(
@@ -273,6 +283,7 @@ async fn close(
         if idle_since_ms.is_some_and(|since| part_row.last_byte_ms > since) {
             return Ok(None);
         }
+        deletion::refuse_if_granted(vault, recording).await?;
         load_all(vault, &mut tracks).await?;
     }
     for track in &tracks {

@@ -3,6 +3,7 @@
 //! The file holds the Ed25519 seed in base64url, readable by its owner only. The key signs receipts, closing
 //! records and upload capabilities; its public half stands in the clinic document.
 
+use crate::private;
 use anyhow::{Context as _, bail};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sealed_visit_protocol::SigningKey;
@@ -18,7 +19,7 @@ pub fn create(path: &Path) -> anyhow::Result<SigningKey> {
     getrandom::fill(&mut seed[..])
         .map_err(|error| anyhow::anyhow!("no randomness from the system: {error}"))?;
     let text = Zeroizing::new(format!("{}\n", to_base64url(&seed[..])));
-    let mut file = private_file(path)
+    let mut file = private::create_new(path)
         .with_context(|| format!("cannot make the key file {}", path.display()))?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
@@ -27,10 +28,7 @@ pub fn create(path: &Path) -> anyhow::Result<SigningKey> {
 
 /// Reads a key file.
 pub fn read(path: &Path) -> anyhow::Result<SigningKey> {
-    let text = Zeroizing::new(
-        std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the key file {}", path.display()))?,
-    );
+    let text = Zeroizing::new(private::read_secret(path, "key file")?);
     let Some(mut bytes) = from_base64url(text.trim()) else {
         bail!("the key file {} is not base64url", path.display());
     };
@@ -57,14 +55,6 @@ pub fn hmac_sha256(key: &[u8; 32]) -> Hmac<Sha256> {
     Hmac::<Sha256>::new(&(*block).into())
 }
 
-fn private_file(path: &Path) -> std::io::Result<std::fs::File> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,12 +67,11 @@ mod tests {
         assert_eq!(read(&path).unwrap().public(), created.public());
         assert!(create(&path).is_err());
         assert_eq!(read(&path).unwrap().public(), created.public());
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-            assert_eq!(mode & 0o077, 0, "only the owner may read it");
-        }
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "only the owner may read it");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(read(&path).is_err(), "others may have read it");
     }
 
     #[test]
@@ -91,6 +80,7 @@ mod tests {
         let path = folder.path().join("vault.key");
         for text in ["", "not base64url!", "AAAA"] {
             std::fs::write(&path, text).unwrap();
+            crate::private::file(&path).unwrap();
             assert!(read(&path).is_err(), "{text:?}");
         }
     }

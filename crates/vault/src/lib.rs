@@ -9,7 +9,9 @@
 //! | [`tus`] | tus 1.0: creation, deferred length, checksum, expiration, termination |
 //! | [`staging`] | growing uploads: verified, synced, recovered |
 //! | [`finish`], [`ending`] | manifest or closing record in, signed receipt out |
-//! | [`withdrawal`] | signed withdrawals, whatever a manifest says |
+//! | [`withdrawal`], [`last_words`] | signed withdrawals, whatever a manifest says; grants that they override |
+//! | [`deletion`] | what a withdrawal, or the clinic's order, destroys |
+//! | [`share`], [`private`] | shares encrypted at rest; files that nobody else reads |
 //! | [`wipe`] | devices that obeyed the clinic's wipe order |
 //! | [`reading`], [`download`], [`signed_url`] | listing, share release, ranged download |
 //! | [`audit`] | append-only log with a hash chain |
@@ -26,6 +28,7 @@ pub mod clinic;
 pub mod config;
 pub mod cors;
 pub mod db;
+pub mod deletion;
 pub mod download;
 pub mod ending;
 pub mod envelope;
@@ -33,8 +36,11 @@ pub mod error;
 pub mod extract;
 pub mod finish;
 pub mod key;
+pub mod last_words;
 pub mod open;
+pub mod private;
 pub mod reading;
+pub mod share;
 pub mod signed_url;
 pub mod staging;
 pub mod store;
@@ -49,6 +55,7 @@ pub use cors::Origins;
 use crate::auth::Readers;
 use crate::clinic::Clinic;
 use crate::db::Db;
+use crate::share::ShareKey;
 use crate::staging::Staging;
 use crate::store::Store;
 use sealed_visit_protocol::{RootKey, SigningKey};
@@ -70,6 +77,9 @@ pub struct Vault {
     pub readers: Readers,
     key: SigningKey,
     url_key: Zeroizing<[u8; 32]>,
+    pub share_key: ShareKey,
+    /// Held while a deletion takes one of its steps.
+    deleting: tokio::sync::Mutex<()>,
     clock: Clock,
 }
 
@@ -88,9 +98,13 @@ impl Vault {
         identity: Identity,
         clock: Clock,
     ) -> anyhow::Result<Arc<Self>> {
-        std::fs::create_dir_all(&config.data)?;
+        private::folder(&config.data)?;
         let db = Db::open(&config.data.join("vault.sqlite")).await?;
-        let log = audit::verify(&db).await?;
+        let log = audit::verify(&db, audit::Chain::default()).await?;
+        let is_first = !share::any_protected(&db).await?;
+        let share_key = ShareKey::open(&config.share_key, is_first)?;
+        share::protect_all(&db, &share_key).await?;
+        last_words::backfill(&db).await.map_err(failed)?;
         tracing::info!(entries = log.len(), head = %log.head(), "audit log verified");
         let Identity {
             key,
@@ -103,6 +117,8 @@ impl Vault {
             staging: Staging::open(&config.data)?,
             clinic: Clinic::open(root, clinic_document, key.public(), db.clone()).await?,
             url_key: key::url_key(&key),
+            share_key,
+            deleting: tokio::sync::Mutex::default(),
             readers,
             key,
             clock,
@@ -110,6 +126,10 @@ impl Vault {
             config,
         });
         vault.tidy_staging().await?;
+        // What a crash left of a deletion.
+        if let Err(error) = deletion::resume(&vault).await {
+            tracing::error!(code = error.code, "a deletion is not finished yet");
+        }
         Ok(vault)
     }
 
@@ -159,7 +179,8 @@ impl Vault {
 
     async fn tidy_staging(&self) -> anyhow::Result<()> {
         let needed: Vec<String> = sqlx::query_scalar(
-            "SELECT track FROM tracks JOIN parts USING (recording, part) WHERE state = 'open'",
+            "SELECT track FROM tracks JOIN parts USING (recording, part) JOIN recordings USING (recording) \
+             WHERE state = 'open' AND deletion_granted_ms IS NULL",
         )
         .fetch_all(self.db.pool())
         .await?;
@@ -167,6 +188,10 @@ impl Vault {
             .staging
             .tidy(|name| needed.iter().any(|track| track == name))?)
     }
+}
+
+fn failed(error: error::ApiError) -> anyhow::Error {
+    anyhow::anyhow!("{}", error.message)
 }
 
 /// The system's clock.

@@ -3,10 +3,12 @@
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use sealed_visit_protocol::PublicKey;
+use sealed_visit_protocol::{Jws, PublicKey};
 use sealed_visit_vault::auth::Readers;
 use sealed_visit_vault::db::Db;
-use sealed_visit_vault::{Config, Identity, Origins, Vault, audit, key, router, system_clock};
+use sealed_visit_vault::{
+    Config, Identity, Origins, Vault, audit, deletion, key, router, system_clock,
+};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -44,6 +46,12 @@ enum Command {
     VerifyAudit {
         #[arg(long)]
         data: PathBuf,
+        /// A file of signed heads, one a line, as receipts and answers hold them: the log must pass through each.
+        #[arg(long, requires = "public_key")]
+        heads: Option<PathBuf>,
+        /// The vault's public key, for the heads.
+        #[arg(long, allow_hyphen_values = true)]
+        public_key: Option<String>,
     },
 }
 
@@ -68,6 +76,14 @@ struct Serve {
     /// The vault's key file; its public key must stand in the clinic document.
     #[arg(long, env = "VAULT_KEY")]
     key: PathBuf,
+    /// The key file under which shred shares are stored; made at the first start. Keep a copy apart from the data folder:
+    /// without it no recording opens. Default: `share.key` in the data folder.
+    #[arg(long, env = "VAULT_SHARE_KEY")]
+    share_key: Option<PathBuf>,
+    /// Delete only by the clinic's order (`sealed-visit clinic wipe`), also where the consent said that a withdrawal
+    /// deletes. The consent texts that come with Sealed Visit are then not true.
+    #[arg(long, env = "VAULT_DELETE_BY_ORDER_ONLY")]
+    delete_by_order_only: bool,
     /// Readers: a file with one `LABEL TOKEN` a line. Without it nobody can list or open recordings.
     #[arg(long, env = "VAULT_TOKEN_FILE")]
     token_file: Option<PathBuf>,
@@ -106,14 +122,34 @@ async fn main() -> anyhow::Result<()> {
             println!("{}", public_x(&key::read(&key)?.public()));
             Ok(())
         }
-        (Some(Command::VerifyAudit { data }), _) => {
-            let chain = audit::verify(&Db::open(&data.join("vault.sqlite")).await?).await?;
+        (
+            Some(Command::VerifyAudit {
+                data,
+                heads,
+                public_key,
+            }),
+            _,
+        ) => {
+            let chain = match (heads, public_key) {
+                (Some(heads), Some(key)) => chain_through(&heads, &PublicKey::parse(key.trim())?)?,
+                _ => audit::Chain::default(),
+            };
+            let db = Db::open(&data.join("vault.sqlite")).await?;
+            let chain = audit::verify(&db, chain).await?;
             println!("{} entries, head {}", chain.len(), chain.head());
             Ok(())
         }
         (None, Some(options)) => serve(options).await,
         (None, None) => anyhow::bail!("nothing to do; see --help"),
     }
+}
+
+fn chain_through(heads: &std::path::Path, key: &PublicKey) -> anyhow::Result<audit::Chain> {
+    let text = std::fs::read_to_string(heads)
+        .with_context(|| format!("cannot read the heads in {}", heads.display()))?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let heads: Vec<_> = lines.map(Jws::from_text).collect();
+    Ok(audit::Chain::through(&heads, key)?)
 }
 
 async fn serve(options: Serve) -> anyhow::Result<()> {
@@ -130,7 +166,10 @@ async fn serve(options: Serve) -> anyhow::Result<()> {
             }
         },
     };
+    let defaults = Config::new(options.data);
     let config = Config {
+        share_key: options.share_key.unwrap_or(defaults.share_key.clone()),
+        delete_on_withdrawal: !options.delete_by_order_only,
         store: options.store,
         public_url: options.public_url,
         allow_origins: Origins::from_options(&options.allow_origin),
@@ -138,11 +177,12 @@ async fn serve(options: Serve) -> anyhow::Result<()> {
         max_track_bytes: options.max_track_bytes,
         url_lifetime: Duration::from_secs(options.url_lifetime),
         stalled_after: Duration::try_from_secs_f64(options.stalled_after)?,
-        ..Config::new(options.data)
+        ..defaults
     };
     let vault = Vault::open(config, identity, system_clock()).await?;
     tokio::spawn(vault.clone().recover_uploads());
     tokio::spawn(vault.clone().close_idle_parts());
+    tokio::spawn(deletion::resume_forever(vault.clone()));
     let listener = tokio::net::TcpListener::bind(options.listen)
         .await
         .with_context(|| format!("cannot listen on {}", options.listen))?;

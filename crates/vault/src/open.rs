@@ -9,7 +9,7 @@ use crate::audit::{self, Action, Actor};
 use crate::db::{PartState, Tx};
 use crate::error::{ApiError, ApiResult, pass_refused};
 use crate::extract::Text;
-use crate::{Vault, capability};
+use crate::{Vault, capability, deletion, last_words};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -17,8 +17,11 @@ use http::StatusCode;
 use sealed_visit_protocol::bytes::{B64, to_base64url};
 use sealed_visit_protocol::consent::{RequestClaims, WithdrawalPolicy};
 use sealed_visit_protocol::jws::Jws;
-use sealed_visit_protocol::recording::{OpenClaims, OpenStatement, ShareGrant, VaultAnswer};
+use sealed_visit_protocol::recording::{
+    AuditHeadClaims, OpenClaims, OpenStatement, ShareGrant, VaultAnswer,
+};
 use sealed_visit_protocol::{RecordingId, TrackId, VERSION};
+use sqlx::Row as _;
 use std::sync::Arc;
 
 pub async fn post(State(vault): State<Arc<Vault>>, Text(body): Text) -> ApiResult {
@@ -27,6 +30,7 @@ pub async fn post(State(vault): State<Arc<Vault>>, Text(body): Text) -> ApiResul
     let (recording, part) = (claims.recording, claims.part);
     let mut tx = vault.db.write().await?;
     let known = known_part(&mut tx, &statement).await?;
+    refuse_deleted(&mut tx, claims).await?;
     let answer = match known {
         // Of a finished part the capability still fetches the receipt, should its answer have been lost.
         Some(PartState::Open | PartState::Unfinished | PartState::Finished) => {
@@ -41,16 +45,21 @@ pub async fn post(State(vault): State<Arc<Vault>>, Text(body): Text) -> ApiResul
         None => {
             check_show_time(&vault, &statement)?;
             refuse_withdrawn(&mut tx, claims).await?;
+            for grant in &claims.grants {
+                last_words::refuse_overridden(&mut tx, grant).await?;
+            }
             insert_recording(&vault, &mut tx, &statement).await?;
             let grants = insert_part(&vault, &mut tx, &statement).await?;
+            last_words::note_open(&mut tx, claims).await?;
             log(&vault, &mut tx, &statement, Action::PartOpened).await?;
             tracing::info!(%recording, part, tracks = grants.len(), "part opened");
             (StatusCode::CREATED, grants)
         }
     };
+    let audit_head = audit::signed_head(&mut tx, vault.key(), vault.now_ms()).await?;
     // What the answer hands out exists on the disk first.
     tx.commit().await?;
-    Ok(respond(&vault, &statement, answer))
+    Ok(respond(&vault, &statement, answer, audit_head))
 }
 
 /// Verifies the statement under the clinic document in force.
@@ -109,23 +118,44 @@ async fn known_part(tx: &mut Tx, statement: &OpenStatement) -> ApiResult<Option<
     Ok(Some(part.state))
 }
 
+/// A withdrawal of anybody in this statement, or of somebody who was shown its request, ended the round.
 async fn refuse_withdrawn(tx: &mut Tx, claims: &OpenClaims) -> ApiResult<()> {
     let round = request_of(claims)?.round;
-    let withdrawn: i64 = sqlx::query_scalar(
-        "SELECT COUNT(*) FROM withdrawals WHERE visit = ? AND group_id = ? AND round = ?",
+    let withdrawn = sqlx::query(
+        "SELECT participant, request FROM withdrawals WHERE visit = ? AND group_id = ? AND round = ?",
     )
     .bind(claims.visit.to_string())
     .bind(to_base64url(&claims.group_id.0))
     .bind(round.to_string())
-    .fetch_one(&mut **tx)
+    .fetch_all(&mut **tx)
     .await?;
-    if withdrawn > 0 {
-        return Err(ApiError::forbidden(
-            "round_withdrawn",
-            format!("somebody withdrew from consent round {round}: it records nothing more"),
-        ));
+    let request = claims.request.hash().to_string();
+    let people = last_words::people_of(claims)?;
+    for row in withdrawn {
+        let participant: &str = row.try_get("participant")?;
+        let is_here = people
+            .iter()
+            .any(|person| person.to_string() == participant);
+        if is_here || row.try_get::<Option<&str>, _>("request")? == Some(request.as_str()) {
+            return Err(ApiError::forbidden(
+                "round_withdrawn",
+                format!("somebody withdrew from consent round {round}: it records nothing more"),
+            ));
+        }
     }
     Ok(())
+}
+
+/// Nothing is added to a recording whose deletion was granted, and no part where it was requested.
+async fn refuse_deleted(tx: &mut Tx, claims: &OpenClaims) -> ApiResult<()> {
+    let row = sqlx::query("SELECT * FROM recordings WHERE recording = ?")
+        .bind(claims.recording.to_string())
+        .fetch_optional(&mut **tx)
+        .await?;
+    match row {
+        Some(row) => deletion::refuse_granted(&crate::db::recording_row(row)?),
+        None => Ok(()),
+    }
 }
 
 async fn insert_recording(vault: &Vault, tx: &mut Tx, statement: &OpenStatement) -> ApiResult<()> {
@@ -137,6 +167,7 @@ async fn insert_recording(vault: &Vault, tx: &mut Tx, statement: &OpenStatement)
         .await?;
     if let Some(row) = row {
         let known = crate::db::recording_row(row)?;
+        deletion::refuse_requested(&known)?;
         if known.visit != claims.visit.to_string() {
             return Err(ApiError::forbidden(
                 "other_visit",
@@ -198,10 +229,11 @@ async fn insert_part(
     for (position, header) in statement.headers().iter().enumerate() {
         let track = header.claims().track;
         refuse_known_track(tx, track).await?;
-        let share = if header.claims().share_required {
-            Some(new_share()?)
+        let (share, stored) = if header.claims().share_required {
+            let (share, stored) = vault.share_key.draw(track)?;
+            (Some(share), Some(stored))
         } else {
-            None
+            (None, None)
         };
         sqlx::query(
             "INSERT INTO tracks (track, recording, part, position, header_hash, share) \
@@ -212,7 +244,7 @@ async fn insert_part(
         .bind(claims.part)
         .bind(position as i64)
         .bind(header.hash().to_string())
-        .bind(share.clone())
+        .bind(stored)
         .execute(&mut **tx)
         .await?;
         grants.push(grant(vault, claims.recording, claims.part, track, share));
@@ -251,7 +283,10 @@ async fn shares_again(
         .bind(track.to_string())
         .fetch_optional(&mut **tx)
         .await?;
-        let share = share.flatten();
+        let share = match share.flatten() {
+            Some(stored) => Some(vault.share_key.open_share(track, &stored)?),
+            None => None,
+        };
         grants.push(grant(vault, claims.recording, claims.part, track, share));
     }
     Ok(grants)
@@ -275,6 +310,7 @@ fn respond(
     vault: &Vault,
     statement: &OpenStatement,
     (status, tracks): (StatusCode, Vec<ShareGrant>),
+    audit_head: Jws<AuditHeadClaims>,
 ) -> Response {
     let claims = statement.claims();
     let expires_ms = vault.now_ms() + vault.config.capability_lifetime.as_millis() as u64;
@@ -286,6 +322,7 @@ fn respond(
         tracks,
         capability: capability::issue(vault.key(), claims.recording, claims.part, ids, expires_ms),
         capability_expires_ms: expires_ms,
+        audit_head: Some(audit_head),
     };
     let mut response = (status, Json(answer)).into_response();
     response.headers_mut().insert(
@@ -318,10 +355,4 @@ async fn log(
 /// The consent request of a verified statement.
 fn request_of(claims: &OpenClaims) -> ApiResult<RequestClaims> {
     Ok(claims.request.unverified_claims()?)
-}
-
-fn new_share() -> ApiResult<Vec<u8>> {
-    let mut share = vec![0; 32];
-    getrandom::fill(&mut share).map_err(ApiError::internal)?;
-    Ok(share)
 }

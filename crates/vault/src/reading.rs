@@ -8,7 +8,7 @@ use crate::db::{PartRow, PartState, RecordingRow, TrackRow};
 use crate::error::{ApiError, ApiResult};
 use crate::extract::{Path, Query};
 use crate::staging::key_of;
-use crate::{Vault, signed_url};
+use crate::{Vault, deletion, signed_url};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -80,7 +80,7 @@ pub async fn open(
     request: HeaderMap,
 ) -> ApiResult {
     let reader = vault.readers.require(&request)?;
-    recording_row(&vault, recording).await?;
+    deletion::refuse_requested(&recording_row(&vault, recording).await?)?;
     let now_ms = vault.now_ms();
     let expires_ms = now_ms + vault.config.url_lifetime.as_millis() as u64;
     let mut opened = Vec::new();
@@ -96,6 +96,8 @@ pub async fn open(
         ));
     }
     let mut tx = vault.db.write().await?;
+    // Again, now that nobody else can request it: the shares are not out yet.
+    deletion::refuse_requested(&deletion::row_in(&mut tx, recording).await?)?;
     let event = audit::Event {
         at_ms: now_ms,
         actor: Actor::Reader { label: reader },
@@ -105,10 +107,12 @@ pub async fn open(
         document: None,
     };
     audit::append(&mut tx, event).await?;
+    let audit_head = audit::signed_head(&mut tx, vault.key(), now_ms).await?;
     tx.commit().await?;
     tracing::info!(%recording, "opened by a reader");
     Ok(no_store(json!({
         "recording": recording,
+        "audit_head": audit_head,
         "expires_ms": expires_ms,
         "parts": opened,
     })))
@@ -130,8 +134,11 @@ pub async fn audit_log(
 ) -> ApiResult {
     vault.readers.require(&request)?;
     let limit = query.limit.unwrap_or(MAX_LISTED).min(MAX_LISTED);
+    let mut tx = vault.db.write().await?;
+    let head = audit::signed_head(&mut tx, vault.key(), vault.now_ms()).await?;
+    tx.rollback().await?;
     let entries = audit::read(&vault.db, query.from, limit).await?;
-    Ok(no_store(json!({ "entries": entries })))
+    Ok(no_store(json!({ "entries": entries, "audit_head": head })))
 }
 
 #[derive(Serialize)]
@@ -139,12 +146,14 @@ struct RecordingSummary {
     recording: RecordingId,
     visit: String,
     round: String,
-    /// `withdrawn` once anybody withdrew; else `open`, `unfinished` or `finished`, the first that any part is.
+    /// `deleted` once nothing of it is left, `withdrawn` once anybody withdrew; else `open`, `unfinished` or `finished`, the first that any part is.
     state: &'static str,
     opened_ms: u64,
     ended_ms: Option<u64>,
     size_bytes: u64,
     deletion_requested_ms: Option<u64>,
+    deletion_granted_ms: Option<u64>,
+    deleted_ms: Option<u64>,
     parts: Vec<PartSummary>,
 }
 
@@ -192,7 +201,9 @@ async fn summary(vault: &Vault, recording: &RecordingRow) -> ApiResult<Recording
     }
     let withdrawn = !vault.db.withdrawals_of(recording).await?.is_empty();
     let any = |state: PartState| parts.iter().any(|part| part.state == state.as_str());
-    let state = if withdrawn {
+    let state = if recording.deleted_ms.is_some() {
+        "deleted"
+    } else if withdrawn {
         "withdrawn"
     } else if any(PartState::Open) {
         "open"
@@ -215,6 +226,8 @@ async fn summary(vault: &Vault, recording: &RecordingRow) -> ApiResult<Recording
             .and_then(|ends| ends.into_iter().max()),
         size_bytes: parts.iter().map(|part| part.size_bytes).sum(),
         deletion_requested_ms: recording.deletion_requested_ms,
+        deletion_granted_ms: recording.deletion_granted_ms,
+        deleted_ms: recording.deleted_ms,
         parts,
     })
 }
@@ -256,11 +269,15 @@ async fn opened_part(
 ) -> ApiResult<serde_json::Value> {
     let mut tracks = Vec::new();
     for row in vault.db.tracks(part.recording, part.part).await? {
+        let share = match &row.share {
+            Some(stored) => vault.share_key.open_share(row.track, stored)?,
+            None => Vec::new(),
+        };
         let path = signed_url::path_of(vault.url_key(), &key_of(&row), expires_ms);
         tracks.push(json!({
             "track": row.track,
             // Empty when the header needs none.
-            "share": B64(row.share.clone().unwrap_or_default()),
+            "share": B64(share),
             // Nothing to fetch of a track that never held anything.
             "url": (row.stored_bytes > 0).then(|| vault.config.url(&path)),
             "size_bytes": row.stored_bytes,
@@ -289,7 +306,9 @@ async fn recording_row(vault: &Vault, recording: RecordingId) -> ApiResult<Recor
 
 async fn envelopes(vault: &Vault, row: &TrackRow) -> ApiResult<Vec<String>> {
     let envelopes = vault.db.envelopes(row.track).await?;
-    Ok(envelopes.into_iter().map(|row| row.envelope).collect())
+    // Of a deleted recording the wrapped keys are gone.
+    let texts = envelopes.into_iter().map(|row| row.envelope);
+    Ok(texts.filter(|envelope| !envelope.is_empty()).collect())
 }
 
 /// The manifest, or the closing record.

@@ -37,7 +37,7 @@ pub struct Staging {
 impl Staging {
     pub fn open(data: &Path) -> anyhow::Result<Self> {
         let folder = data.join("staging");
-        std::fs::create_dir_all(&folder)?;
+        crate::private::folder(&folder)?;
         Ok(Self {
             folder,
             slots: Mutex::default(),
@@ -79,6 +79,11 @@ impl Staging {
         held.guard
             .as_mut()
             .ok_or_else(|| ApiError::internal("an upload did not load"))
+    }
+
+    /// Makes the removal of files durable.
+    pub async fn sync_folder(&self) -> ApiResult<()> {
+        sync_parent(self.folder.join("any")).await
     }
 
     /// Removes files that no open part needs: what a crash between storing and tidying left.
@@ -386,9 +391,8 @@ fn verify_file(
     path: &Path,
     mut state: TrackState,
 ) -> std::io::Result<(std::fs::File, TrackState, Option<TrackError>)> {
-    let mut file = std::fs::OpenOptions::new()
+    let mut file = crate::private::options()
         .read(true)
-        .write(true)
         .create(true)
         .truncate(false)
         .open(path)?;

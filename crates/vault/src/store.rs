@@ -4,6 +4,7 @@
 //! disk, acknowledged by the service otherwise. An object appears whole or not at all.
 
 use crate::error::{ApiError, ApiResult};
+use crate::private;
 use anyhow::Context as _;
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -36,7 +37,11 @@ impl Store {
     /// `url` as in the configuration; `None` is the folder `tracks` in `data`.
     pub fn open(url: Option<&Url>, data: &Path) -> anyhow::Result<Self> {
         match url {
-            None => Self::folder(&data.join("tracks")),
+            None => {
+                let tracks = data.join("tracks");
+                private::folder(&tracks)?;
+                Self::folder(&tracks)
+            }
             Some(url) if url.scheme() == "file" => {
                 let path = url
                     .to_file_path()
@@ -60,8 +65,10 @@ impl Store {
     }
 
     fn folder(path: &Path) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(path)
-            .with_context(|| format!("cannot make the folder {}", path.display()))?;
+        // One that the clinic made for the store keeps the mode that the clinic gave it.
+        if !path.try_exists()? {
+            private::folder(path)?;
+        }
         let local = Arc::new(LocalFileSystem::new_with_prefix(path)?.with_fsync(true));
         Ok(Self {
             objects: local.clone(),
@@ -85,7 +92,8 @@ impl Store {
     /// Writes the first `length` bytes of the kept track into a new file at `to`, synced.
     pub async fn restore(&self, key: &TrackKey, length: u64, to: &Path) -> ApiResult<()> {
         let partial = to.with_extension("partial");
-        let mut file = tokio::fs::File::create(&partial).await?;
+        let mut file: tokio::fs::OpenOptions = private::options().into();
+        let mut file = file.create(true).truncate(true).open(&partial).await?;
         let mut bytes = self.read(key, 0..length).await?;
         while let Some(piece) = bytes.try_next().await? {
             file.write_all(&piece).await?;
@@ -112,6 +120,23 @@ impl Store {
         };
         let got = self.objects.get_opts(&self.path(key), options).await?;
         Ok(got.into_stream())
+    }
+
+    /// Deletes a kept track, durably; one that is not there counts as deleted.
+    pub async fn delete(&self, key: &TrackKey) -> ApiResult<()> {
+        let path = self.path(key);
+        match self.objects.delete(&path).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if let Some(local) = &self.local {
+            let target = local.path_to_filesystem(&path)?;
+            remove_if_there(&target.with_extension("linking"))?;
+            if target.parent().is_some_and(Path::exists) {
+                sync_parent(target).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn copy_in(&self, key: &TrackKey, staged: &Path, length: u64) -> ApiResult<()> {
@@ -274,6 +299,22 @@ mod tests {
             store.keep(&KEY, &staged, 16).await.unwrap();
             assert_eq!(bytes(&store, 0..16).await, b"first and second");
             std::fs::remove_file(&staged).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_deleted_track_is_gone_and_deleting_it_again_is_no_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let staged = folder.path().join("staged");
+        std::fs::write(&staged, b"bytes").unwrap();
+        let local = Store::open(None, folder.path()).unwrap();
+        for store in [remote(), local] {
+            store.delete(&KEY).await.unwrap();
+            store.keep(&KEY, &staged, 5).await.unwrap();
+            for _ in 0..2 {
+                store.delete(&KEY).await.unwrap();
+                assert!(store.read(&KEY, 0..5).await.is_err());
+            }
         }
     }
 

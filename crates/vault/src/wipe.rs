@@ -1,18 +1,19 @@
 //! `POST /v1/recordings/{recording}/parts/{part}/wiped`: a device has obeyed the clinic's wipe order, and says so.
 //!
 //! Input: the order itself, by whoever holds the part's capability. It is verified again, and written into the audit
-//! log once for each part. What the vault holds of the part stays: an order concerns devices.
+//! log once for each part. An order against a device leaves alone what the vault holds; one that grants a deletion is as
+//! good here as at `/v1/deletions`.
 
 use crate::audit::{self, Action, Actor};
 use crate::error::{ApiError, ApiResult};
 use crate::extract::{Path, Text};
-use crate::{Vault, capability};
+use crate::{Vault, capability, deletion};
 use axum::extract::State;
 use axum::response::IntoResponse as _;
 use http::{HeaderMap, StatusCode};
 use sealed_visit_protocol::RecordingId;
 use sealed_visit_protocol::jws::Jws;
-use sealed_visit_protocol::recording::WipeClaims;
+use sealed_visit_protocol::recording::{WipeClaims, WipeReason};
 use std::sync::Arc;
 
 pub async fn post(
@@ -45,5 +46,8 @@ pub async fn post(
         audit::append(&mut tx, event).await?;
     }
     tx.commit().await?;
+    if order.reason == WipeReason::DeletionGranted {
+        deletion::obey(&vault, &jws).await?;
+    }
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -2,76 +2,96 @@
 //!
 //! No bearer token: the signature is the authority. It is recorded whatever a manifest says, also when the vault knows
 //! no recording of its round yet: none may be opened any more then. The pass may have expired: who has left may still
-//! withdraw.
+//! withdraw. Whoever takes no part in a recording cannot end it, and no number of withdrawals fills the disk.
 
-use crate::Vault;
 use crate::audit::{self, Action, Actor};
 use crate::db::Tx;
+use crate::deletion::{self, Basis, Effect};
 use crate::error::{ApiError, ApiResult, pass_refused};
 use crate::extract::Text;
+use crate::{Vault, last_words};
+use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse as _;
-use http::StatusCode;
 use sealed_visit_protocol::RecordingId;
 use sealed_visit_protocol::bytes::to_base64url;
 use sealed_visit_protocol::consent::{
     Statement, StatementClaims, StatementError, StatementKind, WithdrawalWish,
 };
 use sealed_visit_protocol::jws::Jws;
+use sealed_visit_protocol::recording::AuditHeadClaims;
+use serde_json::json;
 use sqlx::Row as _;
 use std::sync::Arc;
 
 pub async fn post(State(vault): State<Arc<Vault>>, Text(body): Text) -> ApiResult {
-    record(&vault, &Jws::from_text(body.trim())).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    let recorded = record(&vault, &Jws::from_text(body.trim())).await?;
+    for recording in &recorded.granted {
+        deletion::carry_out(&vault, *recording).await;
+    }
+    let mut recordings = Vec::with_capacity(recorded.affected.len());
+    for recording in recorded.affected {
+        let row = vault.db.recording(recording).await?;
+        recordings.push(json!({
+            "recording": recording,
+            "deletion": row.as_ref().map(deletion::state_of),
+        }));
+    }
+    let answer = json!({ "recordings": recordings, "audit_head": recorded.audit_head });
+    Ok(Json(answer).into_response())
+}
+
+/// What a withdrawal did.
+pub struct Recorded {
+    /// The recordings of its round.
+    pub affected: Vec<RecordingId>,
+    /// Those whose deletion it granted: the caller carries that out.
+    pub granted: Vec<RecordingId>,
+    pub audit_head: Jws<AuditHeadClaims>,
 }
 
 /// Verifies a withdrawal and records it, once, with what it means for the recordings of its round.
-pub async fn record(vault: &Vault, jws: &Jws<StatementClaims>) -> ApiResult<()> {
+pub async fn record(vault: &Vault, jws: &Jws<StatementClaims>) -> ApiResult<Recorded> {
     let statement = verify(vault, jws).await?;
-    let claims = statement.claims();
     let now_ms = vault.now_ms();
     let mut tx = vault.db.write().await?;
-    refuse_flood(&mut tx, &statement).await?;
-    let inserted = sqlx::query(
-        "INSERT INTO withdrawals (hash, visit, group_id, round, participant, statement, wish, received_ms) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING",
-    )
-    .bind(jws.hash().to_string())
-    .bind(claims.visit.to_string())
-    .bind(to_base64url(&claims.group_id.0))
-    .bind(claims.round.to_string())
-    .bind(statement.participant().to_string())
-    .bind(jws.as_str())
-    .bind(claims.wish.map(|wish| match wish {
-        WithdrawalWish::Keep => "keep",
-        WithdrawalWish::Delete => "delete",
-    }))
-    .bind(now_ms as i64)
-    .execute(&mut *tx)
-    .await?;
-    if inserted.rows_affected() == 0 {
-        return Ok(());
-    }
     let affected = affected_recordings(&mut tx, &statement).await?;
-    if affected.is_empty() {
-        log(&mut tx, &statement, Action::Withdrawn, None, now_ms).await?;
+    last_words::note(&mut tx, jws).await?;
+    let is_news = is_news(&mut tx, &statement).await?;
+    if is_news || has_room(&mut tx, &statement).await? {
+        insert(&mut tx, &statement, now_ms).await?;
     }
-    for Affected { recording, deleted } in affected {
-        log(
-            &mut tx,
-            &statement,
-            Action::Withdrawn,
-            Some(recording),
-            now_ms,
-        )
-        .await?;
-        if deleted {
-            request_deletion(&mut tx, &statement, recording, now_ms).await?;
+    let mut granted = Vec::new();
+    if is_news {
+        if affected.is_empty() {
+            forget_older_unknown_rounds(&mut tx, &statement).await?;
+            log(&mut tx, &statement, Action::Withdrawn, None, now_ms).await?;
         }
-        tracing::info!(%recording, deleted, "withdrawn");
+        for Affected { recording, effect } in &affected {
+            let recording = *recording;
+            let action = Action::Withdrawn;
+            log(&mut tx, &statement, action, Some(recording), now_ms).await?;
+            if *effect != Effect::Keeps && deletion::request(&mut tx, recording, now_ms).await? {
+                let action = Action::DeletionRequested;
+                log(&mut tx, &statement, action, Some(recording), now_ms).await?;
+            }
+            if *effect == Effect::Deletes && vault.config.delete_on_withdrawal {
+                let basis = Basis::Withdrawal(jws.clone());
+                let actor = actor_of(&statement);
+                if deletion::grant(&mut tx, recording, &basis, actor, now_ms).await? {
+                    granted.push(recording);
+                }
+            }
+            tracing::info!(%recording, ?effect, "withdrawn");
+        }
     }
-    Ok(tx.commit().await?)
+    let audit_head = audit::signed_head(&mut tx, vault.key(), now_ms).await?;
+    tx.commit().await?;
+    Ok(Recorded {
+        affected: affected.into_iter().map(|one| one.recording).collect(),
+        granted,
+        audit_head,
+    })
 }
 
 async fn verify(vault: &Vault, jws: &Jws<StatementClaims>) -> ApiResult<Statement> {
@@ -92,78 +112,129 @@ async fn verify(vault: &Vault, jws: &Jws<StatementClaims>) -> ApiResult<Statemen
     Ok(statement)
 }
 
-/// One is enough, a second may change the wish; nobody needs to fill the vault's disk with them.
-async fn refuse_flood(tx: &mut Tx, statement: &Statement) -> ApiResult<()> {
+/// Whether this is the first withdrawal of its author from this round, or the first with the wish to delete. Nothing else
+/// changes anything, and what changes something is never refused.
+async fn is_news(tx: &mut Tx, statement: &Statement) -> ApiResult<bool> {
+    let claims = statement.claims();
+    let wishes: Vec<Option<String>> = sqlx::query_scalar(
+        "SELECT wish FROM withdrawals WHERE visit = ? AND group_id = ? AND round = ? AND participant = ?",
+    )
+    .bind(claims.visit.to_string())
+    .bind(to_base64url(&claims.group_id.0))
+    .bind(claims.round.to_string())
+    .bind(statement.participant().to_string())
+    .fetch_all(&mut **tx)
+    .await?;
+    let deletes = |wish: &Option<String>| wish.as_deref() == Some("delete");
+    Ok(wishes.is_empty()
+        || (claims.wish == Some(WithdrawalWish::Delete) && !wishes.iter().any(deletes)))
+}
+
+/// Further ones are kept as evidence, a few of each author and round.
+async fn has_room(tx: &mut Tx, statement: &Statement) -> ApiResult<bool> {
     const ENOUGH: i64 = 8;
     let claims = statement.claims();
     let known: i64 = sqlx::query_scalar(
-        "SELECT COUNT(*) FROM withdrawals WHERE visit = ? AND participant = ? AND hash <> ?",
+        "SELECT COUNT(*) FROM withdrawals WHERE visit = ? AND group_id = ? AND round = ? AND participant = ?",
     )
     .bind(claims.visit.to_string())
+    .bind(to_base64url(&claims.group_id.0))
+    .bind(claims.round.to_string())
     .bind(statement.participant().to_string())
-    .bind(statement.jws().hash().to_string())
     .fetch_one(&mut **tx)
     .await?;
-    if known >= ENOUGH {
-        return Err(ApiError::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "enough_withdrawals",
-            "the vault has recorded several withdrawals of this participant already",
-        ));
-    }
+    Ok(known < ENOUGH)
+}
+
+/// Withdrawals from rounds of which the vault knows no recording: of each author the newest ones are kept. Nobody but the
+/// author of one can push it out, and a grant stays overridden all the same ([`last_words`]).
+async fn forget_older_unknown_rounds(tx: &mut Tx, statement: &Statement) -> ApiResult<()> {
+    const KEPT: i64 = 64;
+    sqlx::query(
+        "DELETE FROM withdrawals WHERE hash IN ( \
+           SELECT hash FROM withdrawals AS old WHERE visit = ? AND participant = ? AND NOT EXISTS ( \
+             SELECT 1 FROM recordings WHERE recordings.visit = old.visit \
+             AND recordings.group_id = old.group_id AND recordings.round = old.round) \
+           ORDER BY rowid DESC LIMIT -1 OFFSET ?)",
+    )
+    .bind(statement.claims().visit.to_string())
+    .bind(statement.participant().to_string())
+    .bind(KEPT)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+async fn insert(tx: &mut Tx, statement: &Statement, now_ms: u64) -> ApiResult<()> {
+    let claims = statement.claims();
+    sqlx::query(
+        "INSERT INTO withdrawals \
+         (hash, visit, group_id, round, participant, request, statement, wish, received_ms) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING",
+    )
+    .bind(statement.jws().hash().to_string())
+    .bind(claims.visit.to_string())
+    .bind(to_base64url(&claims.group_id.0))
+    .bind(claims.round.to_string())
+    .bind(statement.participant().to_string())
+    .bind(claims.request.to_string())
+    .bind(statement.jws().as_str())
+    .bind(claims.wish.map(|wish| match wish {
+        WithdrawalWish::Keep => "keep",
+        WithdrawalWish::Delete => "delete",
+    }))
+    .bind(now_ms as i64)
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 
 struct Affected {
     recording: RecordingId,
     /// What the consent text, or the person, says about what was recorded until now.
-    deleted: bool,
+    effect: Effect,
 }
 
+/// The recordings of the round, if its author takes part in them: is named in an open statement, or was shown the very
+/// request that they stand on, as somebody who joined during a part was. The request travels inside the group, and sealed
+/// to those whom the host asks in the waiting room; whoever only holds a pass of the visit does not know it.
 async fn affected_recordings(tx: &mut Tx, statement: &Statement) -> ApiResult<Vec<Affected>> {
     let claims = statement.claims();
     let rows = sqlx::query(
-        "SELECT recording, on_withdrawal FROM recordings WHERE visit = ? AND group_id = ? AND round = ?",
+        "SELECT recording, on_withdrawal, request = ? OR EXISTS (SELECT 1 FROM people \
+           WHERE people.recording = recordings.recording AND participant = ?) AS takes_part \
+         FROM recordings WHERE visit = ? AND group_id = ? AND round = ?",
     )
+    .bind(claims.request.to_string())
+    .bind(statement.participant().to_string())
     .bind(claims.visit.to_string())
     .bind(to_base64url(&claims.group_id.0))
     .bind(claims.round.to_string())
     .fetch_all(&mut **tx)
     .await?;
-    let wished = claims.wish == Some(WithdrawalWish::Delete);
     let mut affected = Vec::with_capacity(rows.len());
-    for row in rows {
+    for row in &rows {
         let id: &str = row.try_get("recording")?;
-        let policy: &str = row.try_get("on_withdrawal")?;
-        affected.push(Affected {
-            recording: id.parse().map_err(ApiError::internal)?,
-            deleted: wished || policy == "delete",
-        });
+        if row.try_get("takes_part")? {
+            affected.push(Affected {
+                recording: id.parse().map_err(ApiError::internal)?,
+                effect: deletion::effect_of(row.try_get("on_withdrawal")?, claims.wish),
+            });
+        }
+    }
+    if affected.is_empty() && !rows.is_empty() {
+        return Err(ApiError::forbidden(
+            "not_in_recording",
+            "the recordings of this round are not of whoever signed this withdrawal",
+        ));
     }
     Ok(affected)
 }
 
-async fn request_deletion(
-    tx: &mut Tx,
-    statement: &Statement,
-    recording: RecordingId,
-    now_ms: u64,
-) -> ApiResult<()> {
-    sqlx::query(
-        "UPDATE recordings SET deletion_requested_ms = COALESCE(deletion_requested_ms, ?) WHERE recording = ?",
-    )
-    .bind(now_ms as i64)
-    .bind(recording.to_string())
-    .execute(&mut **tx)
-    .await?;
-    log(
-        tx,
-        statement,
-        Action::DeletionRequested,
-        Some(recording),
-        now_ms,
-    )
-    .await
+fn actor_of(statement: &Statement) -> Actor {
+    Actor::Participant {
+        participant: statement.participant().to_string(),
+    }
 }
 
 async fn log(
@@ -175,9 +246,7 @@ async fn log(
 ) -> ApiResult<()> {
     let event = audit::Event {
         at_ms,
-        actor: Actor::Participant {
-            participant: statement.participant().to_string(),
-        },
+        actor: actor_of(statement),
         action,
         recording,
         part: None,

@@ -4,7 +4,7 @@ use super::{expires, headers, upload_path};
 use crate::db::{PartState, UploadState};
 use crate::error::{ApiError, ApiResult};
 use crate::extract::Path;
-use crate::{Vault, capability};
+use crate::{Vault, capability, deletion};
 use axum::extract::State;
 use axum::response::IntoResponse as _;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -27,6 +27,7 @@ pub async fn post(
             "creation needs either Upload-Length or Upload-Defer-Length: 1",
         ));
     }
+    deletion::refuse_if_granted(&vault, recording).await?;
     let row = vault.db.track(recording, part, track).await?;
     if row.upload != UploadState::Created {
         if vault.db.part(recording, part).await?.state == PartState::Finished {

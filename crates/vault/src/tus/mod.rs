@@ -15,9 +15,9 @@ mod headers;
 mod patch;
 mod terminate;
 
-use crate::Vault;
 use crate::db::{PartState, TrackRow};
 use crate::error::{ApiError, ApiResult};
+use crate::{Vault, deletion};
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::Next;
@@ -122,6 +122,7 @@ async fn existing(
     track: TrackId,
 ) -> ApiResult<TrackRow> {
     use crate::db::UploadState;
+    deletion::refuse_if_granted(vault, recording).await?;
     let row = vault.db.track(recording, part, track).await?;
     match row.upload {
         UploadState::Created => Ok(row),

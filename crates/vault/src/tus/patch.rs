@@ -10,7 +10,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::extract::Path;
 use crate::staging::Held;
 use crate::store::TrackKey;
-use crate::{Vault, capability};
+use crate::{Vault, capability, deletion};
 use axum::body::{Body, BodyDataStream};
 use axum::extract::State;
 use axum::response::IntoResponse as _;
@@ -307,6 +307,8 @@ impl Patch {
     }
 
     async fn acknowledge(&mut self) -> ApiResult<u64> {
+        // A long body must not go on after a deletion was granted.
+        deletion::refuse_if_granted(&self.vault, self.row.recording).await?;
         let now_ms = self.vault.now_ms();
         self.held
             .acknowledge(&self.row, &self.vault.db, now_ms)

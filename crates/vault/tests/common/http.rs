@@ -100,13 +100,23 @@ impl TestVault {
 
     /// The same folder, as after a crash: nothing of the old vault's memory stays.
     pub async fn restarted(self) -> Self {
+        let edit = self.edit;
+        self.restarted_with(edit).await
+    }
+
+    /// Whether a vault would start on this folder, beside the one that runs.
+    pub async fn try_restart(&self) -> anyhow::Result<Arc<Vault>> {
+        try_open(&self.world, self.folder.path(), &self.now_ms, self.edit).await
+    }
+
+    pub async fn restarted_with(self, edit: fn(&mut Config)) -> Self {
         let Self {
             world,
             folder,
             now_ms,
             vault,
             router: old,
-            edit,
+            ..
         } = self;
         drop(old);
         vault.db.pool().close().await;
@@ -199,6 +209,15 @@ async fn open(
     now_ms: &Arc<AtomicU64>,
     edit: fn(&mut Config),
 ) -> Arc<Vault> {
+    try_open(world, folder, now_ms, edit).await.unwrap()
+}
+
+async fn try_open(
+    world: &World,
+    folder: &std::path::Path,
+    now_ms: &Arc<AtomicU64>,
+    edit: fn(&mut Config),
+) -> anyhow::Result<Arc<Vault>> {
     let mut config = Config::new(folder.join("data"));
     edit(&mut config);
     let clock = now_ms.clone();
@@ -213,7 +232,6 @@ async fn open(
         Arc::new(move || clock.load(Ordering::SeqCst)),
     )
     .await
-    .unwrap()
 }
 
 /// A recorder's side of a part.

@@ -37,7 +37,7 @@ pub struct Person {
 }
 
 impl Person {
-    fn new(number: u8, role: Role) -> Self {
+    pub fn new(number: u8, role: Role) -> Self {
         Self {
             id: ParticipantId::from_bytes([number; 16]),
             role,
@@ -242,6 +242,19 @@ impl World {
     pub fn recording(&self, number: u8, tracks: u8) -> Part {
         let request = self.request(|request| request.round = RoundId::from_bytes([number; 16]));
         self.part_under(&request, RecordingId::from_bytes([number; 16]), 0, tracks)
+    }
+
+    /// The same part, its grants signed with this sequence number.
+    pub fn with_grants_numbered(&self, part: Part, seq: u64) -> Part {
+        part.edit(|claims| {
+            claims.grants = [&self.host, &self.patient]
+                .map(|person| {
+                    let mut grant = self.statement(&claims.request, person, StatementKind::Grant);
+                    grant.seq = seq;
+                    person.key.sign(&grant)
+                })
+                .to_vec();
+        })
     }
 
     pub fn part_under(

@@ -3,8 +3,10 @@
 use super::World;
 use super::http::{READER_TOKEN, Reply};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use std::fs::Permissions;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -32,8 +34,11 @@ impl Setup {
             .as_millis() as u64;
         let world = World::at(now_ms);
         let folder = tempfile::tempdir().unwrap();
-        let write =
-            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        };
         write("clinic.jws", world.clinic_document(|_| {}).as_str());
         let base64url = sealed_visit_protocol::bytes::to_base64url;
         write("root.pub", &base64url(world.root.public().as_bytes()));

@@ -3,6 +3,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod at_rest;
+mod deletion;
 mod finish;
 mod open;
 mod process;

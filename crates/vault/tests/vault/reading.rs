@@ -352,7 +352,7 @@ async fn the_audit_log_cannot_be_changed_through_the_database_and_a_changed_one_
     .execute(&pool)
     .await
     .unwrap();
-    let error = sealed_visit_vault::audit::verify(&vault.vault.db)
+    let error = sealed_visit_vault::audit::verify(&vault.vault.db, Chain::default())
         .await
         .unwrap_err();
     assert_eq!(error.to_string(), AuditError::Changed(0).to_string());

@@ -2,11 +2,13 @@
 
 use crate::common::http::{Reply, TestVault};
 use crate::common::tracks::TrackFile;
-use crate::common::{HOUR_MS, RECORDING, World};
+use crate::common::{HOUR_MS, Person, RECORDING, World};
 use http::Method;
-use sealed_visit_protocol::consent::{StatementKind, WithdrawalPolicy, WithdrawalWish};
+use sealed_visit_protocol::consent::{
+    RequestClaims, StatementClaims, StatementKind, WithdrawalPolicy, WithdrawalWish,
+};
 use sealed_visit_protocol::recording::{ClosingClaims, EndReason};
-use sealed_visit_protocol::{Jws, SigningKey};
+use sealed_visit_protocol::{B64, Hash32, Jws, RecordingId, Role, RoundId, SigningKey};
 use sealed_visit_vault::finish::close_expired;
 use std::time::Duration;
 
@@ -29,8 +31,8 @@ async fn a_withdrawal_is_recorded_once_and_shown() {
     let statement = vault
         .world
         .withdrawal(&part.claims.request, &vault.world.patient, None);
-    post(&vault, statement.as_str()).await.expect(204);
-    post(&vault, statement.as_str()).await.expect(204);
+    post(&vault, statement.as_str()).await.expect(200);
+    post(&vault, statement.as_str()).await.expect(200);
     let details = summary(&vault).await;
     assert_eq!(details["summary"]["state"], "withdrawn");
     assert_eq!(
@@ -75,7 +77,7 @@ async fn deletion_is_requested_as_the_consent_text_or_the_person_says() {
         let part = vault.world.part_under(&request, RECORDING, 0, 1);
         vault.post_open(&part).await.expect(201);
         let statement = vault.world.withdrawal(&request, &vault.world.patient, wish);
-        post(&vault, statement.as_str()).await.expect(204);
+        post(&vault, statement.as_str()).await.expect(200);
         let requested = !summary(&vault).await["summary"]["deletion_requested_ms"].is_null();
         assert_eq!(requested, deleted, "{policy:?} {wish:?}");
     }
@@ -89,15 +91,15 @@ async fn after_a_withdrawal_its_round_opens_nothing_more() {
     let statement = vault
         .world
         .withdrawal(&first.claims.request, &vault.world.patient, None);
-    post(&vault, statement.as_str()).await.expect(204);
+    post(&vault, statement.as_str()).await.expect(200);
     vault
         .post_open(&first)
         .await
         .expect_refusal(403, "round_withdrawn");
-    vault
-        .post_open(&vault.world.recording(50, 1))
-        .await
-        .expect(201);
+    // The patient agrees anew, after having withdrawn.
+    let again = vault.world.recording(50, 1);
+    let again = vault.world.with_grants_numbered(again, 3);
+    vault.post_open(&again).await.expect(201);
 }
 
 #[tokio::test]
@@ -112,7 +114,7 @@ async fn what_was_recorded_until_then_is_taken_and_closed_as_withdrawn() {
     let statement = vault
         .world
         .withdrawal(&upload.part.claims.request, &vault.world.patient, None);
-    post(&vault, statement.as_str()).await.expect(204);
+    post(&vault, statement.as_str()).await.expect(200);
     // Nothing new opens, but what was recorded is taken.
     vault
         .post_open(&vault.world.part(1, 1))
@@ -168,7 +170,7 @@ async fn who_has_left_may_still_withdraw() {
     let statement = vault
         .world
         .withdrawal(&part.claims.request, &vault.world.patient, None);
-    post(&vault, statement.as_str()).await.expect(204);
+    post(&vault, statement.as_str()).await.expect(200);
     assert_eq!(summary(&vault).await["summary"]["state"], "withdrawn");
 }
 
@@ -213,24 +215,129 @@ async fn refuses_what_is_no_withdrawal_by_somebody_in_the_visit() {
     assert_eq!(summary(&vault).await["summary"]["state"], "open");
 }
 
-#[tokio::test]
-async fn nobody_fills_the_vault_with_withdrawals() {
-    let vault = TestVault::new().await;
-    let part = vault.world.part(0, 1);
-    vault.post_open(&part).await.expect(201);
-    let statement = |seq| {
-        let claims = vault
-            .world
-            .withdrawal(&part.claims.request, &vault.world.patient, None);
-        let mut claims = claims.unverified_claims().unwrap();
-        claims.seq = seq;
-        vault.world.patient.key.sign(&claims)
-    };
-    for seq in 0..8 {
-        post(&vault, statement(seq).as_str()).await.expect(204);
-    }
-    post(&vault, statement(8).as_str())
+/// A withdrawal like any other, but for what is edited.
+fn altered(
+    world: &World,
+    person: &Person,
+    request: &Jws<RequestClaims>,
+    edit: impl FnOnce(&mut StatementClaims),
+) -> Jws<StatementClaims> {
+    let claims = world.withdrawal(request, person, None);
+    let mut claims = claims.unverified_claims().unwrap();
+    edit(&mut claims);
+    person.key.sign(&claims)
+}
+
+async fn stored(vault: &TestVault) -> i64 {
+    sqlx::query_scalar("SELECT COUNT(*) FROM withdrawals")
+        .fetch_one(vault.vault.db.pool())
         .await
-        .expect_refusal(429, "enough_withdrawals");
-    post(&vault, statement(7).as_str()).await.expect(204);
+        .unwrap()
+}
+
+#[tokio::test]
+async fn nobody_fills_the_vault_with_withdrawals_and_one_that_changes_something_is_never_refused() {
+    let vault = TestVault::new().await;
+    let (world, patient) = (&vault.world, &vault.world.patient);
+    let part = world.part(0, 1);
+    vault.post_open(&part).await.expect(201);
+    let request = &part.claims.request;
+    for seq in 0..40 {
+        let statement = altered(world, patient, request, |claims| claims.seq = seq);
+        post(&vault, statement.as_str()).await.expect(200);
+    }
+    assert_eq!(stored(&vault).await, 8);
+    let wish = Some(WithdrawalWish::Delete);
+    let statement = altered(world, patient, request, |claims| {
+        (claims.seq, claims.wish) = (41, wish);
+    });
+    post(&vault, statement.as_str()).await.expect(200);
+    assert_eq!(stored(&vault).await, 9);
+    assert!(!summary(&vault).await["summary"]["deletion_requested_ms"].is_null());
+    // Rounds that the vault knows no recording of: bounded, and the newest stay in force.
+    for number in 0..200 {
+        let statement = altered(world, patient, request, |claims| {
+            claims.round = RoundId::from_bytes([number; 16]);
+            (claims.seq, claims.request) = (42 + u64::from(number), Hash32([number; 32]));
+        });
+        post(&vault, statement.as_str()).await.expect(200);
+    }
+    assert_eq!(stored(&vault).await, 9 + 64);
+    let last = world.request(|request| request.round = RoundId::from_bytes([199; 16]));
+    let last = world.part_under(&last, RecordingId::from_bytes([50; 16]), 0, 1);
+    let last = world.with_grants_numbered(last, 1000);
+    vault
+        .post_open(&last)
+        .await
+        .expect_refusal(403, "round_withdrawn");
+}
+
+#[tokio::test]
+async fn who_takes_no_part_in_a_recording_cannot_end_it() {
+    let vault = TestVault::new().await;
+    let world = &vault.world;
+    let part = world.part(0, 1);
+    vault.post_open(&part).await.expect(201);
+    let stranger = Person::new(77, Role::Guest);
+    let request = &part.claims.request;
+    // Knows the round, and not the request that was shown inside.
+    let outside = altered(world, &stranger, request, |claims| {
+        claims.request = Hash32([7; 32]);
+        claims.wish = Some(WithdrawalWish::Delete);
+    });
+    post(&vault, outside.as_str())
+        .await
+        .expect_refusal(403, "not_in_recording");
+    assert_eq!(summary(&vault).await["summary"]["state"], "open");
+    vault.post_open(&world.part(1, 1)).await.expect(201);
+    // Who joined while the part ran is in no open statement, but was asked with this very request.
+    let joined = altered(world, &stranger, request, |_| {});
+    post(&vault, joined.as_str()).await.expect(200);
+    assert_eq!(summary(&vault).await["summary"]["state"], "withdrawn");
+}
+
+#[tokio::test]
+async fn a_strangers_early_withdrawal_does_not_keep_others_from_recording() {
+    let vault = TestVault::new().await;
+    let world = &vault.world;
+    let part = world.part(0, 1);
+    let stranger = Person::new(77, Role::Guest);
+    let outside = altered(world, &stranger, &part.claims.request, |claims| {
+        claims.request = Hash32([7; 32]);
+    });
+    post(&vault, outside.as_str()).await.expect(200);
+    vault.post_open(&part).await.expect(201);
+    assert_eq!(summary(&vault).await["summary"]["state"], "open");
+}
+
+#[tokio::test]
+async fn a_grant_that_its_author_has_overridden_opens_nothing() {
+    let vault = TestVault::new().await;
+    let world = &vault.world;
+    let first = world.part(0, 1);
+    vault.post_open(&first).await.expect(201);
+    // The patient agrees to a second round: the first one's grant is not the last word any more.
+    let second = world.with_grants_numbered(world.recording(50, 1), 2);
+    vault.post_open(&second).await.expect(201);
+    vault
+        .post_open(&world.part(1, 1))
+        .await
+        .expect_refusal(403, "grant_overridden");
+    // A withdrawal, in another group even, overrides every grant before it.
+    let elsewhere = altered(world, &world.patient, &second.claims.request, |claims| {
+        claims.group_id = B64(b"another group".to_vec());
+        claims.seq = 5;
+    });
+    post(&vault, elsewhere.as_str()).await.expect(200);
+    for (seq, taken) in [(3, false), (5, false), (6, true)] {
+        let part = world.with_grants_numbered(world.recording(60 + seq as u8, 1), seq);
+        let reply = vault.post_open(&part).await;
+        if taken {
+            reply.expect(201);
+        } else {
+            reply.expect_refusal(403, "grant_overridden");
+        }
+    }
+    // What is open already stays so, and its device gets a capability again.
+    vault.post_open(&first).await.expect(200);
 }
