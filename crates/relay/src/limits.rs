@@ -16,6 +16,9 @@ pub const MAX_SDP_BYTES: usize = 256 << 10;
 pub const MAX_TRACKS: usize = 8;
 /// Length of a track's name as its sender chose it.
 pub const MAX_TRACK_NAME_BYTES: usize = 64;
+/// Groups of one visit. A group is left for a new one when somebody breaks a rule, so an honest visit has a handful. At
+/// the limit the visit keeps its current group and gets no other: ids are never forgotten to make room.
+pub const MAX_GROUPS: usize = 1024;
 /// A frame's key id has six bits for the leaf (RFC 9605 section 5.2).
 pub const MAX_PARTICIPANTS: usize = 64;
 /// What a visit's log keeps; the oldest entries go first.

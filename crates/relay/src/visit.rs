@@ -68,6 +68,9 @@ pub struct Visit {
     admitted_to_media: BTreeSet<ParticipantId>,
     /// Everybody who ever spoke with a clinician's pass.
     clinicians: BTreeSet<ParticipantId>,
+    /// Every group the visit has had: requests and grants name their group, so an id that is used again would make old ones
+    /// new.
+    used_group_ids: BTreeSet<B64>,
     over: Option<EndedBy>,
 }
 
@@ -134,6 +137,10 @@ impl Visit {
             return Err(denied(RelayErrorCode::VisitOver, "the visit is over"));
         }
         let who = from.participant;
+        if from.role == Role::Clinician {
+            // Whoever is let in has asked before.
+            self.clinicians.insert(who);
+        }
         match message {
             ClientMessage::KeyPackage { key_package } => self.ask_to_be_let_in(from, key_package),
             ClientMessage::CreateGroup { group_id, replaces } => {
@@ -163,7 +170,7 @@ impl Visit {
             ClientMessage::Direct { to, data } => self.direct(who, to, data),
             ClientMessage::Refusal { refusal } => self.refusal(from, refusal),
             ClientMessage::Leave {} => Ok(self.disconnect(who)),
-            ClientMessage::End {} => self.end(from.role),
+            ClientMessage::End {} => self.end(from),
             _ => Err(denied(
                 RelayErrorCode::Malformed,
                 "a message that is not expected here",
@@ -228,9 +235,6 @@ impl Visit {
 
     fn create_group(&mut self, from: &Admitted, group_id: B64, replaces: Option<B64>) -> Outcome {
         check_size(&group_id, limits::MAX_GROUP_ID_BYTES)?;
-        if from.role == Role::Clinician {
-            self.clinicians.insert(from.participant);
-        }
         let generation = match (&self.group, replaces) {
             (None, None) if from.role == Role::Clinician => 0,
             (None, None) => return Err(not_allowed("only a clinician opens the visit's group")),
@@ -241,13 +245,17 @@ impl Visit {
                 if !current.members.contains(&from.participant) && self.a_clinician_is_inside() {
                     return Err(not_allowed("the host is there: wait to be let in"));
                 }
-                if current.info.group_id == group_id {
-                    return Err(not_allowed("a new group needs a new id"));
-                }
                 current.info.generation + 1
             }
             _ => return Err(not_allowed("another group is current")),
         };
+        if self.used_group_ids.contains(&group_id) {
+            return Err(not_allowed("a new group needs a new id"));
+        }
+        if self.used_group_ids.len() >= limits::MAX_GROUPS {
+            return Err(not_allowed("the visit has had too many groups"));
+        }
+        self.used_group_ids.insert(group_id.clone());
         let group = GroupInfo {
             group_id,
             epoch: 0,
@@ -385,9 +393,12 @@ impl Visit {
         Ok(self.append(|seq| RelayMessage::Refusal { seq, refusal }))
     }
 
-    fn end(&mut self, role: Role) -> Outcome {
-        if role != Role::Clinician {
-            return Err(not_allowed("only a clinician ends the visit for all"));
+    fn end(&mut self, from: &Admitted) -> Outcome {
+        let mut members = self.group.iter().flat_map(|group| &group.members);
+        if from.role != Role::Clinician || !members.any(|member| *member == from.participant) {
+            return Err(not_allowed(
+                "only a clinician who is in the visit ends it for all",
+            ));
         }
         Ok(self.close(EndedBy::Host))
     }
