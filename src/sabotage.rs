@@ -36,6 +36,15 @@ pub enum Rule {
     ServesOnce,
     /// While the visit is locked, nobody new is added.
     LockHolds,
+    /// A round that is over for this member stays over. Broken: it forgets dead rounds, and what it said later.
+    DeadRounds,
+    /// A group that was left for another is not entered again. Broken: it accepts a used group id.
+    UsedGroupIds,
+    /// Nobody leaves for a group of a clinician it does not know while one it knows is here. Broken: it follows a
+    /// stranger's group.
+    StrangersGroups,
+    /// Whoever waits believes a denial by a clinician of the visit only. Broken: it believes an unsigned denial.
+    SignedDenials,
 }
 
 thread_local! {

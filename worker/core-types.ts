@@ -342,9 +342,12 @@ export interface CoreConfig {
   readonly name_salt: string;
   /** 32 random bytes, fresh for every run. */
   readonly entropy: Uint8Array;
-  /** What this participant withdrew in the visit before the page was loaded anew. */
-  readonly withdrawals: readonly CompactJws[];
+  /** What earlier runs of this participant handed out to be kept, the latest last. */
+  readonly memories: readonly VisitMemory[];
 }
+
+/** What the core must remember of the visit, beside the pass key: JSON whose numbers JavaScript could not all hold. Only the core looks inside. */
+export type VisitMemory = string;
 
 export type Input =
   | { readonly t: "relay"; readonly message: WireMessage }
@@ -380,6 +383,10 @@ export type Output =
   | { readonly t: "timer"; readonly at_ms: number }
   | { readonly t: "done"; readonly id: number; readonly result?: string | null }
   | { readonly t: "failed"; readonly id: number; readonly error: CoreFailure }
+  /** Keep this in the same record as the pass key before anything that follows is sent. */
+  | { readonly t: "remember"; readonly memory: VisitMemory }
+  /** The visit is over by this member's click, its clock or the members' word: delete pass key and memory. */
+  | { readonly t: "forget" }
   /** This member's answer, and for a grant the withdrawals that were signed ahead. */
   | { readonly t: "signed"; readonly statement: CompactJws; readonly withdrawals: readonly CompactJws[] }
   /** A withdrawal from the open round, signed; `mine`: of this member. */

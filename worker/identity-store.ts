@@ -1,20 +1,22 @@
 /**
  * Keeps a participant's identity over a reload: signature seed, pass, name salt, in IndexedDB,
- * encrypted with AES-GCM under a WebCrypto key that cannot be extracted.
+ * encrypted with AES-GCM under a WebCrypto key that cannot be extracted; and beside it, in the same
+ * record, what the core must remember of the visit. So key and memory are lost together or not at
+ * all: an old grant counts only for the key that signed it.
  *
  * What a stolen copy of the profile's files holds is therefore only as good as the browser's own
  * protection of that key. It is deleted at the end of the visit, and when its pass has expired. MLS
  * state and frame counters are never kept: a reload is a new leaf.
  */
-import type { CompactJws, RecordingId, TrackId } from "./core-types.js";
+import type { CompactJws, RecordingId, TrackId, VisitMemory } from "./core-types.js";
 
 export interface Identity {
   /** 32 bytes. */
   readonly seed: Uint8Array<ArrayBuffer>;
   readonly pass: CompactJws | null;
   readonly name_salt: string;
-  /** What this participant withdrew: signed, and no secret. */
-  readonly withdrawals: readonly CompactJws[];
+  /** What each earlier run remembered, the latest last; opaque ids and signed statements, and no secret. */
+  readonly memories: readonly VisitMemory[];
 }
 
 interface StoredIdentity {
@@ -22,6 +24,8 @@ interface StoredIdentity {
   readonly iv: Uint8Array<ArrayBuffer>;
   readonly sealed: ArrayBuffer;
   readonly savedAtMs: number;
+  /** By run: of two pages with one identity, neither overwrites what the other has to remember. */
+  readonly memories?: Readonly<Record<string, VisitMemory>>;
 }
 
 const DATABASE = "sealed-visit";
@@ -36,26 +40,47 @@ export async function loadIdentity(storageKey: string): Promise<Identity | null>
     await deleteIdentity(storageKey);
     return null;
   }
-  const { key, iv, sealed } = stored;
+  const { key, iv, sealed, memories = {} } = stored;
   const bytes = await crypto.subtle.decrypt({ name: "AES-GCM", iv, additionalData: label(storageKey) }, key, sealed);
   const { seed, pass, name_salt } = JSON.parse(new TextDecoder().decode(bytes)) as {
     seed: number[];
     pass: string | null;
     name_salt: string;
   };
-  const withdrawals = await loadWithdrawals(storageKey);
-  return { seed: Uint8Array.from(seed), pass, name_salt, withdrawals };
+  return { seed: Uint8Array.from(seed), pass, name_salt, memories: Object.values(memories) };
 }
 
-export async function saveIdentity(storageKey: string, { seed, pass, name_salt }: Identity): Promise<void> {
+/** Keeps an identity with its pass; what was remembered beside the same key stays. */
+export async function saveIdentity(storageKey: string, identity: Identity, pass: CompactJws): Promise<void> {
+  const { seed, name_salt } = identity;
   const key = await crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]);
   const iv = crypto.getRandomValues(new Uint8Array(12));
   const bytes = new TextEncoder().encode(JSON.stringify({ seed: [...seed], pass, name_salt }));
   const additionalData = label(storageKey);
   const sealed = await crypto.subtle.encrypt({ name: "AES-GCM", iv, additionalData }, key, bytes);
   bytes.fill(0);
-  const stored: StoredIdentity = { key, iv, sealed, savedAtMs: Date.now() };
-  await inStore("readwrite", (store) => store.put(stored, storageKey));
+  const made: StoredIdentity = { key, iv, sealed, savedAtMs: Date.now() };
+  const wasKept = identity.pass !== null;
+  await changeRecord(storageKey, (stored) => (wasKept ? { ...made, memories: stored?.memories ?? {} } : made));
+}
+
+/**
+ * Keeps what a run remembers, beside the key, and drops what it took over from earlier runs. Where the
+ * key is gone nothing is kept.
+ */
+export async function saveMemory(
+  storageKey: string,
+  run: string,
+  memory: VisitMemory,
+  takenOver: readonly VisitMemory[],
+): Promise<void> {
+  const old = new Set(takenOver);
+  await changeRecord(storageKey, (stored) => {
+    if (!stored) return null;
+    // A text that has changed since is of a page that is still open.
+    const others = Object.entries(stored.memories ?? {}).filter(([of, text]) => of !== run && !old.has(text));
+    return { ...stored, memories: { ...Object.fromEntries(others), [run]: memory } };
+  });
 }
 
 /** The part that a recorder made last, by its consent round: a page that comes back goes on with the next. */
@@ -89,25 +114,25 @@ function lastPartKey(storageKey: string): string {
 
 export async function deleteIdentity(storageKey: string): Promise<void> {
   await inStore("readwrite", (store) => store.delete(lastPartKey(storageKey)));
-  await inStore("readwrite", (store) => store.delete(withdrawalsKey(storageKey)));
   await inStore("readwrite", (store) => store.delete(storageKey));
 }
 
-/** Whoever withdrew and loads the page anew has withdrawn still. */
-export async function keepWithdrawal(storageKey: string, statement: CompactJws): Promise<void> {
-  const withdrawals = [...(await loadWithdrawals(storageKey)), statement];
-  await inStore("readwrite", (store) => store.put(withdrawals, withdrawalsKey(storageKey)));
-}
-
-async function loadWithdrawals(storageKey: string): Promise<readonly CompactJws[]> {
-  const stored = await inStore<readonly CompactJws[] | undefined>("readonly", (store) =>
-    store.get(withdrawalsKey(storageKey)),
-  );
-  return stored ?? [];
-}
-
-function withdrawalsKey(storageKey: string): string {
-  return `${storageKey}:withdrawals`;
+/** Reads and writes in one transaction: no other page comes in between. Null: nothing is written. */
+async function changeRecord(
+  storageKey: string,
+  change: (stored: StoredIdentity | undefined) => StoredIdentity | null,
+): Promise<void> {
+  const database = await openDatabase();
+  try {
+    const transaction = database.transaction(STORE, "readwrite", { durability: "strict" });
+    const store = transaction.objectStore(STORE);
+    const done = committed(transaction);
+    const next = change(await settled<StoredIdentity | undefined>(store.get(storageKey)));
+    if (next) store.put(next, storageKey);
+    await done;
+  } finally {
+    database.close();
+  }
 }
 
 function label(storageKey: string): Uint8Array<ArrayBuffer> {

@@ -3,18 +3,18 @@
  * request of the page.
  */
 import { fromBase64url, toBase64url } from "./base64url.js";
-import type { Command, CompactJws, VisitState } from "./core-types.js";
+import type { Command, CompactJws } from "./core-types.js";
 import { toFailure, WorkerError } from "./failure.js";
 import { FrameCrypto } from "./frames/frame-crypto.js";
 import { attachStreams, attachTransformer } from "./frames/transform.js";
 import {
   deleteIdentity,
   type Identity,
-  keepWithdrawal,
   loadIdentity,
   loadLastPart,
   saveIdentity,
   saveLastPart,
+  saveMemory,
 } from "./identity-store.js";
 import type { Event, PrepareRequest, Prepared, TransformOptions } from "./protocol.js";
 import type { RecorderService } from "./recording/recorder-service.js";
@@ -37,6 +37,9 @@ export class MemberSession {
   #driver: VisitDriver | null = null;
   #recorder: RecorderService | null = null;
   #hasFailed = false;
+  /** Writes to the identity's record, one after the other. */
+  #kept: Promise<void> = Promise.resolve();
+  readonly #run = crypto.randomUUID();
 
   private constructor(
     request: PrepareRequest,
@@ -96,31 +99,26 @@ export class MemberSession {
 
   async join(pass: CompactJws): Promise<void> {
     if (this.#driver) throw new WorkerError("bad-argument", "joined already");
-    const { root_key, clinic_document, display_name, relay_url, storage_key } = this.#request;
-    const { seed, name_salt, withdrawals } = this.#identity;
+    const { root_key, clinic_document, display_name, relay_url } = this.#request;
+    const { seed, name_salt, memories } = this.#identity;
     const entropy = crypto.getRandomValues(new Uint8Array(32));
-    const config = { root_key, clinic_document, pass, seed, display_name, name_salt, entropy, withdrawals };
+    const config = { root_key, clinic_document, pass, seed, display_name, name_salt, entropy, memories };
     try {
       this.#driver = new VisitDriver(this.#visit, config, relay_url, this.frames, {
         emit: this.#emit,
         onFatal: (error) => this.#fail(error),
-        onWithdrawal: (statement, mine) => {
-          this.#recorder?.noteWithdrawal(statement);
-          if (mine && storage_key !== null) void keepWithdrawal(storage_key, statement).catch(() => undefined);
-        },
+        onWithdrawal: (statement) => this.#recorder?.noteWithdrawal(statement),
         onPlace: (confirmed) => this.#recorder?.notePlace(confirmed),
-        onEnded: (state) => void this.#onEnded(state),
-        onRefused: () => void this.#forget(),
+        onRemember: (memory) => this.#keep((key) => saveMemory(key, this.#run, memory, memories)),
+        onForget: () => void this.#forget(),
       });
     } catch (error) {
-      await this.#forget();
       const { code, message } = toFailure(error);
+      // The next page load asks for a new pass.
+      if (code === "refused") await this.#forget();
       throw new WorkerError(code === "refused" ? "pass-refused" : "bad-argument", message, { cause: error });
     }
-    if (storage_key !== null) {
-      // Without it a reload is a new participant: a loss, but no reason not to take part.
-      await saveIdentity(storage_key, { ...this.#identity, pass }).catch(() => undefined);
-    }
+    await this.#keep((key) => saveIdentity(key, this.#identity, pass));
     seed.fill(0);
     entropy.fill(0);
     if (this.#recording) this.#makeRecorder(this.#recording, this.#driver);
@@ -177,15 +175,23 @@ export class MemberSession {
     this.#recorder.warmUp().catch(() => undefined);
   }
 
-  async #onEnded(state: VisitState): Promise<void> {
-    // A connection that failed may come back; everything else is over for good.
-    if (state.end_reason !== "failed" && state.end_reason !== "replaced") await this.#forget();
+  /**
+   * Writes to the record of key and memory. If that fails, the record goes: a key whose memory has a hole
+   * would be worse than none, and without it a reload is a new participant, which is no reason not to take
+   * part.
+   */
+  #keep(write: (storageKey: string) => Promise<void>): Promise<void> {
+    const { storage_key } = this.#request;
+    if (storage_key === null) return Promise.resolve();
+    this.#kept = this.#kept
+      .then(() => write(storage_key))
+      .catch(() => deleteIdentity(storage_key).catch(() => undefined));
+    return this.#kept;
   }
 
   /** The next page load asks for a new pass. */
-  async #forget(): Promise<void> {
-    const { storage_key } = this.#request;
-    if (storage_key !== null) await deleteIdentity(storage_key).catch(() => undefined);
+  #forget(): Promise<void> {
+    return this.#keep(deleteIdentity);
   }
 
   #measureStop(clickedAtMs: number | undefined): void {
@@ -240,7 +246,7 @@ function identify(
   }
   const { seed, jwk } = visit.VisitCore.generateIdentity();
   const name_salt = request.name_salt ?? toBase64url(crypto.getRandomValues(new Uint8Array(16)));
-  return { jwk, identity: { seed: Uint8Array.from(seed), pass: null, name_salt, withdrawals: [] } };
+  return { jwk, identity: { seed: Uint8Array.from(seed), pass: null, name_salt, memories: [] } };
 }
 
 interface PassClaims {

@@ -11,6 +11,7 @@ import type {
   LineQuality,
   Output,
   VisitCore,
+  VisitMemory,
   VisitState,
   WireMessage,
 } from "./core-types.js";
@@ -25,13 +26,13 @@ export interface DriverHooks {
   readonly emit: (event: Event) => void;
   readonly onFatal: (error: unknown) => void;
   /** Somebody's signed withdrawal from the open round. */
-  readonly onWithdrawal: (statement: CompactJws, mine: boolean) => void;
+  readonly onWithdrawal: (statement: CompactJws) => void;
   /** The host confirmed the place that somebody stated. */
   readonly onPlace: (confirmed: ConfirmedPlace) => void;
-  /** The visit is over for this member: its identity need not be kept. */
-  readonly onEnded: (state: VisitState) => void;
-  /** The relay does not take this pass. */
-  readonly onRefused: () => void;
+  /** Resolves when the memory is kept: nothing is sent before. */
+  readonly onRemember: (memory: VisitMemory) => Promise<void>;
+  /** Neither pass key nor memory is needed any more. */
+  readonly onForget: () => void;
 }
 
 interface PendingCommand {
@@ -58,6 +59,11 @@ export class VisitDriver {
   #coreGateOpen = false;
   /** Withdrawals that the core has not answered, and holds: the gate stays shut, whatever came before. */
   #stops = 0;
+  /** Memories that are being written. */
+  #saving = 0;
+  /** What waits for them, in order. */
+  #unsent: WireMessage[] = [];
+  #hasEnded = false;
 
   constructor(module: VisitModule, config: CoreConfig, relayUrl: string, frames: FrameCrypto, hooks: DriverHooks) {
     this.#core = new module.VisitCore(config, this.now());
@@ -67,13 +73,14 @@ export class VisitDriver {
       onOpen: () => undefined,
       onMessage: (message) => this.#onRelayMessage(message),
       onLost: (retry_in_ms) => {
+        // The core says again what matters.
+        this.#unsent = [];
         this.#hooks.emit({ e: "relay", status: "lost", retry_in_ms });
         this.#feed({ t: "relay_closed" });
       },
       onRefused: (code, detail) => {
         const failure = { code: relayErrorCodes[code] ?? "relay-refused", message: detail || `the relay says ${code}` };
         this.#hooks.emit({ e: "relay_refused", error: failure });
-        if (code === "not_admitted") this.#hooks.onRefused();
       },
     });
   }
@@ -137,6 +144,7 @@ export class VisitDriver {
 
   #die(error: WorkerError): void {
     this.#isDead = true;
+    this.#unsent = [];
     clearTimeout(this.#timer);
     this.#relay.stop();
     this.#coreGateOpen = false;
@@ -201,7 +209,15 @@ export class VisitDriver {
   #carryOut(output: Output): void {
     switch (output.t) {
       case "send":
-        this.#relay.send(output.message);
+        if (this.#saving > 0) this.#unsent.push(output.message);
+        else this.#relay.send(output.message);
+        break;
+      case "remember":
+        this.#saving += 1;
+        void this.#hooks.onRemember(output.memory).finally(() => this.#onSaved());
+        break;
+      case "forget":
+        this.#hooks.onForget();
         break;
       case "reconnect":
         this.#relay.reconnect();
@@ -247,7 +263,7 @@ export class VisitDriver {
         this.#hooks.emit({ e: "signed", statement: output.statement, withdrawals: output.withdrawals });
         break;
       case "withdrawal":
-        this.#hooks.onWithdrawal(output.statement, output.mine);
+        this.#hooks.onWithdrawal(output.statement);
         if (output.mine) this.#hooks.emit({ e: "withdrawal", statement: output.statement });
         break;
       case "place":
@@ -267,9 +283,20 @@ export class VisitDriver {
     this.#hooks.emit({ e: "state", state });
     if (hasEnded) {
       // What the core still has to say goes out first.
-      queueMicrotask(() => this.#relay.stop());
-      this.#hooks.onEnded(state);
+      this.#hasEnded = true;
+      queueMicrotask(() => this.#stopWhenSent());
     }
+  }
+
+  #onSaved(): void {
+    this.#saving -= 1;
+    if (this.#saving > 0) return;
+    for (const message of this.#unsent.splice(0)) this.#relay.send(message);
+    if (this.#hasEnded) this.#stopWhenSent();
+  }
+
+  #stopWhenSent(): void {
+    if (this.#saving === 0) this.#relay.stop();
   }
 
   #applyGate(): void {

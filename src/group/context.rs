@@ -47,7 +47,7 @@ impl VisitContext {
             visit,
             roles,
             meeting: before.meeting,
-            consent: ConsentState::new(),
+            consent: ConsentState::after(before.dead_rounds, before.said),
         }
     }
 

@@ -242,6 +242,7 @@ fn verdict_over(
         .map(|pass| RosterEntry {
             participant: pass.participant(),
             role: pass.role(),
+            key: *pass.key(),
         })
         .collect();
     Ok(verdict(
@@ -257,5 +258,6 @@ fn entry(member: &RosterMember) -> RosterEntry {
     RosterEntry {
         participant: member.participant,
         role: member.role,
+        key: *member.pass.key(),
     }
 }

@@ -1,9 +1,11 @@
-//! How the meeting is run, as the group's context holds it: who is host, and whether newcomers are kept out.
+//! How the meeting is run, as the group's context holds it: who is host, and whether newcomers are kept out; and what
+//! of a group's context outlives the group.
 
 use super::RosterMember;
+use super::context::VisitContext;
 use super::error::GateError;
-use sealed_visit_protocol::sorted::SortedMap;
-use sealed_visit_protocol::{ParticipantId, Pass, Role, tagged_enum};
+use sealed_visit_protocol::sorted::{SortedMap, SortedSet};
+use sealed_visit_protocol::{ParticipantId, Pass, Role, RoundId, tagged_enum};
 use serde::{Deserialize, Serialize};
 
 /// What the group agrees on about running the meeting.
@@ -61,11 +63,14 @@ impl Meeting {
     }
 }
 
-/// What a group takes over from the one that it replaces.
-#[derive(Debug, Clone, Default)]
+/// What a group takes over from those before it: the part of a member's memory that every group's context holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Legacy {
     pub(super) roles: SortedMap<ParticipantId, Role>,
     pub(super) meeting: Meeting,
+    pub(super) dead_rounds: SortedSet<RoundId>,
+    /// Each participant's highest sequence number.
+    pub(super) said: SortedMap<ParticipantId, u64>,
 }
 
 impl Legacy {
@@ -76,5 +81,56 @@ impl Legacy {
     /// Whether this participant ever was in the group.
     pub fn knows(&self, participant: ParticipantId) -> bool {
         self.roles.contains_key(&participant)
+    }
+
+    /// The role that this participant had in the group.
+    pub fn role_of(&self, participant: ParticipantId) -> Option<Role> {
+        self.roles.get(&participant).copied()
+    }
+
+    /// Everybody who ever was in the group as a clinician.
+    pub fn clinicians(&self) -> impl Iterator<Item = &ParticipantId> {
+        let clinicians = |(_, role): &(_, &Role)| **role == Role::Clinician;
+        self.roles.iter().filter(clinicians).map(|(id, _)| id)
+    }
+
+    pub fn is_dead(&self, round: RoundId) -> bool {
+        self.dead_rounds.contains(&round)
+    }
+
+    pub fn bury(&mut self, round: RoundId) {
+        self.dead_rounds.insert(round);
+    }
+
+    /// The highest sequence number that this participant has used.
+    pub fn last_seq_of(&self, participant: ParticipantId) -> Option<u64> {
+        self.said.get(&participant).copied()
+    }
+
+    /// This participant has used this sequence number.
+    pub fn hear(&mut self, participant: ParticipantId, seq: u64) {
+        let last = self.said.get_or_insert(participant, seq);
+        *last = seq.max(*last);
+    }
+
+    /// Learns from another; how the meeting is run is taken from that one.
+    pub fn absorb(&mut self, other: &Self) {
+        for (participant, role) in other.roles.iter() {
+            self.roles.get_or_insert(*participant, *role);
+        }
+        self.meeting = other.meeting;
+        self.dead_rounds.extend(other.dead_rounds.iter().copied());
+        for (participant, seq) in other.said.iter() {
+            self.hear(*participant, *seq);
+        }
+    }
+
+    pub(super) fn of(context: &VisitContext) -> Self {
+        Self {
+            roles: context.roles.clone(),
+            meeting: context.meeting,
+            dead_rounds: context.consent.dead_rounds().clone(),
+            said: context.consent.said().clone(),
+        }
     }
 }

@@ -148,10 +148,7 @@ impl Group {
 
     /// What a group in the place of this one starts from.
     pub fn legacy(&self) -> Legacy {
-        Legacy {
-            roles: self.context.roles.clone(),
-            meeting: self.context.meeting,
-        }
+        Legacy::of(&self.context)
     }
 
     /// What the gate judges with.

@@ -307,6 +307,15 @@ pub fn commit(
     Ok(welcome)
 }
 
+/// The context of a group as its extensions hold it.
+#[cfg(test)]
+pub fn extensions_of(group: &Group) -> mls_rs::ExtensionList {
+    group
+        .context
+        .to_extensions()
+        .unwrap_or_else(|error| panic!("the group's context: {error}"))
+}
+
 /// The member at `committer` lets these in; returns their groups.
 pub fn admit(
     groups: &mut [Group],

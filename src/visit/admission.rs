@@ -122,7 +122,14 @@ impl Visit {
     /// While a recorder is in the group, only who is in the roster, or has granted, can come in.
     pub(super) fn fits_recorder(&self, participant: ParticipantId) -> bool {
         self.member().is_none_or(|member| {
-            member.recorder().is_none() || member.has(participant) || self.agrees(participant)
+            let returns = || {
+                let entry = member.group.member(participant);
+                let waiter = self.waiting.get(&participant);
+                entry.is_some_and(|entry| {
+                    waiter.is_none_or(|waiter| waiter.key == *entry.pass.key())
+                })
+            };
+            member.recorder().is_none() || returns() || self.agrees(participant)
         })
     }
 

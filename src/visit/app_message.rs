@@ -50,6 +50,8 @@ tagged_enum! {
         },
         /// Goes; the committer removes it.
         Leaving,
+        /// A clinician ends the visit for all.
+        Ending,
         /// The embedder's bytes.
         Data { data: B64 },
     }

@@ -4,7 +4,6 @@ use super::app_message::AppMessage;
 use super::commits::Want;
 use super::input::Command;
 use super::output::{CommandError, ErrorCode, RecorderLeft};
-use super::outside::DirectMessage;
 use super::state::EndReason;
 use super::{Output, Visit};
 use sealed_visit_protocol::wire::ClientMessage;
@@ -96,16 +95,17 @@ impl Visit {
 
     fn deny(&mut self, participant: ParticipantId) -> Result<(), CommandError> {
         self.require_host()?;
-        if self.waiting.remove(&participant).is_none() {
+        self.require_member()?;
+        let Some(waiter) = self.waiting.remove(&participant) else {
             return Err(CommandError::new(
                 ErrorCode::UnknownParticipant,
                 "nobody of that id waits",
             ));
-        }
+        };
         self.denied.insert(participant);
         self.admitted.remove(&participant);
         self.asked.remove(&participant);
-        self.send_direct(participant, &DirectMessage::Denied);
+        self.send_notice(participant, &waiter.key_package, true);
         Ok(())
     }
 
@@ -160,13 +160,17 @@ impl Visit {
             self.flush_app_messages();
         }
         self.send(ClientMessage::Leave {});
-        self.end(EndReason::Left);
+        self.end_for_good(EndReason::Left);
     }
 
     fn end_for_all(&mut self) -> Result<(), CommandError> {
         self.require_host()?;
+        self.require_member()?;
+        // The members hear it from the host, whatever the relay says.
+        self.say(AppMessage::Ending);
+        self.flush_app_messages();
         self.send(ClientMessage::End {});
-        self.end(EndReason::EndedByHost);
+        self.end_for_good(EndReason::EndedByHost);
         Ok(())
     }
 }

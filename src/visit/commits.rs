@@ -248,6 +248,7 @@ impl Visit {
         if !confirmed {
             return;
         }
+        self.remember_epoch();
         self.install_current_epoch(Some(&removed_leaves));
         for participant in &summary.added {
             self.event(VisitEvent::Joined {
@@ -278,7 +279,7 @@ impl Visit {
             // It may be let in again after a pause, as another part.
             self.ask_to_join();
         } else {
-            self.end(EndReason::Removed);
+            self.end_for_good(EndReason::Removed);
         }
     }
 

@@ -15,7 +15,7 @@ use sealed_visit_protocol::consent::{
     StatementClaims, StatementKind, WithdrawalWish,
 };
 use sealed_visit_protocol::sorted::SortedSet;
-use sealed_visit_protocol::{B64, Jws, ParticipantId, RoundId, VERSION};
+use sealed_visit_protocol::{B64, Jws, ParticipantId, PublicKey, RoundId, VERSION};
 use std::sync::Arc;
 
 impl Visit {
@@ -87,10 +87,17 @@ impl Visit {
         let round = statement.claims().round;
         let of_open_round = self.open_round().is_some_and(|open| open.id() == round);
         let jws = statement.jws().clone();
+        if author == self.me {
+            self.remember_own(&statement);
+        }
         let heard = Heard {
             statement,
             at_ms: self.now_ms,
         };
+        self.memory.legacy.hear(author, seq);
+        if kind == StatementKind::Withdrawal {
+            self.memory.legacy.bury(round);
+        }
         let known = self.recording.heard.contains_key(&(author, round, seq));
         self.recording
             .heard
@@ -129,12 +136,26 @@ impl Visit {
     /// Somebody's highest statement of the open round, in the group's context or heard since.
     pub(super) fn last_statement_of(&self, participant: ParticipantId) -> Option<&StatementClaims> {
         let round = self.open_round()?;
+        let key = self.key_of(participant);
         let heard = self.recording.heard_from(participant, round.id());
-        let held = round.statement_of(participant).map(Statement::claims);
         heard
-            .into_iter()
-            .chain(held)
-            .max_by_key(|claims| claims.seq)
+            .chain(round.statement_of(participant))
+            // What a lost pass key agreed to, its holder may have taken back since.
+            .filter(|said| {
+                said.claims().kind == StatementKind::Withdrawal
+                    || key.is_none_or(|key| key == said.author().key())
+            })
+            .map(Statement::claims)
+            .max_by_key(|claims| (claims.kind == StatementKind::Withdrawal, claims.seq))
+    }
+
+    /// The pass key that somebody is here with, in the group or waiting.
+    fn key_of(&self, participant: ParticipantId) -> Option<&PublicKey> {
+        let entry = self
+            .member()
+            .and_then(|member| member.group.member(participant));
+        let waiter = || self.waiting.get(&participant).map(|waiter| &waiter.key);
+        entry.map(|entry| entry.pass.key()).or_else(waiter)
     }
 
     /// Somebody's current answer to the open round.
@@ -196,7 +217,9 @@ impl Visit {
         };
         let is_news = |claims: &StatementClaims, author| {
             let held = round.statement_of(author);
-            claims.round == round.id() && held.is_none_or(|held| held.claims().seq < claims.seq)
+            claims.round == round.id()
+                && (claims.kind == StatementKind::Withdrawal
+                    || held.is_none_or(|held| held.claims().seq < claims.seq))
         };
         let changes: Vec<Change> = self
             .recording
@@ -434,10 +457,10 @@ impl Visit {
         Ok(statement)
     }
 
-    /// The sequence number of somebody's next statement in the open round.
+    /// The sequence number of somebody's next statement: they grow over the whole visit.
     pub(super) fn statement_seq_of(&self, participant: ParticipantId) -> u64 {
-        self.last_statement_of(participant)
-            .map_or(0, |claims| claims.seq + 1)
+        let known = self.memory.legacy.last_seq_of(participant);
+        known.map_or(0, |seq| seq.saturating_add(1))
     }
 
     pub(super) fn require_round(&self) -> Result<Arc<Round>, CommandError> {

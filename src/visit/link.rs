@@ -8,7 +8,7 @@ use super::app_message::AppMessage;
 use super::membership::Membership;
 use super::output::VisitEvent;
 use super::state::{EndReason, ProblemCode};
-use super::{Output, Stage, Visit};
+use super::{Output, Role, Stage, Visit};
 use crate::group::Processed;
 #[cfg(test)]
 use crate::sabotage::{Rule, breaks};
@@ -265,7 +265,7 @@ impl Visit {
                 self.on_app(&group_id.0, epoch, from, &data.0);
             }
             RelayMessage::Direct { from, data } => self.on_direct(from, &data.0),
-            RelayMessage::Ended { reason } => self.end(match reason {
+            RelayMessage::Ended { reason } => self.on_ended(match reason {
                 EndedBy::Host => EndReason::EndedByHost,
                 EndedBy::Time => EndReason::TimeOver,
                 EndedBy::Empty => EndReason::Empty,
@@ -339,7 +339,7 @@ impl Visit {
     fn on_relay_error(&mut self, code: RelayErrorCode) {
         match code {
             RelayErrorCode::ReplacedByAnother => self.end(EndReason::Replaced),
-            RelayErrorCode::VisitOver => self.end(EndReason::EndedByHost),
+            RelayErrorCode::VisitOver => self.on_ended(EndReason::EndedByHost),
             RelayErrorCode::NotAdmitted => self.end(EndReason::Failed),
             // Another group is current than the one to be replaced, or somebody is there to ask: hear which.
             RelayErrorCode::NotAllowed if matches!(self.stage, Stage::Creating { .. }) => {
@@ -427,6 +427,7 @@ impl Visit {
             AppMessage::AgreeResume => self.recording.agreed_to_resume(from),
             AppMessage::Heartbeat { count, .. } => self.on_heartbeat(from, count),
             AppMessage::Leaving => self.on_leaving(from),
+            AppMessage::Ending => self.on_ending(from),
             AppMessage::Data { data } => self.out.push(Output::Message { from, data: data.0 }),
         }
     }
@@ -442,6 +443,26 @@ impl Visit {
             .map(|salt| sealed_visit_protocol::pass::name_commitment(&salt, &name));
         if commitment.is_some() && commitment == opened {
             self.peers.get_or_insert(from, super::Peer::default()).name = Some(name);
+        }
+    }
+
+    /// The relay stops serving the visit; it can do that at any time. Its word ends this run and nothing else: pass key
+    /// and memory are kept until the pass has expired.
+    fn on_ended(&mut self, reason: EndReason) {
+        if self.identity.pass().check_time(self.now_ms).is_err() {
+            self.end_for_good(reason);
+        } else {
+            self.end(reason);
+        }
+    }
+
+    fn on_ending(&mut self, from: ParticipantId) {
+        let by_a_clinician = self
+            .member()
+            .and_then(|member| member.group.member(from))
+            .is_some_and(|entry| entry.role == Role::Clinician);
+        if by_a_clinician {
+            self.end_for_good(EndReason::EndedByHost);
         }
     }
 

@@ -3,7 +3,6 @@
 use super::commits::Want;
 use super::membership::Membership;
 use super::output::{CommandError, ErrorCode};
-use super::outside::DirectMessage;
 use super::{Role, Visit};
 use crate::group::{MeetingChange, RosterMember};
 use sealed_visit_protocol::ParticipantId;
@@ -120,8 +119,9 @@ impl Visit {
             .get(&participant)
             .is_some_and(|waiter| waiter.role != Role::Recorder);
         if is_person && self.is_host() && self.member().is_some() {
-            let locked = self.is_locked_out(participant);
-            self.send_direct(participant, &DirectMessage::Locked { locked });
+            let key_package = self.waiting.get(&participant);
+            let key_package = key_package.map(|waiter| waiter.key_package.clone());
+            self.send_notice(participant, &key_package.unwrap_or_default(), false);
         }
     }
 

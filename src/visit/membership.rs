@@ -137,7 +137,10 @@ impl Visit {
                 if matches!(self.stage, Stage::Member(_)) {
                     self.give_up_group();
                 }
-                if group.is_none() && self.is_clinician() {
+                // Who waited for a group lets those who were in it come first.
+                let waited =
+                    matches!(self.stage, Stage::Waiting { .. }) && self.link.group_id.is_some();
+                if group.is_none() && self.is_clinician() && !waited {
                     self.create_group(None);
                 } else {
                     self.ask_to_join();
@@ -183,7 +186,7 @@ impl Visit {
     pub(super) fn create_group(&mut self, replaces: Option<B64>) {
         let group_id = self.entropy.bytes16();
         match Group::create_after(
-            self.legacy.clone(),
+            self.memory.legacy.clone(),
             self.identity.clone(),
             self.policy.clone(),
             &group_id,
@@ -231,6 +234,10 @@ impl Visit {
 
     pub(super) fn on_group_created(&mut self, info: GroupInfo, by: ParticipantId) {
         self.link.group_id = Some(info.group_id.clone());
+        if self.is_by_a_stranger(&info, by) {
+            return self.stay_with_the_host(info);
+        }
+        self.remember_replaced(&info.group_id);
         match &self.stage {
             Stage::Creating { group, .. }
                 if by == self.me && group.group_id() == info.group_id.0 =>
@@ -243,6 +250,30 @@ impl Visit {
             }
             Stage::Creating { .. } => self.ask_to_join(),
             _ => {}
+        }
+    }
+
+    /// Whether somebody who never was in the visit made another group, while a clinician is here who was. No relay that
+    /// keeps its rules starts such a group.
+    fn is_by_a_stranger(&self, info: &GroupInfo, by: ParticipantId) -> bool {
+        #[cfg(test)]
+        if breaks(Rule::StrangersGroups) {
+            return false;
+        }
+        let in_another = self
+            .member()
+            .is_some_and(|member| member.group.group_id() != info.group_id.0);
+        in_another
+            && !self.memory.legacy.knows(by)
+            && (self.is_clinician() || self.another_known_clinician_is_here())
+    }
+
+    /// Does not follow a stranger: a clinician takes the visit back, everybody else waits for that.
+    fn stay_with_the_host(&mut self, info: GroupInfo) {
+        self.problem(ProblemCode::WelcomeRefused, None);
+        if self.is_clinician() {
+            self.give_up_group();
+            self.create_group(Some(info.group_id));
         }
     }
 
@@ -271,7 +302,6 @@ impl Visit {
         let Some(member) = self.member().filter(|member| member.confirmed) else {
             return;
         };
-        let legacy = member.group.legacy();
         self.regroup = member
             .group
             .roster()
@@ -279,7 +309,6 @@ impl Visit {
             .filter(|entry| entry.role != Role::Recorder && Some(entry.participant) != without)
             .map(|entry| (entry.participant, *entry.pass.key()))
             .collect();
-        self.legacy = legacy;
     }
 
     pub(super) fn on_welcome(&mut self, _: &[u8], _: u64, from: ParticipantId, welcome: &[u8]) {
@@ -287,7 +316,7 @@ impl Visit {
             return;
         };
         match joiner.as_ref().clone().join(welcome) {
-            Ok(group) if self.is_around_the_lock(&group) => {
+            Ok(group) if self.contradicts_memory(&group) => {
                 self.problem(ProblemCode::WelcomeRefused, Some(from));
                 if self.is_clinician() {
                     self.create_group(self.link.group_id.clone());
@@ -308,17 +337,43 @@ impl Visit {
         }
     }
 
-    /// Whether this is another group than a locked one that this member comes from, made to get around the lock: it is
-    /// neither locked, nor is a clinician in it who could have unlocked it.
-    fn is_around_the_lock(&self, group: &Group) -> bool {
+    /// Whether this is a group that an honest member of the same visit would not lead into.
+    fn contradicts_memory(&self, group: &Group) -> bool {
+        let roster = group.roster();
+        self.is_former(group.group_id())
+            || roster
+                .iter()
+                .any(|entry| self.changed_role(entry.participant, entry.role))
+            || self.is_without_the_host(group)
+            || self.is_around_the_lock(group)
+    }
+
+    /// Whether no clinician is in it whom this member knows, while one is here.
+    fn is_without_the_host(&self, group: &Group) -> bool {
+        #[cfg(test)]
+        if breaks(Rule::StrangersGroups) {
+            return false;
+        }
+        self.another_known_clinician_is_here() && !self.has_a_known_clinician(group)
+    }
+
+    /// Another one than this member itself.
+    fn has_a_known_clinician(&self, group: &Group) -> bool {
         let mut others = group
             .roster()
             .iter()
             .filter(|entry| entry.participant != self.me);
-        self.legacy.is_locked()
+        others.any(|entry| {
+            entry.role == Role::Clinician && self.memory.legacy.knows(entry.participant)
+        })
+    }
+
+    /// Whether this is another group than a locked one that this member comes from, made to get around the lock: it is
+    /// neither locked, nor is a clinician in it who could have unlocked it.
+    fn is_around_the_lock(&self, group: &Group) -> bool {
+        self.memory.legacy.is_locked()
             && !group.meeting().locked
-            && !others
-                .any(|entry| entry.role == Role::Clinician && self.legacy.knows(entry.participant))
+            && !self.has_a_known_clinician(group)
     }
 
     pub(super) fn become_member(&mut self, membership: Membership) {
@@ -340,6 +395,7 @@ impl Visit {
     }
 
     pub(super) fn go_live(&mut self) {
+        self.remember_epoch();
         self.install_current_epoch(None);
         self.event(VisitEvent::Live);
         self.tell_of_open_round();

@@ -20,6 +20,7 @@
 //! | `refusal` | refused commits and unreadable messages: leaving for a new group |
 //! | `consent` | the host's request, everybody's statements |
 //! | `recorder`, `recording` | the recorder's coming and going; what is remembered of it |
+//! | `memory` | what outlives groups, page loads and workers |
 //! | `withdrawal` | from the statement to an epoch without the recorder |
 //! | `meeting` | who is host, the lock |
 //! | `round` | the open round, verified |
@@ -37,6 +38,7 @@ mod keys;
 mod link;
 mod meeting;
 mod membership;
+mod memory;
 mod output;
 mod outside;
 mod recorder;
@@ -48,20 +50,20 @@ mod view;
 mod withdrawal;
 
 pub use input::{Command, ConsentRequest, GivenAnswer, Input, OpenPart, TextBody};
+pub use memory::VisitMemory;
 pub use output::{BaseKey, CommandError, ErrorCode, LeafOf, Output, RecorderLeft, VisitEvent};
 pub use state::{
     AnswerOf, ClinicView, ConsentView, EndReason, Indicator, Label, Me, Member, NotSending, Phase,
     Problem, ProblemCode, Sending, TextView, VisitState, WaitingView,
 };
 
-use crate::group::{Group, Identity, Joiner, Legacy, Policy};
+use crate::group::{Group, Identity, Joiner, Policy};
 use admission::Waiter;
 use app_message::AppMessage;
 use link::Link;
 use membership::Membership;
 use recording::RecordingMemory;
 use sealed_visit_protocol::clinic::{ClinicClaims, ClinicError};
-use sealed_visit_protocol::consent::StatementClaims;
 use sealed_visit_protocol::hash::sha256;
 use sealed_visit_protocol::pass::{PassClaims, PassError, name_commitment};
 use sealed_visit_protocol::sorted::{SortedMap, SortedSet};
@@ -85,8 +87,9 @@ pub struct Config {
     pub name_salt: [u8; 16],
     /// 32 random bytes from which this run's identifiers are made.
     pub entropy: Zeroizing<[u8; 32]>,
-    /// What this participant withdrew in the visit before the page was loaded anew ([`Output::Withdrawal`], `mine`).
-    pub withdrawals: Vec<Jws<StatementClaims>>,
+    /// What earlier runs of this participant handed out to be kept ([`Output::Remember`]), the latest last. Several, where
+    /// two pages of one participant were open at once.
+    pub memories: Vec<VisitMemory>,
 }
 
 /// Why a visit cannot begin.
@@ -99,6 +102,8 @@ pub enum ConfigError {
     Pass(#[from] PassError),
     #[error("the pass is bound to another display name")]
     OtherName,
+    #[error("the clinic's document has number {got}; in this visit, number {seen} was seen")]
+    OlderClinicDocument { seen: u64, got: u64 },
 }
 
 /// One participant's side of one visit.
@@ -121,8 +126,9 @@ pub struct Visit {
     /// Who the host let in: may come back with the same key.
     admitted: SortedMap<ParticipantId, PublicKey>,
     denied: SortedSet<ParticipantId>,
-    /// What a new group takes over from the one that was left.
-    legacy: Legacy,
+    memory: VisitMemory,
+    /// The memory as it was last handed out.
+    kept: Option<VisitMemory>,
     /// How often the relay refused to start a group for this member, since it last was in one.
     refused_creations: u32,
     /// Waiting: the host says that the visit is locked.
@@ -207,8 +213,14 @@ impl Visit {
         let policy = Policy::new(clinic, pass.visit());
         let identity = Identity::new(&config.pass, key, &policy)
             .map_err(|_| ConfigError::Pass(PassError::OtherKey))?;
+        let mut memory = VisitMemory::merged(config.memories);
+        let (seen, got) = (memory.clinic_number, policy.clinic().claims().number);
+        if got < seen {
+            return Err(ConfigError::OlderClinicDocument { seen, got });
+        }
+        memory.clinic_number = got;
         let mut recording = RecordingMemory::default();
-        recording.remember_withdrawals(&config.withdrawals, &policy, pass.participant(), now_ms);
+        recording.remember_withdrawals(&memory.withdrawals, &policy, pass.participant(), now_ms);
         Ok(Self {
             me: pass.participant(),
             role: pass.role(),
@@ -228,7 +240,8 @@ impl Visit {
             regroup: SortedMap::new(),
             admitted: SortedMap::new(),
             denied: SortedSet::new(),
-            legacy: Legacy::default(),
+            memory,
+            kept: None,
             refused_creations: 0,
             locked_out: false,
             garbled: refusal::Garbled::default(),
@@ -276,6 +289,7 @@ impl Visit {
         self.settle_admissions();
         self.settle_statements();
         self.settle_second_thoughts();
+        self.settle_dead_grants();
         self.settle_withdrawal();
         self.settle_resume();
         self.settle_keys();
@@ -283,6 +297,7 @@ impl Visit {
         // What explains a commit is said before it, in the epoch that everybody can still read.
         self.flush_app_messages();
         self.flush_commits();
+        self.settle_memory();
         self.settle_gate();
         self.settle_problems();
         self.settle_silence();
@@ -377,6 +392,12 @@ impl Visit {
             Stage::Member(member) => Some(member),
             _ => None,
         }
+    }
+
+    /// Ends by this member's own decision or by the members' word: nothing of the visit is needed any more.
+    fn end_for_good(&mut self, reason: EndReason) {
+        self.end(reason);
+        self.out.push(Output::Forget);
     }
 
     fn end(&mut self, reason: EndReason) {

@@ -49,6 +49,15 @@ pub enum Output {
     },
     /// A command failed; nothing changed.
     Failed { id: u32, error: CommandError },
+    /// Keep this in the place of what was kept before, in one record with the pass key, before anything that follows is
+    /// sent: a later run takes it back in [`super::Config`].
+    Remember {
+        #[serde(serialize_with = "as_text")]
+        memory: Box<super::VisitMemory>,
+    },
+    /// The visit is over for this participant, by its own click, by its own clock or by the members' word: pass key and
+    /// memory are needed no more. No server's word leads to this.
+    Forget,
     /// This member's answer, signed, to keep.
     Signed {
         statement: Jws<StatementClaims>,
@@ -75,6 +84,15 @@ pub enum Output {
         #[serde(with = "base64url")]
         data: Vec<u8>,
     },
+}
+
+/// JSON inside JSON: JavaScript's numbers do not hold all of ours, and nobody there needs to look inside.
+fn as_text<S: serde::Serializer>(
+    memory: &super::VisitMemory,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let text = serde_json::to_string(memory).map_err(serde::ser::Error::custom)?;
+    serializer.serialize_str(&text)
 }
 
 /// A leaf and who sits there.

@@ -11,13 +11,18 @@ use super::recording::Words;
 use super::state::ProblemCode;
 use super::{AppMessage, Role, Stage, Visit};
 use crate::group::{Joiner, inspect_key_package, seal_to_key_package};
+#[cfg(test)]
+use crate::sabotage::{Rule, breaks};
 use sealed_visit_protocol::consent::{
     Change, Request, RequestClaims, RequestError, Statement, StatementClaims, StatementKind,
 };
+use sealed_visit_protocol::hash::sha256;
 use sealed_visit_protocol::jws::Claims;
 use sealed_visit_protocol::pass::{PassClaims, name_commitment};
 use sealed_visit_protocol::wire::ClientMessage;
-use sealed_visit_protocol::{B64, Jws, ParticipantId, Pass, RoundId, VERSION, json, tagged_enum};
+use sealed_visit_protocol::{
+    B64, Hash32, Jws, ParticipantId, Pass, RoundId, VERSION, json, tagged_enum,
+};
 use serde::{Deserialize, Serialize};
 
 tagged_enum! {
@@ -25,15 +30,32 @@ tagged_enum! {
     #[derive(Serialize)]
     #[serde(tag = "d", rename_all = "snake_case")]
     pub(super) enum DirectMessage("DirectMessage", tag = "d") {
-        /// The host turns somebody away; not secret, and no more than a courtesy.
-        Denied,
-        /// Whether the visit is locked; a courtesy, too.
-        Locked { locked: bool },
+        /// The host's signed word to somebody who waits.
+        Notice { notice: Jws<Notice> },
         /// Sealed to the receiver's key package: a [`Question`].
         Question { sealed: B64 },
         /// Sealed to the question's key package: a statement.
         Reply { sealed: B64 },
     }
+}
+
+/// What the host tells somebody who waits. A clinician of the visit signed it; that this one was admitted cannot be known
+/// outside the group, so nothing follows that asking again does not undo.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Notice {
+    v: u32,
+    to: ParticipantId,
+    /// Hash of the key package that it answers: it says nothing about a later one.
+    key_package: Hash32,
+    /// Turned away.
+    denied: bool,
+    /// The visit takes nobody new.
+    locked: bool,
+    pass: Jws<PassClaims>,
+}
+
+impl Claims for Notice {
+    const TYP: &'static str = "sv-notice+jwt";
 }
 
 /// What the host asks somebody who waits; signed, so that the words are the host's, too.
@@ -349,9 +371,11 @@ impl Visit {
         };
         let before = asking.answer.as_ref().map(Statement::claims);
         let seq = match before.map(|claims| (claims.kind, claims.seq)) {
-            None => asking.seq,
+            None => asking.seq.max(self.statement_seq_of(self.me)),
             // Whoever agreed and still waits can think again.
-            Some((StatementKind::Grant, seq)) if kind == StatementKind::Refusal => seq + 1,
+            Some((StatementKind::Grant, _)) if kind == StatementKind::Refusal => {
+                self.statement_seq_of(self.me)
+            }
             Some(_) => {
                 return Err(CommandError::new(
                     ErrorCode::BadAnswer,
@@ -362,6 +386,7 @@ impl Visit {
         let request = asking.request.clone();
         let statement =
             self.make_statement_with(&request, kind, seq, |claims| fill(&request, claims))?;
+        self.remember_own(&statement);
         self.hand_out(&request, &statement)?;
         if let Some(asking) = &mut self.asking {
             asking.answer = Some(statement);
@@ -414,16 +439,54 @@ impl Visit {
 impl Visit {
     pub(super) fn on_direct(&mut self, from: ParticipantId, data: &[u8]) {
         match json::from_slice(data) {
-            Ok(DirectMessage::Denied) if matches!(self.stage, Stage::Waiting { .. }) => {
-                self.end(super::EndReason::Denied);
-            }
+            Ok(DirectMessage::Notice { notice }) => self.on_notice(from, &notice),
             Ok(DirectMessage::Question { sealed }) => self.on_question(from, &sealed.0),
             Ok(DirectMessage::Reply { sealed }) => self.on_reply(from, &sealed.0),
-            Ok(DirectMessage::Locked { locked }) if matches!(self.stage, Stage::Waiting { .. }) => {
-                self.locked_out = locked;
-            }
-            Ok(DirectMessage::Denied | DirectMessage::Locked { .. }) | Err(_) => {}
+            Err(_) => {}
         }
+    }
+
+    fn on_notice(&mut self, from: ParticipantId, notice: &Jws<Notice>) {
+        let Stage::Waiting { key_package, .. } = &self.stage else {
+            return;
+        };
+        let for_this = sha256(key_package);
+        let (clinic, visit) = (self.policy.clinic(), self.policy.visit());
+        let unverified = notice.unverified_claims().ok();
+        let signed = unverified.and_then(|claims| {
+            let host = Pass::verify_for(&claims.pass, clinic, visit).ok()?;
+            let by_a_clinician = host.role() == Role::Clinician && host.participant() == from;
+            #[cfg(test)]
+            if breaks(Rule::SignedDenials) {
+                return Some(claims);
+            }
+            let claims = notice.verify(host.key()).ok()?;
+            (by_a_clinician && claims.to == self.me).then_some(claims)
+        });
+        let Some(claims) = signed else {
+            return self.problem(ProblemCode::MessageRefused, Some(from));
+        };
+        // What answers an earlier key package came late.
+        if claims.key_package != for_this {
+            return;
+        }
+        self.locked_out = claims.locked;
+        if claims.denied {
+            self.end(super::EndReason::Denied);
+        }
+    }
+
+    /// Tells somebody who waits how it stands with the door.
+    pub(super) fn send_notice(&mut self, to: ParticipantId, key_package: &[u8], denied: bool) {
+        let notice = self.identity.key().sign(&Notice {
+            v: VERSION,
+            to,
+            key_package: sha256(key_package),
+            denied,
+            locked: self.is_locked_out(to),
+            pass: self.identity.pass().jws().clone(),
+        });
+        self.send_direct(to, &DirectMessage::Notice { notice });
     }
 
     pub(super) fn send_direct(&mut self, to: ParticipantId, message: &DirectMessage) {

@@ -99,11 +99,13 @@ impl Visit {
         let Some(recorder) = self.require_member()?.recorder() else {
             return Ok(Answered::Now(None));
         };
-        let consent = match (why, self.open_round()) {
+        let consent = match (why, self.open_round().cloned()) {
             // For good: the round dies with it, so that nothing goes on without asking again.
             (RecorderLeft::Stopped, Some(round)) => {
                 let ended =
                     self.make_statement(&round.request, StatementKind::Withdrawal, |_| {})?;
+                // It ends the round when it is ordered. Until then the recorder is shown, and it is nobody's withdrawal.
+                self.memory.legacy.hear(me, ended.claims().seq);
                 vec![Change::Statement(ended.jws().clone())]
             }
             _ => Vec::new(),

@@ -164,17 +164,16 @@ impl RecordingMemory {
         confirmed.is_some_and(|confirmed| confirmed.claims().place == place)
     }
 
-    /// What somebody last said in this round, in the group's context or not yet.
+    /// What somebody said in this round, in the group's context or not yet.
     pub(super) fn heard_from(
         &self,
         participant: ParticipantId,
         round: RoundId,
-    ) -> Option<&StatementClaims> {
-        self.heard
-            .iter()
-            .filter(|((author, ..), _)| *author == participant)
-            .map(|(_, heard)| heard.statement.claims())
-            .rfind(|claims| claims.round == round)
+    ) -> impl Iterator<Item = &Statement> {
+        let heard = self.heard.iter();
+        heard
+            .filter(move |((author, of, _), _)| *author == participant && *of == round)
+            .map(|(_, heard)| &heard.statement)
     }
 }
 

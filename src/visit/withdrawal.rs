@@ -78,7 +78,7 @@ impl Visit {
         }
         self.member()
             .is_some_and(|member| member.recorder().is_some())
-            && self.open_withdrawal().is_some()
+            && (self.open_withdrawal().is_some() || self.is_recorded_on_a_dead_grant())
     }
 
     /// Removes the recorder when somebody has withdrawn: the author at once, others when the author does not.

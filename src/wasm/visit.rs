@@ -4,7 +4,7 @@
 //! downloads. A text cannot be wiped, so no secret stands in one.
 
 use super::error::js_error;
-use crate::visit::{BaseKey, Config, Input, Output, Visit};
+use crate::visit::{BaseKey, Config, ConfigError, Input, Output, Visit, VisitMemory};
 use js_sys::Uint8Array;
 use sealed_visit_protocol::bytes::from_base64url;
 use sealed_visit_protocol::{Jws, PublicKey, SigningKey, json};
@@ -31,7 +31,7 @@ struct JsConfig {
     display_name: String,
     name_salt: String,
     #[serde(default)]
-    withdrawals: Vec<String>,
+    memories: Vec<String>,
 }
 
 #[wasm_bindgen]
@@ -50,6 +50,11 @@ impl VisitCore {
         let entropy = Zeroizing::new(entropy);
         let config: JsConfig = json::from_slice(config.as_bytes()).map_err(bad_config)?;
         let salt = from_base64url(&config.name_salt).and_then(|salt| salt.try_into().ok());
+        let read = |text: &String| json::from_slice::<VisitMemory>(text.as_bytes());
+        let memories = config.memories.iter().map(read).collect::<Result<_, _>>();
+        // A pass key whose memory cannot be read is no better than a lost one.
+        let memories = memories
+            .map_err(|error| js_error("refused", &error.to_string(), JsValue::UNDEFINED))?;
         let visit = Visit::new(
             Config {
                 root: PublicKey::parse(&config.root_key).map_err(bad_config)?,
@@ -60,11 +65,18 @@ impl VisitCore {
                 name_salt: salt
                     .ok_or_else(|| bad_config("name_salt: expected 16 bytes in base64url"))?,
                 entropy: Zeroizing::new(array(&entropy, "entropy")?),
-                withdrawals: config.withdrawals.into_iter().map(Jws::from_text).collect(),
+                memories,
             },
             now_ms as u64,
         )
-        .map_err(|error| js_error("refused", &error.to_string(), JsValue::UNDEFINED))?;
+        .map_err(|error| {
+            // A pass that is refused can be asked for anew; nothing else says anything about the pass.
+            let code = match error {
+                ConfigError::Pass(_) => "refused",
+                _ => "bad_config",
+            };
+            js_error(code, &error.to_string(), JsValue::UNDEFINED)
+        })?;
         Ok(Self {
             visit,
             base_keys: Vec::new(),

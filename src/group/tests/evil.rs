@@ -138,9 +138,14 @@ pub struct Evil {
 impl Evil {
     /// Starts a group of its own, with this context.
     pub fn create(identity: &Identity, extensions: ExtensionList) -> Self {
+        Self::create_as(identity, GROUP_ID, extensions)
+    }
+
+    /// The same, under this id.
+    pub fn create_as(identity: &Identity, group_id: &[u8], extensions: ExtensionList) -> Self {
         let mls = evil_client_of(identity)
             .create_group_with_id(
-                GROUP_ID.to_vec(),
+                group_id.to_vec(),
                 extensions,
                 Default::default(),
                 Some(MlsTime::from(1)),
@@ -332,6 +337,55 @@ impl Evil {
                 .process_incoming_message_with_time(message, MlsTime::from(1))
                 .is_ok()
         })
+    }
+
+    /// Follows its own commit.
+    pub fn follow_own(&mut self) {
+        self.mls.apply_pending_commit().unwrap();
+    }
+
+    /// Adds these under the context as it is, and stays in the epoch before until [`Self::follow_own`].
+    pub fn add_pending(
+        &mut self,
+        policy: &Policy,
+        key_packages: &[&[u8]],
+    ) -> (Vec<u8>, Option<Vec<u8>>) {
+        let passes: Vec<_> = key_packages
+            .iter()
+            .map(|key_package| inspect_key_package(policy, key_package).unwrap().pass)
+            .collect();
+        let context = self.derived(policy, &passes.iter().collect::<Vec<_>>(), &[]);
+        let restate = context != self.context();
+        let mut builder = self.mls.commit_builder().commit_time(MlsTime::from(1));
+        for key_package in key_packages {
+            let message = MlsMessage::from_bytes(key_package).unwrap();
+            builder = builder.add_member(message).unwrap();
+        }
+        if restate {
+            let extensions = context.to_extensions().unwrap();
+            builder = builder.set_group_context_ext(extensions).unwrap();
+        }
+        let output = builder.build().unwrap();
+        (
+            output.commit_message.to_bytes().unwrap(),
+            output
+                .welcome_messages
+                .first()
+                .map(|welcome| welcome.to_bytes().unwrap()),
+        )
+    }
+
+    /// What an honest member says to prove that it is in this epoch.
+    pub fn proof(&self) -> [u8; 32] {
+        let secret = self.mls.epoch_authenticator().unwrap();
+        let label: &[u8] = b"sealed-visit epoch proof v1\0";
+        sealed_visit_protocol::hash::sha256(&[label, secret.as_bytes()].concat()).0
+    }
+
+    /// Says something inside the encryption.
+    pub fn say(&mut self, data: &[u8]) -> Vec<u8> {
+        let message = self.mls.encrypt_application_message(data, Vec::new());
+        message.unwrap().to_bytes().unwrap()
     }
 
     /// Whether somebody has a leaf.

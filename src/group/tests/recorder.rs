@@ -211,7 +211,27 @@ fn grants_of_another_round_are_refused() {
     let second = scene.request(2);
     // Replaces the round, and replays the grants of the first.
     let old = scene.people.world.grant(&scene.people.patient, &first);
-    scene.attack(&scene.with_patients(&second, old), "statement_refused");
+    let changes = [Change::Request(second), Change::Statement(old)];
+    scene.attack(&changes, "statement_refused");
+}
+
+#[test]
+fn sequence_numbers_run_over_the_whole_visit() {
+    let mut scene = Scene::new();
+    let first = scene.request(1);
+    let said = |scene: &Scene, request, kind, seq| {
+        let patient = &scene.people.patient;
+        Change::Statement(scene.people.world.statement(patient, request, kind, seq))
+    };
+    let early = said(&scene, &first, StatementKind::Refusal, 7);
+    scene.honest(vec![Change::Request(first.clone()), early]);
+    let second = scene.request(2);
+    let grant = said(&scene, &second, StatementKind::Grant, 7);
+    scene.attack(&[Change::Request(second.clone()), grant], "old_statement");
+    // A withdrawal counts whatever its number.
+    let withdrawal = said(&scene, &second, StatementKind::Withdrawal, 1);
+    scene.honest(vec![Change::Request(second.clone()), withdrawal]);
+    assert!(!scene.groups[0].consent().has_open_round());
 }
 
 #[test]

@@ -218,7 +218,7 @@ fn a_patient_who_makes_a_group_of_its_own_does_not_get_around_the_lock() {
     let stranger = sim.open(Role::Guest);
     sim.settle();
     let group = sim.group_id(0);
-    sim.pages[1].visit.legacy = Legacy::default();
+    sim.pages[1].visit.memory.legacy = Legacy::default();
     sim.pages[1].visit.create_group(Some(group));
     sim.feed(1, Input::Tick);
     sim.settle();

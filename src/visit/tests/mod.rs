@@ -5,6 +5,7 @@ mod consent;
 mod interpreter;
 mod life;
 mod meeting;
+mod memory;
 mod model;
 mod outside;
 mod sim;

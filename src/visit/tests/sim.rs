@@ -1,7 +1,11 @@
 //! A visit in memory: real state machines, the relay's real ordering code, and a network that a test controls.
 
+use crate::group::Identity;
 use crate::group::testing::{NOW_MS, World};
-use crate::visit::{Command, Config, ErrorCode, Input, Output, Visit, VisitEvent, VisitState};
+use crate::visit::{
+    Command, Config, ConfigError, ErrorCode, Input, Output, Visit, VisitEvent, VisitMemory,
+    VisitState,
+};
 use sealed_visit_protocol::consent::{PlaceClaims, StatementClaims};
 use sealed_visit_protocol::wire::{ClientMessage, RelayMessage};
 use sealed_visit_protocol::{B64, Jws, ParticipantId, Pass, Role};
@@ -10,11 +14,18 @@ use sealed_visit_relay::visit::{Delivery, To, Visit as RelayVisit};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use zeroize::Zeroizing;
 
+/// A memory as a browser gives it back: read from the text that was kept.
+pub fn as_kept(memory: &VisitMemory) -> VisitMemory {
+    sealed_visit_protocol::json::from_slice(&serde_json::to_vec(memory).unwrap()).unwrap()
+}
+
 /// One participant's page: the machine, what a frame engine would know, and what a person would have seen.
 pub struct Page {
     pub visit: Visit,
     pub admitted: Admitted,
     pub connected: bool,
+    /// A test speaks with this participant's pass; the machine is not asked any more.
+    pub is_key_only: bool,
     pub inbox: VecDeque<RelayMessage>,
     pub events: Vec<VisitEvent>,
     pub done: BTreeSet<u32>,
@@ -25,6 +36,9 @@ pub struct Page {
     pub signed: Vec<(Jws<StatementClaims>, Vec<Jws<StatementClaims>>)>,
     /// What this page would hand to the vault, or put into a manifest.
     pub withdrawals: Vec<(Jws<StatementClaims>, bool)>,
+    /// What the page keeps over a reload, beside its pass key; none once it was told to forget.
+    pub memory: Option<VisitMemory>,
+    pub has_forgotten: bool,
     /// Confirmed places, as a recorder would put them into its manifest.
     pub places: Vec<Jws<PlaceClaims>>,
     /// Base keys by epoch, as installed and not yet retired.
@@ -111,6 +125,7 @@ impl Sim {
                 pass,
             },
             connected: false,
+            is_key_only: false,
             inbox: VecDeque::new(),
             events: Vec::new(),
             done: BTreeSet::new(),
@@ -119,6 +134,8 @@ impl Sim {
             messages: Vec::new(),
             signed: Vec::new(),
             withdrawals: Vec::new(),
+            memory: None,
+            has_forgotten: false,
             places: Vec::new(),
             keys: BTreeMap::new(),
             sending_with: None,
@@ -131,36 +148,51 @@ impl Sim {
     }
 
     fn machine(&mut self, n: u64, role: Role) -> Visit {
+        self.try_machine(n, role).unwrap()
+    }
+
+    /// The page starts from what it kept, with its first key.
+    pub fn try_machine(&mut self, n: u64, role: Role) -> Result<Visit, ConfigError> {
+        let identity = self.world.identity(n, role);
+        self.machine_of(n, &identity)
+    }
+
+    fn machine_of(&mut self, n: u64, identity: &Identity) -> Result<Visit, ConfigError> {
         self.runs += 1;
         let (display_name, name_salt) = self.world.name(n);
         Visit::new(
             Config {
                 root: self.world.root.public(),
                 clinic_document: self.world.document.clone(),
-                pass: self.world.pass(n, role),
-                seed: self.world.key(n).seed(),
+                pass: identity.pass().jws().clone(),
+                seed: identity.key().seed(),
                 display_name,
                 name_salt,
                 entropy: Zeroizing::new([self.runs; 32]),
-                withdrawals: self.kept_withdrawals(n as usize),
+                memories: self
+                    .pages
+                    .get(n as usize)
+                    .and_then(|page| page.memory.clone())
+                    .into_iter()
+                    .collect(),
             },
             self.now_ms,
         )
-        .unwrap()
     }
 
-    /// What a page keeps over a reload.
-    fn kept_withdrawals(&self, page: usize) -> Vec<Jws<StatementClaims>> {
-        let handed_out = self.pages.get(page).map(|page| &page.withdrawals);
-        handed_out
-            .into_iter()
-            .flatten()
-            .filter(|(_, mine)| *mine)
-            .map(|(jws, _)| jws.clone())
-            .collect()
+    /// The page comes back on another device: with another key, and without its memory.
+    pub fn lose_key(&mut self, page: usize, identity: &Identity) {
+        self.disconnect(page);
+        self.pages[page].memory = None;
+        let visit = self.machine_of(page as u64, identity).unwrap();
+        let this = &mut self.pages[page];
+        (this.visit, this.admitted.pass) = (visit, identity.pass().clone());
+        this.keys.clear();
+        (this.sending_with, this.gate_open, this.timer_ms) = (None, false, None);
+        self.connect(page);
     }
 
-    /// The page is loaded anew: everything but the identity is gone.
+    /// The page is loaded anew: everything but identity and memory is gone.
     pub fn reload(&mut self, page: usize) {
         self.disconnect(page);
         let role = self.pages[page].admitted.role;
@@ -212,6 +244,9 @@ impl Sim {
     }
 
     pub fn feed(&mut self, page: usize, input: Input) {
+        if self.pages[page].is_key_only {
+            return;
+        }
         let outputs = self.pages[page].visit.handle(input, self.now_ms);
         for output in outputs {
             self.carry_out(page, output);
@@ -264,6 +299,8 @@ impl Sim {
                 withdrawals,
             } => this.signed.push((statement, withdrawals)),
             Output::Withdrawal { statement, mine } => this.withdrawals.push((statement, mine)),
+            Output::Remember { memory } => this.memory = Some(as_kept(&memory)),
+            Output::Forget => this.has_forgotten = true,
             Output::Place { place, .. } => this.places.push(place),
             Output::Reconnect => {
                 self.disconnect(page);

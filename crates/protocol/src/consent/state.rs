@@ -1,7 +1,8 @@
 //! The consent state that the group's context carries, and the one function that changes it.
 //!
-//! Invariant: a round that was withdrawn from, or replaced, is dead for good; within a round a participant's
-//! highest sequence number counts; a refusal or withdrawal is never followed by a grant in the same round.
+//! Invariant: a round that was withdrawn from, or replaced, is dead for good. A participant's sequence numbers grow over
+//! the whole visit, whatever rounds and groups they were used in, so an older grant never counts once its author has said
+//! something later. No grant follows a refusal in the same round. A withdrawal always counts, whatever its number.
 
 use super::request::{Request, RequestClaims, RequestError};
 use super::statement::{Statement, StatementClaims, StatementError, StatementKind};
@@ -57,6 +58,9 @@ pub struct ConsentState {
     statements: SortedMap<ParticipantId, Jws<StatementClaims>>,
     #[serde(default, skip_serializing_if = "SortedSet::is_empty")]
     dead_rounds: SortedSet<RoundId>,
+    /// The highest sequence number that each participant has used in the visit.
+    #[serde(default, skip_serializing_if = "SortedMap::is_empty")]
+    said: SortedMap<ParticipantId, u64>,
 }
 
 impl ConsentState {
@@ -64,6 +68,15 @@ impl ConsentState {
         Self {
             v: crate::VERSION,
             ..Self::default()
+        }
+    }
+
+    /// What a new group starts from: no open round, and everything that must not come back.
+    pub fn after(dead_rounds: SortedSet<RoundId>, said: SortedMap<ParticipantId, u64>) -> Self {
+        Self {
+            dead_rounds,
+            said,
+            ..Self::new()
         }
     }
 
@@ -138,6 +151,16 @@ impl ConsentState {
         self.request.is_some()
     }
 
+    /// Rounds that are over for good.
+    pub fn dead_rounds(&self) -> &SortedSet<RoundId> {
+        &self.dead_rounds
+    }
+
+    /// Each participant's highest sequence number in the visit.
+    pub fn said(&self) -> &SortedMap<ParticipantId, u64> {
+        &self.said
+    }
+
     pub fn is_dead(&self, round: RoundId) -> bool {
         self.dead_rounds.contains(&round)
     }
@@ -169,20 +192,24 @@ impl ConsentState {
     ) -> Result<Self, StateError> {
         statement.answers(request)?;
         let author = statement.participant();
-        if let Some(last) = self.statement_of(author, clinic, visit, group_id)? {
-            let (last, got) = (last.claims(), statement.claims());
-            if got.seq <= last.seq {
-                return Err(StateError::OldStatement {
-                    last: last.seq,
-                    got: got.seq,
-                });
-            }
-            if last.kind != StatementKind::Grant && got.kind == StatementKind::Grant {
-                return Err(StateError::GrantAfterRefusal);
-            }
-        }
+        let got = statement.claims();
+        let withdraws = got.kind == StatementKind::Withdrawal;
         let mut next = self.clone();
-        if statement.claims().kind == StatementKind::Withdrawal {
+        let last = next.said.get_or_insert(author, got.seq);
+        if self.said.contains_key(&author) && !withdraws && got.seq <= *last {
+            return Err(StateError::OldStatement {
+                last: *last,
+                got: got.seq,
+            });
+        }
+        *last = got.seq.max(*last);
+        let before = self.statement_of(author, clinic, visit, group_id)?;
+        if before.is_some_and(|before| before.claims().kind != StatementKind::Grant)
+            && got.kind == StatementKind::Grant
+        {
+            return Err(StateError::GrantAfterRefusal);
+        }
+        if withdraws {
             next.dead_rounds.insert(request.claims().round);
             next.request = None;
             next.statements.clear();

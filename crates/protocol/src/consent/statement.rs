@@ -65,7 +65,7 @@ pub struct StatementClaims {
     pub round: RoundId,
     /// Hash of the signed request that was shown.
     pub request: Hash32,
-    /// Grows with every statement of this participant in this round.
+    /// Grows with every statement of this participant in the visit, over all rounds and groups.
     pub seq: u64,
     pub kind: StatementKind,
     /// Everybody at this device; for a grant at least one, and all agree to both layers.

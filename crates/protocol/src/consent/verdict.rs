@@ -4,6 +4,7 @@ use super::state::ConsentState;
 use super::statement::{Statement, StatementKind};
 use crate::clinic::ClinicDocument;
 use crate::id::{ParticipantId, VisitId};
+use crate::jws::PublicKey;
 use crate::pass::Role;
 use std::collections::BTreeSet;
 
@@ -12,6 +13,8 @@ use std::collections::BTreeSet;
 pub struct RosterEntry {
     pub participant: ParticipantId,
     pub role: Role,
+    /// The pass key: only statements by this key count for the member.
+    pub key: PublicKey,
 }
 
 /// Why a roster may not exist.
@@ -39,7 +42,8 @@ pub enum Verdict {
 
 /// Judges the *resulting* roster under the *resulting* state of a commit.
 ///
-/// All-party, everywhere: every member but the recorder needs a current grant for exactly the open request. Whoever
+/// All-party, everywhere: every member but the recorder needs a current grant for exactly the open request, signed by the
+/// pass key that the member is here with: whoever lost its key also lost the memory of what it said later. Whoever
 /// agreed to words in another language than the own needs an interpreter's grant besides, which says so; it counts
 /// also when the interpreter has left.
 pub fn verdict(
@@ -94,6 +98,7 @@ pub fn verdict(
             .ok_or(Verdict::NotGranted(entry.participant))?;
         let granted = statement.claims().kind == StatementKind::Grant
             && statement.author().role() == entry.role
+            && *statement.author().key() == entry.key
             && statement.answers(&request).is_ok();
         if !granted {
             return Err(Verdict::NotGranted(entry.participant));

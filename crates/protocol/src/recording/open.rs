@@ -175,11 +175,13 @@ fn judge_roster(
         roster.push(RosterEntry {
             participant: pass.participant(),
             role: pass.role(),
+            key: *pass.key(),
         });
     }
     let own = RosterEntry {
         participant: recorder.participant(),
         role: Role::Recorder,
+        key: *recorder.key(),
     };
     if !roster.contains(&own) {
         return Err(OpenError::RecorderNotInRoster);

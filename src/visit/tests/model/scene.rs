@@ -8,10 +8,13 @@ use crate::group::testing::{NOW_MS, World};
 use crate::group::tests::evil::{Evil, EvilWaiting};
 use crate::visit::app_message::AppMessage;
 use crate::visit::tests::consent::{asked_of, grant, refusal};
-use crate::visit::{Command, Config, Indicator, Input, Output, Phase, Visit, VisitState};
-use sealed_visit_protocol::consent::{StatementClaims, StatementKind};
+use crate::visit::tests::sim::as_kept;
+use crate::visit::{
+    Command, Config, Indicator, Input, Output, Phase, Visit, VisitMemory, VisitState,
+};
+use sealed_visit_protocol::consent::StatementKind;
 use sealed_visit_protocol::wire::{ClientMessage, RelayMessage, WelcomeFor};
-use sealed_visit_protocol::{B64, Jws, ParticipantId, Pass, Role};
+use sealed_visit_protocol::{B64, ParticipantId, Pass, Role};
 use sealed_visit_relay::admission::Admitted;
 use sealed_visit_relay::visit::{Delivery, To, Visit as RelayVisit};
 use std::collections::{BTreeMap, VecDeque};
@@ -84,8 +87,8 @@ pub struct Page {
     /// Counts the page's loads.
     pub run: u32,
     pub beats: u32,
-    /// Own withdrawals, which a browser keeps over a reload.
-    pub withdrawals: Vec<Jws<StatementClaims>>,
+    /// What a browser keeps over a reload.
+    pub memory: Option<Arc<VisitMemory>>,
 }
 
 /// Somebody without rules.
@@ -228,7 +231,7 @@ impl Scene {
             timer_ms: None,
             run: 0,
             beats: 0,
-            withdrawals: Vec::new(),
+            memory: None,
         });
         let is_late = self.setting.late && n as usize + 1 == self.setting.people.len();
         if !is_late {
@@ -261,11 +264,12 @@ impl Scene {
                 display_name,
                 name_salt,
                 entropy: Zeroizing::new(entropy),
-                withdrawals: self
+                memories: self
                     .pages
                     .get(n as usize)
-                    .map(|page| page.withdrawals.clone())
-                    .unwrap_or_default(),
+                    .and_then(|page| page.memory.as_deref().cloned())
+                    .into_iter()
+                    .collect(),
             },
             self.now_ms,
         )
@@ -858,7 +862,7 @@ impl Scene {
                 }
                 Output::Gate { open } => this.gate_open = open,
                 Output::Reconnect => reconnect = true,
-                Output::Withdrawal { statement, mine } if mine => this.withdrawals.push(statement),
+                Output::Remember { memory } => this.memory = Some(Arc::new(as_kept(&memory))),
                 Output::Failed { id, .. } => {
                     // The newest command is answered last.
                     self.ghost.failed = Some(id);
