@@ -10,7 +10,7 @@ use sealed_visit_protocol::consent::{PlaceClaims, StatementClaims};
 use sealed_visit_protocol::hash::sha256;
 use sealed_visit_protocol::recording::{
     EndReason, EnvelopeClaims, Gap, ManifestClaims, OpenClaims, OpenStatement, OpenTrack,
-    ShareGrant, WrappedKey,
+    ShareGrant, VaultProofClaims, WrappedKey,
 };
 use sealed_visit_protocol::track::{Header, HeaderClaims, TrackKind};
 use sealed_visit_protocol::{
@@ -19,6 +19,7 @@ use sealed_visit_protocol::{
 use zeroize::Zeroizing;
 
 use super::RecordError;
+use super::renewal::{self, RenewalKey};
 use super::sealer::{SealedSegment, TrackSealer};
 use crate::seal::hpke::{PublicKey as WrapKey, Suite};
 use crate::seal::track_key::{ShredShare, TrackSecret, derive_track_key};
@@ -116,6 +117,25 @@ impl PartDraft {
                 header: B64::from(header.bytes()),
             })
             .collect()
+    }
+
+    /// Proves to the vault that whoever opens the part holds its recording key, and names the key that renews the
+    /// capability later. Good once, for a short time.
+    pub fn prove(
+        &self,
+        open: &Jws<OpenClaims>,
+        renewal: &RenewalKey,
+        at_ms: u64,
+        rng: &mut impl CryptoRng,
+    ) -> Jws<VaultProofClaims> {
+        let vault = &self.clinic.claims().vault;
+        let renewal_key = Some(renewal.public());
+        renewal::prove(&self.recording_key, open, vault, at_ms, renewal_key, rng)
+    }
+
+    /// The key of the vault that the clinic document names.
+    pub fn vault(&self) -> PublicKey {
+        self.clinic.claims().vault
     }
 
     /// Verifies the open statement, takes the vault's shares, wraps each track's secret. `started_ms` is the

@@ -3,7 +3,7 @@
 //! | request | who may | what |
 //! |---|---|---|
 //! | `GET /healthz` | anybody | 200 when the database answers |
-//! | `POST /v1/recordings` | signature | open statement in, shares and capability out |
+//! | `POST /v1/recordings` | proof of key | open statement in, shares and capability out |
 //! | `PUT /v1/recordings/{r}/parts/{p}/envelopes/{t}` | capability | wrapped keys |
 //! | `OPTIONS`, `POST /v1/recordings/{r}/parts/{p}/uploads` | capability | tus creation |
 //! | `HEAD`, `PATCH`, `DELETE …/uploads/{t}` | capability | tus |

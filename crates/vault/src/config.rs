@@ -1,6 +1,7 @@
 //! What a deployment decides.
 
 use crate::cors::Origins;
+use crate::quota::Quota;
 use std::path::PathBuf;
 use std::time::Duration;
 use url::Url;
@@ -29,6 +30,10 @@ pub struct Config {
     pub url_lifetime: Duration,
     /// The longest track, `Tus-Max-Size`.
     pub max_track_bytes: u64,
+    /// What one recorder's pass may use.
+    pub pass_quota: Quota,
+    /// What one visit may use.
+    pub visit_quota: Quota,
     /// A PATCH that brought no byte for this long may be taken over by a newer one.
     pub stalled_after: Duration,
     /// A PATCH that brought no byte for this long is ended.
@@ -50,6 +55,8 @@ impl Config {
             capability_lifetime: Duration::from_secs(14 * 24 * 3600),
             url_lifetime: Duration::from_secs(15 * 60),
             max_track_bytes: 64 << 30,
+            pass_quota: Quota::PASS,
+            visit_quota: Quota::VISIT,
             stalled_after: Duration::from_secs(2),
             idle_timeout: Duration::from_secs(60),
         }

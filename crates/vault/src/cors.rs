@@ -11,10 +11,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 const ALLOWED_HEADERS: &str = "Authorization, Content-Type, Range, If-Range, Tus-Resumable, Upload-Length, \
      Upload-Defer-Length, Upload-Offset, Upload-Metadata, Upload-Checksum, X-HTTP-Method-Override, X-Requested-With, \
-     X-Request-ID";
+     X-Request-ID, Vault-Proof";
 const EXPOSED_HEADERS: &str = "Location, Retry-After, Error-Code, WWW-Authenticate, Accept-Ranges, Content-Range, Content-Length, \
      ETag, Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm, Upload-Offset, \
-     Upload-Length, Upload-Defer-Length, Upload-Metadata, Upload-Expires";
+     Upload-Length, Upload-Defer-Length, Upload-Metadata, Upload-Expires, Vault-Time";
 const PREFLIGHT_MAX_AGE_S: &str = "86400";
 
 /// The origins whose pages may call the vault. No cookies are ever involved, only bearer tokens.

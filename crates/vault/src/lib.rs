@@ -11,6 +11,7 @@
 //! | [`finish`], [`ending`] | manifest or closing record in, signed receipt out |
 //! | [`withdrawal`], [`last_words`] | signed withdrawals, whatever a manifest says; grants that they override |
 //! | [`deletion`] | what a withdrawal, or the clinic's order, destroys |
+//! | [`proof`], [`quota`] | who may open a part or renew its capability, and how much a pass and a visit may use |
 //! | [`share`], [`private`] | shares encrypted at rest; files that nobody else reads |
 //! | [`wipe`] | devices that obeyed the clinic's wipe order |
 //! | [`reading`], [`download`], [`signed_url`] | listing, share release, ranged download |
@@ -39,6 +40,8 @@ pub mod key;
 pub mod last_words;
 pub mod open;
 pub mod private;
+pub mod proof;
+pub mod quota;
 pub mod reading;
 pub mod share;
 pub mod signed_url;

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use sealed_visit_protocol::{Jws, PublicKey};
 use sealed_visit_vault::auth::Readers;
 use sealed_visit_vault::db::Db;
+use sealed_visit_vault::quota::Quota;
 use sealed_visit_vault::{
     Config, Identity, Origins, Vault, audit, deletion, key, router, system_clock,
 };
@@ -99,6 +100,24 @@ struct Serve {
     /// Bytes that a track may have.
     #[arg(long, default_value_t = 64 << 30, env = "VAULT_MAX_TRACK_BYTES")]
     max_track_bytes: u64,
+    /// Recordings that one recorder may begin in a visit.
+    #[arg(long, default_value_t = Quota::PASS.recordings, env = "VAULT_PASS_RECORDINGS")]
+    pass_recordings: u32,
+    /// Parts that one recorder may begin in a visit: one for each start, also after a crash.
+    #[arg(long, default_value_t = Quota::PASS.parts, env = "VAULT_PASS_PARTS")]
+    pass_parts: u32,
+    /// Bytes that one recorder may upload in a visit.
+    #[arg(long, default_value_t = Quota::PASS.bytes, env = "VAULT_PASS_BYTES")]
+    pass_bytes: u64,
+    /// Recordings that a visit may have.
+    #[arg(long, default_value_t = Quota::VISIT.recordings, env = "VAULT_VISIT_RECORDINGS")]
+    visit_recordings: u32,
+    /// Parts that a visit may have.
+    #[arg(long, default_value_t = Quota::VISIT.parts, env = "VAULT_VISIT_PARTS")]
+    visit_parts: u32,
+    /// Bytes that a visit may have.
+    #[arg(long, default_value_t = Quota::VISIT.bytes, env = "VAULT_VISIT_BYTES")]
+    visit_bytes: u64,
     /// Seconds that a download URL is good for.
     #[arg(long, default_value_t = 900, env = "VAULT_URL_LIFETIME")]
     url_lifetime: u64,
@@ -176,6 +195,16 @@ async fn serve(options: Serve) -> anyhow::Result<()> {
         unfinished_after: Duration::from_secs(options.unfinished_after),
         max_track_bytes: options.max_track_bytes,
         url_lifetime: Duration::from_secs(options.url_lifetime),
+        pass_quota: Quota {
+            recordings: options.pass_recordings,
+            parts: options.pass_parts,
+            bytes: options.pass_bytes,
+        },
+        visit_quota: Quota {
+            recordings: options.visit_recordings,
+            parts: options.visit_parts,
+            bytes: options.visit_bytes,
+        },
         stalled_after: Duration::try_from_secs_f64(options.stalled_after)?,
         ..defaults
     };

@@ -1,49 +1,67 @@
 //! `POST /v1/recordings`: an open statement in, shares and an upload capability out.
 //!
-//! Input: the signed open statement, as text. Output: [`VaultAnswer`]. Invariants: one statement a part, for good;
+//! Input: the signed open statement, as text, with a proof of possession ([`crate::proof`]). Output: [`VaultAnswer`].
+//! Invariants: one statement a part, for good;
 //! all parts of a recording stand on one visit and one consent request; a round that anybody withdrew from opens
 //! nothing new; a track's share is handed out again only until the track's envelope is durable, so that a stored
 //! statement is no key to the share.
 
-use crate::audit::{self, Action, Actor};
-use crate::db::{PartState, Tx};
+use crate::audit::{self, Action};
+use crate::db::{PartRow, Tx};
 use crate::error::{ApiError, ApiResult, pass_refused};
 use crate::extract::Text;
-use crate::{Vault, capability, deletion, last_words};
+use crate::proof::{self, Shown};
+use crate::{Vault, capability, deletion, last_words, quota};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use sealed_visit_protocol::bytes::{B64, to_base64url};
 use sealed_visit_protocol::consent::{RequestClaims, WithdrawalPolicy};
 use sealed_visit_protocol::jws::Jws;
 use sealed_visit_protocol::recording::{
     AuditHeadClaims, OpenClaims, OpenStatement, ShareGrant, VaultAnswer,
 };
-use sealed_visit_protocol::{RecordingId, TrackId, VERSION};
+use sealed_visit_protocol::{PublicKey, RecordingId, TrackId, VERSION};
 use sqlx::Row as _;
 use std::sync::Arc;
 
-pub async fn post(State(vault): State<Arc<Vault>>, Text(body): Text) -> ApiResult {
+pub async fn post(
+    State(vault): State<Arc<Vault>>,
+    request: HeaderMap,
+    Text(body): Text,
+) -> ApiResult {
     let statement = verify(&vault, &Jws::from_text(body.trim())).await?;
     let claims = statement.claims();
     let (recording, part) = (claims.recording, claims.part);
     let mut tx = vault.db.write().await?;
     let known = known_part(&mut tx, &statement).await?;
+    let shown = proof::require(&vault, &mut tx, &request, &statement, known.as_ref()).await?;
     refuse_deleted(&mut tx, claims).await?;
     let answer = match known {
         // Of a finished part the capability still fetches the receipt, should its answer have been lost.
-        Some(PartState::Open | PartState::Unfinished | PartState::Finished) => {
-            let grants = shares_again(&vault, &mut tx, &statement).await?;
+        Some(_) => {
+            quota::count_renewal(&mut tx, recording, part, vault.now_ms()).await?;
+            let grants = match &shown {
+                Shown::Recorder { renewal_key } => {
+                    set_renewal_key(&mut tx, claims, *renewal_key).await?;
+                    shares_again(&vault, &mut tx, &statement).await?
+                }
+                Shown::Device | Shown::Reader(_) => no_shares(&vault, &statement),
+            };
             let shares_out = grants.iter().any(|grant| !grant.share.0.is_empty());
-            if shares_out {
+            let action = if shares_out {
                 check_show_time(&vault, &statement)?;
-                log(&vault, &mut tx, &statement, Action::PartOpenedAgain).await?;
-            }
+                Action::PartOpenedAgain
+            } else {
+                Action::CapabilityRenewed
+            };
+            log(&vault, &mut tx, &statement, &shown, action).await?;
             (StatusCode::OK, grants)
         }
         None => {
             check_show_time(&vault, &statement)?;
+            quota::refuse_part(&vault, &mut tx, claims, statement.recorder().participant()).await?;
             refuse_withdrawn(&mut tx, claims).await?;
             for grant in &claims.grants {
                 last_words::refuse_overridden(&mut tx, grant).await?;
@@ -51,7 +69,10 @@ pub async fn post(State(vault): State<Arc<Vault>>, Text(body): Text) -> ApiResul
             insert_recording(&vault, &mut tx, &statement).await?;
             let grants = insert_part(&vault, &mut tx, &statement).await?;
             last_words::note_open(&mut tx, claims).await?;
-            log(&vault, &mut tx, &statement, Action::PartOpened).await?;
+            if let Shown::Recorder { renewal_key } = &shown {
+                set_renewal_key(&mut tx, claims, *renewal_key).await?;
+            }
+            log(&vault, &mut tx, &statement, &shown, Action::PartOpened).await?;
             tracing::info!(%recording, part, tracks = grants.len(), "part opened");
             (StatusCode::CREATED, grants)
         }
@@ -96,8 +117,8 @@ fn check_show_time(vault: &Vault, statement: &OpenStatement) -> ApiResult<()> {
         .map_err(pass_refused)
 }
 
-/// The state of the part if this very statement opened it before; another statement for it is refused.
-async fn known_part(tx: &mut Tx, statement: &OpenStatement) -> ApiResult<Option<PartState>> {
+/// The part's row if this very statement opened it before; another statement for it is refused.
+async fn known_part(tx: &mut Tx, statement: &OpenStatement) -> ApiResult<Option<PartRow>> {
     let claims = statement.claims();
     let row = sqlx::query("SELECT * FROM parts WHERE recording = ? AND part = ?")
         .bind(claims.recording.to_string())
@@ -115,7 +136,7 @@ async fn known_part(tx: &mut Tx, statement: &OpenStatement) -> ApiResult<Option<
             ),
         ));
     }
-    Ok(Some(part.state))
+    Ok(Some(part))
 }
 
 /// A withdrawal of anybody in this statement, or of somebody who was shown its request, ended the round.
@@ -214,13 +235,14 @@ async fn insert_part(
     let claims = statement.claims();
     let now_ms = vault.now_ms() as i64;
     sqlx::query(
-        "INSERT INTO parts (recording, part, open, open_hash, state, opened_ms, last_byte_ms) \
-         VALUES (?, ?, ?, ?, 'open', ?, ?)",
+        "INSERT INTO parts (recording, part, open, open_hash, recorder, state, opened_ms, last_byte_ms) \
+         VALUES (?, ?, ?, ?, ?, 'open', ?, ?)",
     )
     .bind(claims.recording.to_string())
     .bind(claims.part)
     .bind(statement.jws().as_str())
     .bind(statement.jws().hash().to_string())
+    .bind(statement.recorder().participant().to_string())
     .bind(now_ms)
     .bind(now_ms)
     .execute(&mut **tx)
@@ -264,6 +286,30 @@ async fn refuse_known_track(tx: &mut Tx, track: TrackId) -> ApiResult<()> {
         ));
     }
     Ok(())
+}
+
+/// The first key that a recorder names stays: what renews later was there at the opening.
+async fn set_renewal_key(
+    tx: &mut Tx,
+    claims: &OpenClaims,
+    key: Option<PublicKey>,
+) -> ApiResult<()> {
+    sqlx::query(
+        "UPDATE parts SET renewal_key = COALESCE(renewal_key, ?) WHERE recording = ? AND part = ?",
+    )
+    .bind(key.map(|key| to_base64url(key.as_bytes())))
+    .bind(claims.recording.to_string())
+    .bind(claims.part)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+fn no_shares(vault: &Vault, statement: &OpenStatement) -> Vec<ShareGrant> {
+    let claims = statement.claims();
+    let tracks = claims.tracks.iter().map(|track| track.track);
+    let grants = tracks.map(|track| grant(vault, claims.recording, claims.part, track, None));
+    grants.collect()
 }
 
 /// The shares of a part that is open already: of those tracks whose envelope has not come yet.
@@ -336,14 +382,13 @@ async fn log(
     vault: &Vault,
     tx: &mut Tx,
     statement: &OpenStatement,
+    shown: &Shown,
     action: Action,
 ) -> ApiResult<()> {
     let claims = statement.claims();
     let event = audit::Event {
         at_ms: vault.now_ms(),
-        actor: Actor::Participant {
-            participant: statement.recorder().participant().to_string(),
-        },
+        actor: shown.actor(statement),
         action,
         recording: Some(claims.recording),
         part: Some(claims.part),

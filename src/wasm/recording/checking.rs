@@ -2,7 +2,7 @@
 
 use js_sys::Object;
 use sealed_visit_protocol::recording::{
-    ManifestClaims, OpenClaims, OpenStatement, ReceiptClaims, WipeClaims,
+    DeletionClaims, ManifestClaims, OpenClaims, OpenStatement, ReceiptClaims, WipeClaims,
 };
 use sealed_visit_protocol::track::TrackState;
 use sealed_visit_protocol::{Hash32, Jws, PublicKey, RecordingId, TrackId};
@@ -134,4 +134,22 @@ pub fn wipe_order_covers(root_key: &str, order: String, recording: &str) -> Resu
         .parse()
         .map_err(|_| bad_input("recording: expected an id"))?;
     Ok(order.covers(recording))
+}
+
+/// Whether the vault of the clinic document signed this deletion record, for this recording. Throws `receipt-refused` when
+/// it did not: the spool stays.
+#[wasm_bindgen(js_name = verifyDeletion)]
+pub fn verify_deletion(
+    root_key: &str,
+    clinic_document: &str,
+    record: String,
+    recording: &str,
+) -> Result<()> {
+    let clinic = clinic_of(root_key, clinic_document)?;
+    let recording: RecordingId = recording
+        .parse()
+        .map_err(|_| bad_input("recording: expected an id"))?;
+    DeletionClaims::verify(&Jws::from_text(record), &clinic.claims().vault, recording)
+        .map(|_| ())
+        .map_err(|error| js_error("receipt-refused", &error.to_string(), JsValue::UNDEFINED))
 }

@@ -9,7 +9,8 @@
 //! const manifest = recorder.finish({reason: "stopped", ended_ms: Date.now()})   // `recorder` is used up
 //! ```
 //!
-//! Everything that refuses throws a `SealedVisitError` with a `code`. Secrets go in as bytes and never come out.
+//! Everything that refuses throws a `SealedVisitError` with a `code`. Secrets go in as bytes and never come out; only a part's
+//! renewal key does, which signs nothing but requests for an upload capability.
 
 mod checking;
 mod opening;

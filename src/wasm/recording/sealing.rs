@@ -1,16 +1,18 @@
 //! Sealing, in the recorder's worker.
 
 use js_sys::{Array, Uint8Array};
+use sealed_visit_protocol::bytes::{from_base64url, to_base64url};
 use sealed_visit_protocol::clinic::RecipientRef;
 use sealed_visit_protocol::consent::{PlaceClaims, StatementClaims};
 use sealed_visit_protocol::recording::{EndReason, ShareGrant};
 use sealed_visit_protocol::{Jws, PublicKey, RecordingId, VisitId};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use zeroize::Zeroizing;
 
 use super::values::*;
 use crate::recording::{
-    self, EventLine, PartEnd, PartPlan, SealedSegment, TrackPlan, encode_events,
+    self, EventLine, PartEnd, PartPlan, RenewalKey, SealedSegment, TrackPlan, encode_events,
 };
 use crate::seal::hpke::system_rng;
 
@@ -79,6 +81,29 @@ impl PartDraft {
         })
     }
 
+    /// A fresh key by which this device renews the part's upload capability, as text for its spool.
+    #[wasm_bindgen(js_name = newRenewalKey)]
+    pub fn new_renewal_key() -> String {
+        to_base64url(&RenewalKey::draw(&mut system_rng()).seed()[..])
+    }
+
+    /// For the vault, with the open statement: this device holds the part's recording key, and will renew with
+    /// `renewal_key`. Good once, for two minutes around `at_ms`.
+    pub fn prove(&self, open: String, renewal_key: &str, at_ms: f64) -> Result<String> {
+        let renewal = renewal_of(renewal_key)?;
+        let open = Jws::from_text(open);
+        let proof = self
+            .0
+            .prove(&open, &renewal, whole(at_ms), &mut system_rng());
+        Ok(proof.as_str().to_owned())
+    }
+
+    /// The public key of the vault that proofs are for.
+    #[wasm_bindgen(js_name = vaultKey)]
+    pub fn vault_key(&self) -> String {
+        to_base64url(self.0.vault().as_bytes())
+    }
+
     /// Begins: verifies the signed open statement with every grant in it, takes the shares of the vault's answer
     /// (`[{track, share, create_url}]`), wraps each track's secret. `started_ms`: wall clock at media time 0. Uses
     /// the draft up. Throws `recording-open-refused`, `recording-other-draft`, `recording-share`.
@@ -102,6 +127,30 @@ impl PartDraft {
             })
             .map_err(record_error)
     }
+}
+
+/// For the vault, with the open statement of a part that this device made: a new upload capability, please. Good once, for
+/// two minutes around `at_ms`.
+#[wasm_bindgen(js_name = proveRenewal)]
+pub fn prove_renewal(
+    renewal_key: &str,
+    vault_key: &str,
+    open: String,
+    at_ms: f64,
+) -> Result<String> {
+    let vault = PublicKey::parse(vault_key)
+        .map_err(|_| bad_input("vault_key: expected an Ed25519 public key"))?;
+    let renewal = renewal_of(renewal_key)?;
+    let open = Jws::from_text(open);
+    let proof = renewal.prove(&open, &vault, whole(at_ms), &mut system_rng());
+    Ok(proof.as_str().to_owned())
+}
+
+fn renewal_of(seed: &str) -> Result<RenewalKey> {
+    from_base64url(seed)
+        .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
+        .map(|seed| RenewalKey::from_seed(&Zeroizing::new(seed)))
+        .ok_or_else(|| bad_input("renewal_key: expected 32 bytes in base64url"))
 }
 
 /// A running part. `free()` wipes its keys; what was sealed stays good.

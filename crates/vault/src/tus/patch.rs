@@ -10,7 +10,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::extract::Path;
 use crate::staging::Held;
 use crate::store::TrackKey;
-use crate::{Vault, capability, deletion};
+use crate::{Vault, capability, deletion, quota};
 use axum::body::{Body, BodyDataStream};
 use axum::extract::State;
 use axum::response::IntoResponse as _;
@@ -154,8 +154,12 @@ impl Patch {
         self.load(offset).await?;
         let length = self.agree_on_length(length).await?;
         let limit = length.unwrap_or(self.vault.config.max_track_bytes);
-        if offset.saturating_add(declared.unwrap_or(0)) > limit {
+        let end = offset.saturating_add(declared.unwrap_or(0));
+        if end > limit {
             return Err(too_long(limit));
+        }
+        if end > self.quota_end().await? {
+            return Err(quota::no_room());
         }
         let before = self.state()?.clone();
         let taken = self.take_body(limit).await;
@@ -266,6 +270,7 @@ impl Patch {
     }
 
     async fn take_body(&mut self, limit: u64) -> ApiResult<BodyEnd> {
+        let mut quota_end = self.quota_end().await?;
         loop {
             let piece = tokio::select! {
                 piece = self.body.next() => piece,
@@ -281,6 +286,10 @@ impl Patch {
             let Some(writer) = self.held.writer() else {
                 return Err(ApiError::internal("an upload was unloaded while written"));
             };
+            let end = writer.offset() + piece.len() as u64;
+            if end > quota_end && end <= limit {
+                return Err(quota::no_room());
+            }
             let room = limit - writer.offset();
             let fits = piece.len() as u64 <= room;
             let piece = piece.slice(..piece.len().min(room as usize));
@@ -294,8 +303,15 @@ impl Patch {
             // What a checksum covers is acknowledged as a whole or not at all.
             if self.checksum.is_none() && writer.unsynced_bytes() >= SYNC_EVERY_BYTES {
                 self.acknowledge().await?;
+                quota_end = self.quota_end().await?;
             }
         }
+    }
+
+    /// Where this upload reaches its recorder's, or its visit's, quota.
+    async fn quota_end(&mut self) -> ApiResult<u64> {
+        let acknowledged = self.held.durable().unwrap_or(self.row.acknowledged);
+        Ok(acknowledged.saturating_add(quota::room(&self.vault, &self.row).await?))
     }
 
     /// Goes back to where the PATCH began, or, if its bytes took even that away, stays at the last checkpoint.

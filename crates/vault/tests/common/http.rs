@@ -169,14 +169,17 @@ impl TestVault {
     }
 
     pub async fn post_open(&self, part: &Part) -> Reply {
+        let now_ms = self.now_ms.load(Ordering::SeqCst);
+        let proof = part.proof(&self.world.vault, now_ms);
+        self.post_open_with(part, &[("Vault-Proof", proof.as_str())])
+            .await
+    }
+
+    pub async fn post_open_with(&self, part: &Part, headers: &[(&str, &str)]) -> Reply {
         let open = part.open();
-        self.send(
-            Method::POST,
-            "/v1/recordings",
-            &[],
-            open.as_str().to_owned(),
-        )
-        .await
+        let body = open.as_str().to_owned();
+        self.send(Method::POST, "/v1/recordings", headers, body)
+            .await
     }
 
     /// Opens the part, stores its envelopes, creates its uploads.

@@ -14,10 +14,10 @@ use sealed_visit_protocol::consent::{
 };
 use sealed_visit_protocol::hash::sha256;
 use sealed_visit_protocol::pass::{Confirmation, PassClaims};
-use sealed_visit_protocol::recording::{OpenClaims, OpenTrack};
+use sealed_visit_protocol::recording::{OpenClaims, OpenTrack, VaultProofClaims};
 use sealed_visit_protocol::track::{Header, HeaderClaims, TrackKind};
 use sealed_visit_protocol::{
-    Jws, ParticipantId, RecordingId, Role, RoundId, SigningKey, TrackId, VisitId,
+    Jws, ParticipantId, ProofId, RecordingId, Role, RoundId, SigningKey, TrackId, VisitId,
 };
 
 /// Noon of a day in 2026, milliseconds since the Unix epoch.
@@ -341,6 +341,25 @@ impl Part {
         self.recorder.sign(&self.claims)
     }
 
+    /// A fresh proof of possession for this vault.
+    pub fn proof(&self, vault: &SigningKey, at_ms: u64) -> Jws<VaultProofClaims> {
+        self.proof_by(&self.recording_key, vault, at_ms, Some(&renewal_key()))
+    }
+
+    pub fn proof_by(
+        &self,
+        key: &SigningKey,
+        vault: &SigningKey,
+        at_ms: u64,
+        renewal: Option<&SigningKey>,
+    ) -> Jws<VaultProofClaims> {
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).unwrap();
+        let id = ProofId::from_bytes(id);
+        let renewal = renewal.map(SigningKey::public);
+        VaultProofClaims::new(&vault.public(), self.open().hash(), id, at_ms, renewal).sign(key)
+    }
+
     pub fn track(&self, index: usize) -> TrackId {
         self.headers[index].claims().track
     }
@@ -371,6 +390,11 @@ impl Part {
         let value = base64::engine::general_purpose::STANDARD.encode(id);
         format!("track {value}")
     }
+}
+
+/// What the tests' device renews with.
+pub fn renewal_key() -> SigningKey {
+    SigningKey::from_seed(&[150; 32])
 }
 
 pub fn open_track(header: &Header) -> OpenTrack {

@@ -8,6 +8,8 @@ mod deletion;
 mod finish;
 mod open;
 mod process;
+mod proof;
+mod quota;
 mod reading;
 #[cfg(feature = "s3")]
 mod s3;

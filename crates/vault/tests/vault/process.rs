@@ -1,14 +1,14 @@
 //! The program itself: start, kill -9 at any moment, full disk, keys.
 
-use crate::common::Part;
 use crate::common::http::{PATCH_TYPE, Reply};
 use crate::common::process::{PROGRAM, Process, Setup, SmallDisk, head};
 use crate::common::tracks::TrackFile;
+use crate::common::{Part, World};
 use sealed_visit_protocol::Jws;
 use sealed_visit_protocol::recording::{ReceiptClaims, VaultAnswer};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A recorder that speaks to a process.
 pub struct Client {
@@ -19,7 +19,10 @@ pub struct Client {
 impl Client {
     pub fn begin(process: &Process, part: Part) -> Self {
         let open = part.open();
-        let reply = process.send("POST", "/v1/recordings", &[], open.as_str().as_bytes());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let proof = part.proof(&World::new().vault, now.as_millis() as u64);
+        let headers = [("Vault-Proof", proof.as_str())];
+        let reply = process.send("POST", "/v1/recordings", &headers, open.as_str().as_bytes());
         let answer: VaultAnswer = serde_json::from_slice(&reply.expect(201).body).unwrap();
         let client = Self {
             authorization: format!("Bearer {}", answer.capability),

@@ -6,6 +6,8 @@ use crate::common::{RECORDING, START_MS};
 use axum::body::Body;
 use http::Method;
 use sealed_visit_protocol::bytes::to_base64url;
+use sealed_visit_protocol::recording::AuditHeadClaims;
+use sealed_visit_protocol::{Hash32, Jws};
 use sealed_visit_vault::audit::{Action, Actor, AuditError, Chain, Entry, StoredEntry};
 use sealed_visit_vault::finish::close_expired;
 use std::time::Duration;
@@ -356,4 +358,78 @@ async fn the_audit_log_cannot_be_changed_through_the_database_and_a_changed_one_
         .await
         .unwrap_err();
     assert_eq!(error.to_string(), AuditError::Changed(0).to_string());
+}
+
+#[tokio::test]
+async fn an_entry_cut_out_of_a_recomputed_log_is_noticed_by_heads_that_left_the_vault() {
+    let vault = TestVault::new().await;
+    let key = vault.world.vault.public();
+    let upload = vault.begin(vault.world.part(0, 1)).await;
+    let opened = upload.answer.audit_head.clone().unwrap();
+    let track = TrackFile::with_segments(&upload.part, 0, &[100]);
+    upload.upload(0, &track).await;
+    let receipt = upload.receipt(&upload.finish(&[&track]).await.expect(200));
+    let path = format!("/v1/recordings/{RECORDING}/open");
+    let read = vault.read(Method::POST, &path).await.expect(200).json();
+    let read = Jws::from_text(read["audit_head"].as_str().unwrap());
+    let withdrawal =
+        vault
+            .world
+            .withdrawal(&upload.part.claims.request, &vault.world.patient, None);
+    let body = withdrawal.as_str().to_owned();
+    let told = vault.send(Method::POST, "/v1/withdrawals", &[], body).await;
+    let told = Jws::from_text(told.expect(200).json()["audit_head"].as_str().unwrap());
+    let asked = vault
+        .read(Method::GET, "/v1/audit")
+        .await
+        .expect(200)
+        .json();
+    let asked = Jws::from_text(asked["audit_head"].as_str().unwrap());
+    let heads = [opened, receipt.audit_head.unwrap(), read, told, asked];
+    let sizes = heads
+        .each_ref()
+        .map(|head: &Jws<AuditHeadClaims>| head.verify(&key).unwrap().size);
+    assert_eq!(sizes, [1, 2, 3, 4, 4]);
+    let through = |heads: &[Jws<AuditHeadClaims>]| Chain::through(heads, &key).unwrap();
+    let db = &vault.vault.db;
+    let chain = sealed_visit_vault::audit::verify(db, through(&heads))
+        .await
+        .unwrap();
+    assert_eq!(chain.len(), 4);
+
+    // The operator takes out that somebody looked, and computes the chain again.
+    let mut entries = log(&vault).await;
+    let cut = entries.remove(2);
+    assert!(cut.entry.contains("\"opened\""));
+    for statement in [
+        "DROP TRIGGER audit_is_not_updated",
+        "DROP TRIGGER audit_is_not_deleted",
+        "DELETE FROM audit",
+    ] {
+        sqlx::query(statement).execute(db.pool()).await.unwrap();
+    }
+    let mut previous = Hash32([0; 32]);
+    for (seq, stored) in entries.into_iter().enumerate() {
+        let mut entry: Entry = serde_json::from_str(&stored.entry).unwrap();
+        (entry.seq, entry.previous) = (seq as u64, previous);
+        let text = serde_json::to_string(&entry).unwrap();
+        previous = StoredEntry::hash_of(&text);
+        sqlx::query("INSERT INTO audit (seq, entry, hash) VALUES (?, ?, ?)")
+            .bind(seq as i64)
+            .bind(&text)
+            .bind(previous.to_string())
+            .execute(db.pool())
+            .await
+            .unwrap();
+    }
+    // By itself the chain is fine.
+    let verify = |heads| sealed_visit_vault::audit::verify(db, through(heads));
+    assert_eq!(verify(&heads[..2]).await.unwrap().len(), 3);
+    let rewritten = AuditError::Rewritten(3).to_string();
+    assert_eq!(
+        verify(&heads[2..3]).await.unwrap_err().to_string(),
+        rewritten
+    );
+    let shorter = AuditError::Shorter { signed: 4, got: 3 }.to_string();
+    assert_eq!(verify(&heads[3..4]).await.unwrap_err().to_string(), shorter);
 }
