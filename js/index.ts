@@ -49,7 +49,7 @@ export {
   Visit,
   type VisitEvents,
 } from "./visit.js";
-export { postWithdrawal } from "./withdrawal.js";
+export { postWithdrawal, type WithdrawalOutcome } from "./withdrawal.js";
 export type {
   AnswerInput,
   CompactJws,

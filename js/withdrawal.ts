@@ -4,8 +4,17 @@ import { SealedVisitError } from "./errors.js";
 
 const LONGEST_WAIT_MS = 30_000;
 
+/** What the vault did with a withdrawal. */
+export interface WithdrawalOutcome {
+  /**
+   * `deleted`: the keys' other half is destroyed, nobody can open the recordings of this round any more. `requested`: nobody
+   * can open them until the clinic has decided. `none`: they are kept, or the vault knows none.
+   */
+  readonly deletion: "none" | "requested" | "deleted";
+}
+
 /**
- * Resolves when the vault has recorded the statement; needs no sign-in, the signature is the authority. `keepalive` lets
+ * Resolves when the vault has recorded the statement, and says what that did; needs no sign-in, the signature is the authority. `keepalive` lets
  * it arrive although the page is closed meanwhile. While the vault is not reachable it is tried again, for as long as
  * the page lives.
  *
@@ -15,7 +24,7 @@ export async function postWithdrawal(
   vaultUrl: string | URL,
   statement: CompactJws,
   { signal }: { signal?: AbortSignal } = {},
-): Promise<void> {
+): Promise<WithdrawalOutcome> {
   const base = new URL(vaultUrl, document.baseURI).href;
   const url = new URL("v1/withdrawals", base.endsWith("/") ? base : `${base}/`);
   for (let wait_ms = 500; ; wait_ms = Math.min(2 * wait_ms, LONGEST_WAIT_MS)) {
@@ -27,7 +36,7 @@ export async function postWithdrawal(
       keepalive: true,
       ...(signal && { signal }),
     }).catch(() => null);
-    if (response?.ok) return;
+    if (response?.ok) return outcomeOf(await response.json().catch(() => null));
     if (response && response.status < 500 && response.status !== 408 && response.status !== 429) {
       const { code } = (await response.json().catch(() => ({}))) as { code?: unknown };
       throw new SealedVisitError("vault-refused", "the vault does not take the withdrawal", {
@@ -36,4 +45,13 @@ export async function postWithdrawal(
     }
     await new Promise((resolve) => setTimeout(resolve, wait_ms));
   }
+}
+
+/** The least that is true of all recordings: "deleted" is said only when all of them are. */
+function outcomeOf(answer: unknown): WithdrawalOutcome {
+  const { recordings } = (answer ?? {}) as { recordings?: readonly { deletion?: unknown }[] };
+  const states = Array.isArray(recordings) ? recordings.map(({ deletion }) => deletion) : [];
+  if (states.length === 0 || states.includes("none")) return { deletion: "none" };
+  const isGone = states.every((state) => state === "shares_destroyed" || state === "deleted");
+  return { deletion: isGone ? "deleted" : "requested" };
 }

@@ -257,7 +257,7 @@ export interface WorkerStats {
 }
 
 /** How safe a part of a recording is: sealed on this device, uploaded, confirmed by a signed receipt. */
-/** `wiped`: let go of at the clinic's order. */
+/** `wiped`: let go of at the clinic's order, or because the vault has deleted the recording. */
 export type SpoolState = "sealed" | "uploaded" | "safe" | "wiped";
 
 export interface SpoolStatus {

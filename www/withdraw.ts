@@ -60,9 +60,9 @@ async function withdraw(statement: string): Promise<void> {
   const text = laterWords().withdraw;
   try {
     const { vault_url } = await loadConfig();
-    await postWithdrawal(vault_url, statement);
+    const { deletion } = await postWithdrawal(vault_url, statement);
     isDone = true;
-    outcome.textContent = text.done;
+    outcome.textContent = { none: text.done, requested: text.deletion_requested, deleted: text.deleted }[deletion];
   } catch (error) {
     const refused = error instanceof SealedVisitError && error.code === "vault-refused";
     outcome.textContent = refused ? text.refused : words().page.failed.replace("{why}", reasonOf(error));

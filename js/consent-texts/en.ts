@@ -2,7 +2,7 @@ import type { ConsentWording } from "./types.js";
 
 export const en: ConsentWording = {
   language: "en",
-  version: "2026-11.1",
+  version: "2026-11.2",
   why: {
     medical_record: `# Why
 The recording will be part of your medical record. Your care team can look at it again to care for you.`,
@@ -63,7 +63,7 @@ A federal law protects records of treatment for alcohol and drug use (42 CFR Par
 - Your signed answer is your signature, with today’s date.
 Notice: 42 CFR Part 2 prohibits use or sharing of these records without your consent, unless the law allows it. They may not be used against you in court without your consent or a court order.`,
   processor: `# The computer service
-The service gets the recording only to write the note. It deletes its copy {processor_span} after the visit. It may not use it to train its programs.`,
+The service gets the recording only to write the note. It has to delete its copy {processor_span} after the visit. It may not use it to train its programs.`,
   recorded: `# What is recorded
 If you agree, the picture and sound of everyone in this visit are recorded from when it starts until it stops. You see it on the screen all the time.`,
   who_asks: `# Who asks
@@ -71,7 +71,7 @@ Your clinician at {clinic}, who leads this visit.`,
   watch: `# Who will be able to watch it
 {recipients}. Each time someone opens it, that is written down.`,
   kept: `# Where and how long
-{clinic} keeps it locked. Its computers store it, but can not watch it. It is deleted {span} after the visit, unless a law says that it must stay.`,
+{clinic} keeps it locked. Its computers store it, but can not watch it. {clinic} has to delete it {span} after the visit, unless a law says that it must stay.`,
   stopping: {
     keep: `# If you change your mind
 Press “Stop being recorded” at any time. The recording stops at once. What was recorded before then is kept.`,

@@ -2,7 +2,7 @@ import type { ConsentWording } from "./types.js";
 
 export const es: ConsentWording = {
   language: "es",
-  version: "2026-11.1",
+  version: "2026-11.2",
   why: {
     medical_record: `# Para qué
 La grabación será parte de su historia clínica. Su equipo puede verla de nuevo para atenderle.`,
@@ -63,7 +63,7 @@ Una ley federal cuida los datos de quien se trata por alcohol o drogas (42 CFR P
 - Su respuesta firmada es su firma, con la fecha de hoy.
 Aviso: la norma 42 CFR Parte 2 prohíbe usar o pasar estos datos sin su permiso, salvo si la ley lo deja. No se pueden usar contra usted en un juicio sin su permiso o una orden del juez.`,
   processor: `# El servicio de computadora
-El servicio recibe la grabación solo para hacer la nota. Borra su copia {processor_span} después. No la puede usar para entrenar sus programas.`,
+El servicio recibe la grabación solo para hacer la nota. Tiene que borrar su copia {processor_span} después. No la puede usar para entrenar sus programas.`,
   recorded: `# Qué se graba
 Si usted acepta, se graba la imagen y el sonido de todos, desde que empieza hasta que para. Lo ve en la pantalla todo el tiempo.`,
   who_asks: `# Quién lo pide
@@ -71,7 +71,7 @@ Su profesional de {clinic}, que lleva esta consulta.`,
   watch: `# Quién podrá verla
 {recipients}. Cada vez que alguien la abre, queda anotado.`,
   kept: `# Dónde y cuánto tiempo
-{clinic} la guarda bajo llave. Sus equipos la guardan, pero no la pueden ver. Se borra {span} después, salvo si la ley dice que debe quedar.`,
+{clinic} la guarda bajo llave. Sus equipos la guardan, pero no la pueden ver. {clinic} la tiene que borrar {span} después, salvo si la ley dice que debe quedar.`,
   stopping: {
     keep: `# Si cambia de idea
 Toque «No me graben más» cuando quiera. Se para en el acto. Lo grabado hasta entonces se guarda.`,

@@ -421,6 +421,62 @@ test("an order that the clinic's root did not sign, or for another recording, ch
   await judge(page, world, new Set());
 });
 
+test("a recording that is deleted meanwhile is let go of, on the vault's signed word and no other", async () => {
+  const page = new Page();
+  const before = new Page();
+  await atVirtualTime(async () => {
+    page.start();
+    await page.begin();
+    for (let slice = 0; slice < 4; slice++) page.slice();
+    page.die();
+    const { recording } = page.part;
+    const order = world.vault.clinic.root.jws("sv-wipe+jwt", {
+      recordings: [recording],
+      reason: "deletion_granted",
+      at_ms: Date.now(),
+    });
+    await world.io.track(world.vault.reads("/v1/deletions", { method: "POST", body: order }));
+    // Whose word it is shows in the signature: with another clinic's vault in the document, the spool stays.
+    before.disk = page.disk;
+    before.platform.origin = page.disk.openOrigin();
+    before.trust = { ...before.trust, clinicDocument: world.vault.clinic.documentOfAnotherVault() };
+    const [refused] = await before.recover();
+    assert.equal(refused.state, "sealed");
+    assert.ok(page.disk.usedBytes() > 4_000);
+    const [status] = await new Page(page.disk).recover();
+    assert.equal(status.state, "wiped");
+  });
+  assert.equal(before.events.filter(({ error }) => error?.code === "receipt-invalid").length, 1);
+  assert.deepEqual(page.disk.folders(), []);
+  const { summary } = JSON.parse(await world.vault.reads(`/v1/recordings/${page.part.recording}`));
+  assert.deepEqual([summary.state, summary.size_bytes], ["deleted", 0]);
+});
+
+test("a page that comes back with a capability that is good no longer proves the key of its spool, and finishes", async () => {
+  const page = new Page();
+  const next = new Page(page.disk);
+  let asked = 0;
+  await atVirtualTime(async () => {
+    page.start();
+    await page.begin();
+    world.proxy.isOffline = true;
+    for (let slice = 0; slice < 4; slice++) page.slice();
+    page.service.setCapability(page.part.recording, page.part.part, "no.good.longer");
+    page.die();
+    world.proxy.isOffline = false;
+    next.platform.origin = page.disk.openOrigin();
+    const [status] = await next.recover({
+      renewCapability: async () => {
+        asked += 1;
+        return null;
+      },
+    });
+    assert.equal(status.state, "safe");
+  });
+  assert.equal(asked, 0, "nobody has to sign in for it");
+  await judge(page, world, new Set());
+});
+
 test("a recorder's page that comes back goes on with the next part of the same recording, linked to the last known checkpoint", async () => {
   const page = new Page();
   const next = new Page(page.disk);

@@ -93,7 +93,7 @@ export class VaultProcess {
   }
 
   /** As the clinic's reader: the body of the answer. Not by `fetch`, whose timers are not ours to stop. */
-  reads(where, { method = "GET" } = {}) {
+  reads(where, { method = "GET", body } = {}) {
     return new Promise((resolve, reject) => {
       const headers = { authorization: `Bearer ${READER_TOKEN}` };
       const request = http.request(new URL(where, this.url), { method, headers, agent: false });
@@ -105,7 +105,7 @@ export class VaultProcess {
         if (answer.statusCode === 200) resolve(body);
         else reject(new Error(`${where}: ${answer.statusCode} ${body}`));
       });
-      request.end();
+      request.end(body);
     });
   }
 

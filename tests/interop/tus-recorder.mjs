@@ -58,17 +58,20 @@ export class Clinic {
     const fingerprint = labelled("sealed-visit recipient v1", Buffer.from("x25519\0"), publicKey);
     this.recipient = { fingerprint: base64url(fingerprint), role: "archive" };
     const now = Date.now();
-    this.document = this.root.jws("sv-clinic+jwt", {
+    const documentOf = (vault) => ({
       number: 1,
       not_before_ms: now - 3_600_000,
       not_after_ms: now + 3_600_000,
       name: "A clinic",
       contact: "records@clinic.example",
       authorities: [this.authority.jwk],
-      vault: this.vault.jwk,
+      vault: vault.jwk,
       recipients: [{ ...this.recipient, suite: "x25519", public_key: base64url(publicKey) }],
       retired: [],
     });
+    this.document = this.root.jws("sv-clinic+jwt", documentOf(this.vault));
+    /** As signed by this clinic, for a vault with another key. */
+    this.documentOfAnotherVault = () => this.root.jws("sv-clinic+jwt", documentOf(new SigningKey()));
     const write = (name, text) => {
       writeFileSync(path.join(directory, name), text, { mode: 0o600 });
       return path.join(directory, name);
@@ -196,6 +199,13 @@ export class RecorderRun {
   /** Opens the part at the vault and stores the envelope; then tus may begin. */
   async begin(vaultUrl) {
     this.vaultUrl = vaultUrl.endsWith("/") ? vaultUrl : `${vaultUrl}/`;
+    const proof = this.recordingKey.jws("sv-vault-proof+jwt", {
+      aud: this.clinic.vault.kid,
+      open: base64url(sha256(this.open)),
+      id: newId(),
+      at_ms: Date.now(),
+    });
+    this.headers = { "Vault-Proof": proof };
     const answer = await this.send("POST", "v1/recordings", this.open);
     this.answer = answer;
     this.headers = { Authorization: `Bearer ${answer.capability}` };

@@ -143,3 +143,17 @@ test("each language has a value for the same placeholders", () => {
     }
   }
 });
+
+test("what the vault does not do by itself is said to be somebody's duty, and not a fact", () => {
+  const said = all.map(({ text }) => text);
+  const strings = (words: object): string[] =>
+    Object.values(words).flatMap((value: unknown) =>
+      typeof value === "string" ? [value] : typeof value === "object" && value !== null ? strings(value) : [],
+    );
+  // A withdrawal deletes (`crates/vault/tests/vault/deletion.rs`); that time has passed deletes nothing.
+  const timed = [...said, ...strings(en), ...strings(es)]
+    .flatMap((text) => text.split(/(?<=[.!?:])\s+|\n/))
+    .filter((sentence) => /delet|borra/i.test(sentence) && /days|días|span\}|^(Then|Luego)/.test(sentence));
+  assert.ok(timed.length >= 12, `${timed.length} sentences`);
+  for (const sentence of timed) assert.match(sentence, /has to delete|tiene que borrar/i, sentence);
+});

@@ -9,6 +9,7 @@ Object.assign(globalThis, { document: { baseURI: "http://127.0.0.1/" } });
 
 const heard: { url: string | undefined; body: string }[] = [];
 let answers: number[] = [];
+let answer = '{"recordings":[]}';
 const server = createServer((request, response) => {
   let body = "";
   request.on("data", (chunk: Buffer) => {
@@ -16,7 +17,8 @@ const server = createServer((request, response) => {
   });
   request.on("end", () => {
     heard.push({ url: request.url, body });
-    response.writeHead(answers.shift() ?? 204).end('{"code":"statement_refused"}');
+    const status = answers.shift() ?? 200;
+    response.writeHead(status).end(status < 300 ? answer : '{"code":"statement_refused"}');
   });
 });
 await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -47,4 +49,21 @@ test("a refusal is told, with the vault's code", async () => {
     return true;
   });
   assert.equal(heard.length, 1);
+});
+
+test("a person is told that a recording is deleted when the vault says that nobody can open it, and not before", async () => {
+  const cases = {
+    none: [[], ["none"], ["deleted", "none"]],
+    requested: [["requested"], ["granted"], ["deleted", "requested"], ["something new"]],
+    deleted: [["deleted"], ["shares_destroyed"], ["deleted", "shares_destroyed"]],
+  };
+  for (const [deletion, all] of Object.entries(cases)) {
+    for (const states of all) {
+      answer = JSON.stringify({ recordings: states.map((state) => ({ recording: "r", deletion: state })) });
+      assert.deepEqual(await postWithdrawal(vault, "a.b.c"), { deletion }, answer);
+    }
+  }
+  // A vault that says nothing has promised nothing.
+  answer = "";
+  assert.deepEqual(await postWithdrawal(vault, "a.b.c"), { deletion: "none" });
 });

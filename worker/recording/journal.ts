@@ -2,7 +2,8 @@
  * The journal of one part's spool: what must be known to finish its upload after a crash.
  *
  * Append-only lines `CRC-32 in hex, space, JSON, newline`. A torn or altered end is cut off at the
- * last good line. It holds the upload capability, and never a signing or sealing key.
+ * last good line. It holds the upload capability, and the key that renews it and signs nothing else;
+ * never one that seals, opens, or signs for the recording.
  */
 import type { CompactJws, RecordingId, TrackId } from "../core-types.js";
 import type { SpoolFile } from "./spool-storage.js";
@@ -26,6 +27,8 @@ export type JournalEntry =
       readonly tracks: readonly JournalTrack[];
       readonly capability: string;
       readonly capability_expires_ms: number;
+      /** Renews the capability: the key's seed, and the public key of the vault it is for. */
+      readonly renewal?: { readonly key: string; readonly vault: string };
     }
   | { readonly k: "capability"; readonly capability: string }
   | { readonly k: "envelope"; readonly track: TrackId; readonly envelope: CompactJws }
@@ -37,6 +40,8 @@ export type JournalEntry =
   | { readonly k: "receipt"; readonly receipt: CompactJws }
   /** The clinic's order to let go: from here on there is nothing to upload. */
   | { readonly k: "wipe"; readonly order: CompactJws }
+  /** The vault's record that the recording is deleted: from here on there is nothing to upload. */
+  | { readonly k: "deleted"; readonly record: CompactJws }
   /** The server gives no receipts; the embedding page may release the spool. */
   | { readonly k: "unconfirmed" };
 

@@ -87,7 +87,9 @@ export class LivePart {
       ...(context.previous ? { previous: context.previous } : {}),
     });
     const vault = new VaultClient(request.vault_url, context.fetch);
-    const answer = await vault.open(open).catch((error: unknown) => {
+    const renewal = { key: module.PartDraft.newRenewalKey(), vault: draft.vaultKey() };
+    const prove = async (at_ms: number) => draft.prove(open, renewal.key, at_ms);
+    const answer = await vault.open(open, prove).catch((error: unknown) => {
       throw error instanceof VaultError ? error.toWorkerError() : error;
     });
     const sealer = draft.start(open, [...answer.tracks], context.now());
@@ -106,6 +108,7 @@ export class LivePart {
       })),
       capability: answer.capability,
       capability_expires_ms: answer.capability_expires_ms,
+      renewal,
     };
     try {
       const newTracks = about.tracks.map((track) => ({

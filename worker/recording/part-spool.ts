@@ -41,6 +41,7 @@ export class PartSpool {
   #manifest: CompactJws | null = null;
   #receipt: CompactJws | null = null;
   #wipeOrder: CompactJws | null = null;
+  #deletion: CompactJws | null = null;
   #isUnconfirmed = false;
   #state: SpoolState = "sealed";
   #sealedMediaUs = 0;
@@ -163,6 +164,11 @@ export class PartSpool {
     return this.#wipeOrder;
   }
 
+  /** The vault's record that the recording is deleted. */
+  get deletion(): CompactJws | null {
+    return this.#deletion;
+  }
+
   /** Whether everything is at a server that gives no receipts. */
   get isUnconfirmed(): boolean {
     return this.#isUnconfirmed;
@@ -214,6 +220,12 @@ export class PartSpool {
   wipe(order: CompactJws): void {
     this.#note({ k: "wipe", order });
     for (const { spool } of this.tracks) spool.wipe();
+    this.publish();
+  }
+
+  /** Only after the record was verified. */
+  noteDeleted(record: CompactJws): void {
+    this.#note({ k: "deleted", record });
     this.publish();
   }
 
@@ -326,6 +338,10 @@ export class PartSpool {
         break;
       case "wipe":
         this.#wipeOrder = entry.order;
+        this.#state = "wiped";
+        break;
+      case "deleted":
+        this.#deletion = entry.record;
         this.#state = "wiped";
         break;
       case "unconfirmed":

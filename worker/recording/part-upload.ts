@@ -8,10 +8,15 @@ import { Backoff } from "../backoff.js";
 import type { CompactJws } from "../core-types.js";
 import type { UploadWait } from "../protocol.js";
 import type { PartSpool, SpooledTrack } from "./part-spool.js";
+import type { Prove } from "./renewal.js";
 import { TrackUpload, type UploadPlatform } from "./track-upload.js";
 import { VaultClient, VaultError } from "./vault-client.js";
 
 export interface PartUploadHooks {
+  /** Proves that this device made the part; null: only a sign-in renews the capability. */
+  readonly prove: Prove | null;
+  /** Throws unless the record is the vault's, for this recording. */
+  readonly verifyDeletion: ((record: CompactJws, part: PartSpool) => void) | null;
   /** Throws unless the receipt is the vault's, over exactly what is here. */
   readonly verifyReceipt: ((receipt: CompactJws, part: PartSpool) => void) | null;
   readonly onCapabilityNeeded: () => void;
@@ -26,6 +31,8 @@ export interface PartUploadPlatform extends UploadPlatform {
 
 /** A vault that refuses a receipt or manifest is asked again this often, at most. */
 const FINISH_CAP_MS = 60_000;
+/** How often a part that is still recorded is looked at, when its recording is deleted meanwhile. */
+const STILL_RECORDED_MS = 1_000;
 /** So many answers that there is no such route are believed. */
 const BELIEVED_ABSENT = 5;
 
@@ -37,6 +44,7 @@ export class PartUpload {
   readonly #uploads = new Map<string, TrackUpload>();
   #capabilityWaiters: (() => void)[] = [];
   #renewal: Promise<void> | null = null;
+  #isDeleted = false;
   #wake: () => void = () => undefined;
 
   constructor(part: PartSpool, hooks: PartUploadHooks, platform: PartUploadPlatform = {}) {
@@ -47,23 +55,36 @@ export class PartUpload {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    if (this.#part.receipt !== null) {
+    if (this.#part.receipt !== null || this.#part.deletion !== null) {
       await this.#part.letGo();
       return;
     }
+    try {
+      await this.#bring(signal);
+    } catch (error) {
+      if (!(error instanceof RecordingDeleted)) throw error;
+      await this.#obeyDeletion(signal);
+    }
+  }
+
+  async #bring(signal: AbortSignal): Promise<void> {
     const { wipeOrder } = this.#part;
     if (wipeOrder !== null) {
       await this.#insist(signal, () => this.#vault.reportWiped(this.#ref, this.#part.capability, wipeOrder));
       await this.#part.letGo();
       return;
     }
-    await Promise.all(this.#part.tracks.map((track) => this.#uploadTrack(track, signal)));
+    await this.#uploadTracks(signal);
     this.#part.noteAllUploaded();
     await this.#finish(signal);
   }
 
   setCapability(capability: string): void {
     this.#part.setCapability(capability);
+    this.#wakeWaiters();
+  }
+
+  #wakeWaiters(): void {
     const waiters = this.#capabilityWaiters;
     this.#capabilityWaiters = [];
     for (const wake of waiters) wake();
@@ -73,6 +94,44 @@ export class PartUpload {
   retryNow(): void {
     for (const upload of this.#uploads.values()) upload.retryNow();
     this.#wake();
+  }
+
+  /** Rejects when none of them runs any more. */
+  async #uploadTracks(signal: AbortSignal): Promise<void> {
+    const all = new AbortController();
+    const stop = () => all.abort(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
+    if (signal.aborted) stop();
+    const uploads = this.#part.tracks.map((track) =>
+      this.#uploadTrack(track, all.signal).catch((error: unknown) => {
+        all.abort(error);
+        throw error;
+      }),
+    );
+    await Promise.allSettled(uploads);
+    signal.removeEventListener("abort", stop);
+    all.signal.throwIfAborted();
+  }
+
+  /** The recording is deleted: what is here goes, too, once the vault has said so with its signature. */
+  async #obeyDeletion(signal: AbortSignal): Promise<void> {
+    const { verifyDeletion, onBadReceipt } = this.#hooks;
+    if (verifyDeletion === null) return;
+    const record = await this.#insist(signal, () => this.#vault.deletion(this.#ref, this.#part.capability));
+    if (record === null) return;
+    try {
+      verifyDeletion(record, this.#part);
+    } catch (error) {
+      onBadReceipt(error);
+      return;
+    }
+    // Whoever withdrew ends the part as well; the files are not taken from under its last slices.
+    while (!this.#part.tracks.every(({ spool }) => spool.isComplete)) {
+      await this.#pause(STILL_RECORDED_MS, signal);
+      signal.throwIfAborted();
+    }
+    this.#part.noteDeleted(record);
+    await this.#part.letGo();
   }
 
   async #uploadTrack(track: SpooledTrack, signal: AbortSignal): Promise<void> {
@@ -94,6 +153,9 @@ export class PartUpload {
       {
         capability: () => this.#part.capability,
         renewCapability: (used, until) => this.#capabilityOtherThan(used, until),
+        onDeleted: () => {
+          throw new RecordingDeleted();
+        },
         onUrl: (url) => this.#part.noteUploadUrl(id, url),
         onAcknowledged: (offset) => this.#part.noteAcknowledged(id, offset),
         onWait: (wait) => this.#part.noteWait(wait),
@@ -141,6 +203,7 @@ export class PartUpload {
         return result;
       } catch (error) {
         if (!(error instanceof VaultError)) throw error;
+        if (error.isDeleted) throw new RecordingDeleted();
         // Not the vault's own words. Once, it may come from something in between.
         const isAbsent = error.code.startsWith("http_") && (error.status === 404 || error.status === 405);
         absent = isAbsent ? absent + 1 : 0;
@@ -162,9 +225,12 @@ export class PartUpload {
     const stop = () => either.abort();
     const timer = setTimeout(stop, ms);
     signal.addEventListener("abort", stop, { once: true });
-    await this.#capabilityOtherThan(used, either.signal);
-    clearTimeout(timer);
-    signal.removeEventListener("abort", stop);
+    try {
+      await this.#capabilityOtherThan(used, either.signal);
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", stop);
+    }
   }
 
   /** Resolves at once when it was renewed meanwhile, else when it is, or `until` is aborted. */
@@ -173,22 +239,33 @@ export class PartUpload {
     this.#renewal ??= this.#renewCapability().finally(() => {
       this.#renewal = null;
     });
-    return new Promise((resolve) => {
-      this.#capabilityWaiters.push(resolve);
+    return new Promise((resolve, reject) => {
+      const wake = () => (this.#isDeleted ? reject(new RecordingDeleted()) : resolve());
+      this.#capabilityWaiters.push(wake);
       const giveUp = () => {
-        this.#capabilityWaiters = this.#capabilityWaiters.filter((waiter) => waiter !== resolve);
+        this.#capabilityWaiters = this.#capabilityWaiters.filter((waiter) => waiter !== wake);
         resolve();
       };
       until.addEventListener("abort", giveUp, { once: true });
     });
   }
 
-  /** The vault gives a new one for the statement by which the part was opened; a sign-in before it may want more. */
+  /** The vault gives a new one to the device that made the part; a sign-in before it may want more. */
   async #renewCapability(): Promise<void> {
+    const { prove } = this.#hooks;
+    if (prove === null) {
+      this.#hooks.onCapabilityNeeded();
+      return;
+    }
     try {
-      const { capability } = await this.#vault.open(this.#part.about.open);
+      const { capability } = await this.#vault.open(this.#part.about.open, prove);
       this.setCapability(capability);
     } catch (error) {
+      if (error instanceof VaultError && error.isDeleted) {
+        this.#isDeleted = true;
+        this.#wakeWaiters();
+        return;
+      }
       const { status } = error instanceof VaultError ? error : { status: 400 };
       // No answer, or a vault in trouble: whoever waits tries the old one again, and then comes back here.
       if (status >= 400 && status < 500 && status !== 429) this.#hooks.onCapabilityNeeded();
@@ -211,6 +288,11 @@ export class PartUpload {
   get #ref(): { recording: string; part: number } {
     return { recording: this.#part.recording, part: this.#part.part };
   }
+}
+
+/** The vault takes nothing more of this recording. */
+class RecordingDeleted extends Error {
+  override readonly name = "RecordingDeleted";
 }
 
 function waitFor(error: VaultError, retryInMs: number): UploadWait {

@@ -1,5 +1,5 @@
-/** Checks a vault's receipt against what this device has; only then may the spool let go. */
-import type { CompactJws, TrackId } from "../core-types.js";
+/** Checks a vault's receipt against what this device has, or its deletion record; only then may the spool let go. */
+import type { CompactJws, RecordingId, TrackId } from "../core-types.js";
 import { WorkerError } from "../failure.js";
 import type { RecordingModule } from "../wasm.js";
 import type { PartSpool, SpooledTrack } from "./part-spool.js";
@@ -31,6 +31,20 @@ export function verifyReceipt(check: ReceiptCheck, receipt: CompactJws, part: Pa
     throw new WorkerError("receipt-invalid", cause instanceof Error ? cause.message : "the receipt is refused", {
       cause,
     });
+  }
+}
+
+/** Throws when the record is not the vault's, or for another recording. */
+export function verifyDeletion(
+  { module, rootKey, clinicDocument }: Omit<ReceiptCheck, "heads">,
+  record: CompactJws,
+  recording: RecordingId,
+): void {
+  try {
+    module.verifyDeletion(rootKey, clinicDocument, record, recording);
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : "the deletion record is refused";
+    throw new WorkerError("receipt-invalid", message, { cause });
   }
 }
 

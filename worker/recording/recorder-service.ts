@@ -17,7 +17,8 @@ import { Courtesy } from "./courtesy.js";
 import { LivePart, type PartContext } from "./live-part.js";
 import { PartUpload, type PartUploadPlatform } from "./part-upload.js";
 import type { PartSpool } from "./part-spool.js";
-import { verifyReceipt } from "./receipts.js";
+import { verifyDeletion, verifyReceipt } from "./receipts.js";
+import { renewalProofOf } from "./renewal.js";
 import { MemorySpoolStorage } from "./spool-memory.js";
 import { type OriginStorage, openOpfsStorage } from "./spool-opfs.js";
 import type { SpoolStorage } from "./spool-storage.js";
@@ -261,6 +262,8 @@ export class RecorderService {
     const hooks = {
       verifyReceipt: (receipt: CompactJws) =>
         verifyReceipt({ module, rootKey, clinicDocument, heads: this.#heads }, receipt, spool),
+      verifyDeletion: (record: CompactJws) => verifyDeletion({ module, rootKey, clinicDocument }, record, recording),
+      prove: renewalProofOf(spool.about, async () => module),
       onCapabilityNeeded: () => emit({ e: "capability_needed", recording, part }),
       onReceipt: (receipt: CompactJws) => emit({ e: "receipt", recording, part, receipt }),
       onBadReceipt: (error: unknown) => emit({ e: "track_failed", key: -1, error: toFailure(error) }),

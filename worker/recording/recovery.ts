@@ -5,8 +5,9 @@ import type { Event, SpoolStatus } from "../protocol.js";
 import type { RecordingModule } from "../wasm.js";
 import { PartSpool } from "./part-spool.js";
 import { PartUpload } from "./part-upload.js";
-import { verifyReceipt } from "./receipts.js";
+import { verifyDeletion, verifyReceipt } from "./receipts.js";
 import type { RecordingPlatform } from "./recorder-service.js";
+import { renewalProofOf } from "./renewal.js";
 import { openOpfsStorage } from "./spool-opfs.js";
 
 /** A spool of this age is told to a person. */
@@ -20,7 +21,7 @@ export interface RecoveryContext {
   readonly wipeOrders?: readonly CompactJws[];
   /** The embedding page says that what was uploaded without a receipt need not stay. */
   readonly releasesUnconfirmed?: boolean;
-  /** The host's sign-in, for what the vault refuses even for the open statement; null: not now. */
+  /** The host's sign-in, for what the vault refuses even with the spool's own proof; null: not now. */
   readonly renewCapability?: (part: { recording: RecordingId; part: number }) => Promise<string | null>;
   readonly loadRecording: () => Promise<RecordingModule>;
   readonly emit: (event: Event) => void;
@@ -62,7 +63,7 @@ function obey(spool: PartSpool, module: RecordingModule, rootKey: string, contex
 async function recoverPart(
   spool: PartSpool,
   module: RecordingModule | null,
-  { trust, emit, platform, renewCapability, releasesUnconfirmed = false }: RecoveryContext,
+  { trust, emit, platform, loadRecording, renewCapability, releasesUnconfirmed = false }: RecoveryContext,
   signal: AbortSignal,
 ): Promise<void> {
   const { recording, part } = spool;
@@ -74,6 +75,9 @@ async function recoverPart(
       trust && module
         ? (receipt: CompactJws) => verifyReceipt({ module, ...trust, heads: new Map() }, receipt, spool)
         : null,
+    verifyDeletion:
+      trust && module ? (record: CompactJws) => verifyDeletion({ module, ...trust }, record, recording) : null,
+    prove: renewalProofOf(spool.about, loadRecording),
     onCapabilityNeeded: () => void renew(),
     onReceipt: (receipt: CompactJws) => emit({ e: "receipt", recording, part, receipt }),
     onBadReceipt: (error: unknown) => emit({ e: "track_failed", key: -1, error: toFailure(error) }),

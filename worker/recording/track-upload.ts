@@ -8,7 +8,7 @@
  * |---|---|
  * | none, 5xx, 429 | the same URL again, after capped exponential backoff with jitter or `Retry-After` |
  * | 401, 403 | a new capability is asked for |
- * | 404, 410 | a new upload from the spool |
+ * | 404, 410 | a new upload from the spool; none when the recording is deleted |
  * | 409, 423, 460 | the offset is asked for again, soon |
  * | other 4xx | as 5xx; the reason is reported |
  * | nothing for nine seconds | the request is aborted, and made again |
@@ -20,7 +20,7 @@ import type { UploadWait } from "../protocol.js";
 import type { TrackSpool } from "./track-spool.js";
 import type { Courtesy } from "./courtesy.js";
 import { SpoolReader } from "./tus-reader.js";
-import { retryAfterMs } from "./vault-client.js";
+import { RECORDING_DELETED, retryAfterMs } from "./vault-client.js";
 
 /** One request's body at most: what a lost connection costs. */
 const CHUNK_BYTES = 4 << 20;
@@ -39,6 +39,8 @@ export interface UploadHooks {
   readonly capability: () => string;
   /** Resolves when there is a newer capability than `used`. */
   readonly renewCapability: (used: string, signal: AbortSignal) => Promise<void>;
+  /** The vault takes nothing more of the recording; throws. */
+  readonly onDeleted: () => never;
   /** To be remembered before a byte is sent; null: forget it. */
   readonly onUrl: (url: string | null) => void;
   readonly onAcknowledged: (offset: number) => void;
@@ -58,6 +60,7 @@ type Outcome = { readonly kind: "done" } | { readonly kind: "failed"; readonly f
 interface AttemptFailure {
   readonly status: number;
   readonly isStalled: boolean;
+  readonly isDeleted: boolean;
   readonly retryAfterMs: number | null;
   /** The capability that was used. */
   readonly capability: string;
@@ -108,6 +111,7 @@ export class TrackUpload {
 
   async #recover(failure: AttemptFailure, signal: AbortSignal): Promise<void> {
     const { status } = failure;
+    if (failure.isDeleted) this.#hooks.onDeleted();
     if (status === 401 || status === 403) {
       this.#hooks.onWait({ why: "capability", http_status: status });
       // Whoever renews it may be away: try the old one now and then.
@@ -115,9 +119,12 @@ export class TrackUpload {
       const stop = () => either.abort();
       signal.addEventListener("abort", stop, { once: true });
       const renewed = this.#hooks.renewCapability(failure.capability, either.signal);
-      await Promise.race([renewed, this.#pause(this.#backoff.nextMs() + 5_000, either.signal)]);
-      either.abort();
-      signal.removeEventListener("abort", stop);
+      try {
+        await Promise.race([renewed, this.#pause(this.#backoff.nextMs() + 5_000, either.signal)]);
+      } finally {
+        either.abort();
+        signal.removeEventListener("abort", stop);
+      }
       return;
     }
     if (status === 404 || status === 410) {
@@ -145,8 +152,11 @@ export class TrackUpload {
         abort.abort();
         resolve(outcome);
       };
-      const fail = (status: number, isStalled = false, retryAfter: number | null = null) =>
-        finish({ kind: "failed", failure: { status, isStalled, retryAfterMs: retryAfter, capability } });
+      const fail = (status: number, facts: Partial<AttemptFailure> = {}) =>
+        finish({
+          kind: "failed",
+          failure: { status, isStalled: false, isDeleted: false, retryAfterMs: null, capability, ...facts },
+        });
       const heard = (offset: number) => {
         inFlightSince = inFlightSince === null ? null : performance.now();
         if (offset <= this.#acknowledged) return;
@@ -186,7 +196,9 @@ export class TrackUpload {
         onSuccess: () => finish({ kind: "done" }),
         onError: (error) => {
           const response = (error as Partial<DetailedError>).originalResponse ?? null;
-          fail(response?.getStatus() ?? 0, false, retryAfterMs(response?.getHeader("Retry-After")));
+          const isDeleted = response?.getHeader("Error-Code") === RECORDING_DELETED;
+          const status = response?.getStatus() ?? 0;
+          fail(status, { isDeleted, retryAfterMs: retryAfterMs(response?.getHeader("Retry-After")) });
         },
       });
       const onAbort = () => {
@@ -196,7 +208,7 @@ export class TrackUpload {
       const watch = setInterval(() => {
         if (inFlightSince === null || performance.now() - inFlightSince < STALLED_AFTER_MS) return;
         void upload.abort();
-        fail(0, true);
+        fail(0, { isStalled: true });
       }, STALL_CHECK_MS);
       signal.addEventListener("abort", onAbort, { once: true });
       upload.start();

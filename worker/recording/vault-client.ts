@@ -1,8 +1,11 @@
 /** The vault's HTTP interface for recorders: open, envelopes, finish or close, receipt. Bytes go by tus. */
 import type { CompactJws, RecordingId, TrackId } from "../core-types.js";
 import { WorkerError } from "../failure.js";
+import type { Prove } from "./renewal.js";
 
 const TIMEOUT_MS = 10_000;
+/** The vault's code for a recording whose deletion was granted. */
+export const RECORDING_DELETED = "recording_deleted";
 
 /** `protocol::recording::VaultAnswer`. */
 export interface VaultAnswer {
@@ -18,13 +21,30 @@ export class VaultError extends Error {
   readonly status: number;
   readonly code: string;
   readonly retryAfterMs: number | null;
+  /** The vault's clock, where it says that this device's is wrong. */
+  readonly vaultTimeMs: number | null;
 
-  constructor(status: number, code: string, message: string, retryAfterMs: number | null = null, cause?: unknown) {
+  constructor(
+    status: number,
+    code: string,
+    message: string,
+    {
+      retryAfterMs = null,
+      vaultTimeMs = null,
+      cause,
+    }: { retryAfterMs?: number | null; vaultTimeMs?: number | null; cause?: unknown } = {},
+  ) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = "VaultError";
     this.status = status;
     this.code = code;
     this.retryAfterMs = retryAfterMs;
+    this.vaultTimeMs = vaultTimeMs;
+  }
+
+  /** The recording's deletion was granted: the vault takes and gives nothing more of it. */
+  get isDeleted(): boolean {
+    return this.status === 410 && this.code === RECORDING_DELETED;
   }
 
   /** As the page hears of it. */
@@ -47,8 +67,27 @@ export class VaultClient {
     return this.#base;
   }
 
-  async open(statement: CompactJws): Promise<VaultAnswer> {
-    return (await this.#send("POST", "v1/recordings", null, statement)) as VaultAnswer;
+  /** Shows the statement, and that this device holds a key of its part. A clock that is wrong does not matter. */
+  async open(statement: CompactJws, prove: Prove): Promise<VaultAnswer> {
+    const show = async (at_ms: number) => {
+      const headers = { "Vault-Proof": await prove(at_ms) };
+      return (await this.#send("POST", "v1/recordings", null, statement, headers)) as VaultAnswer;
+    };
+    try {
+      return await show(Date.now());
+    } catch (error) {
+      const vaultTimeMs = error instanceof VaultError && error.code === "proof_time" ? error.vaultTimeMs : null;
+      if (vaultTimeMs === null) throw error;
+      return await show(vaultTimeMs);
+    }
+  }
+
+  /** The vault's signed deletion record; the capability may have expired. */
+  async deletion({ recording }: PartRef, capability: string): Promise<CompactJws> {
+    const answer = await this.#send("GET", `v1/recordings/${recording}/deletion`, capability, null);
+    const record = (answer as { deletion?: unknown } | null)?.deletion;
+    if (typeof record !== "string") throw new VaultError(0, "malformed", "the vault shows no deletion record");
+    return record;
   }
 
   async storeEnvelope(part: PartRef, capability: string, track: TrackId, envelope: CompactJws): Promise<void> {
@@ -75,14 +114,21 @@ export class VaultClient {
     await this.#send("POST", `${partPath(part)}/wiped`, capability, order);
   }
 
-  async #send(method: string, path: string, capability: string | null, body: string): Promise<unknown> {
+  async #send(
+    method: string,
+    path: string,
+    capability: string | null,
+    body: string | null,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<unknown> {
     let response: Response;
     try {
       response = await this.#fetch(new URL(path, this.#base), {
         method,
-        body,
+        ...(body === null ? {} : { body }),
         headers: {
-          "Content-Type": "text/plain",
+          ...(body === null ? {} : { "Content-Type": "text/plain" }),
+          ...more,
           ...(capability === null ? {} : { Authorization: `Bearer ${capability}` }),
         },
         credentials: "omit",
@@ -93,7 +139,7 @@ export class VaultClient {
       });
       if (response.ok) return response.status === 204 ? null : await response.json();
     } catch (cause) {
-      throw new VaultError(0, "unreachable", "the vault does not answer", null, cause);
+      throw new VaultError(0, "unreachable", "the vault does not answer", { cause });
     }
     throw await refusal(response);
   }
@@ -117,7 +163,14 @@ async function refusal(response: Response): Promise<VaultError> {
   const body = (await response.json().catch(() => null)) as { code?: unknown; message?: unknown } | null;
   const code = typeof body?.code === "string" ? body.code : `http_${response.status}`;
   const message = typeof body?.message === "string" ? body.message : `the vault answered ${response.status}`;
-  return new VaultError(response.status, code, message, retryAfterMs(response.headers.get("Retry-After")));
+  return new VaultError(response.status, code, message, {
+    retryAfterMs: retryAfterMs(response.headers.get("Retry-After")),
+    vaultTimeMs: wholeOrNull(response.headers.get("Vault-Time")),
+  });
+}
+
+function wholeOrNull(header: string | null): number | null {
+  return header !== null && /^\d{1,15}$/.test(header) ? Number(header) : null;
 }
 
 /** RFC 9110, section 10.2.3; seconds only, as servers of this kind send it. */

@@ -47,6 +47,9 @@ function start(spool: TrackSpool, { url = null, renewTo }: { url?: string | null
         if (renewTo === undefined) await new Promise((resolve) => signal.addEventListener("abort", resolve));
         else watched.capability = renewTo;
       },
+      onDeleted: () => {
+        throw new Error("deleted");
+      },
       onUrl: (next) => {
         watched.url = next;
         watched.urls.push(next);
