@@ -7,10 +7,12 @@
 //! | [`clinic`] | the root key and the document that it signs |
 //! | [`folder`] | a recording as it comes from the vault |
 //! | [`verify`], [`open`], [`inspect`] | what is done with it |
+//! | [`audit`] | a vault's log against heads that it signed before |
 //! | [`webm`] | opened media made seekable |
 //!
 //! Exit codes: 0 all is well; 1 refused, altered, or failed; 2 wrong usage; 3 genuine, but not all of it is there.
 
+mod audit;
 mod clinic;
 mod folder;
 mod inspect;
@@ -54,6 +56,8 @@ enum Command {
     Verify(verify::Verify),
     /// Verify and open a recording.
     Open(open::Open),
+    /// Check a vault's audit log against heads that it signed before.
+    Audit(audit::Audit),
 }
 
 fn main() -> ExitCode {
@@ -68,6 +72,7 @@ fn main() -> ExitCode {
         Command::Inspect(command) => command.run(&output),
         Command::Verify(command) => command.run(&output),
         Command::Open(command) => command.run(&output),
+        Command::Audit(command) => command.run(&output),
     };
     match result {
         Ok(Outcome::Well) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
 //! The clinic tool as its users run it: the real program, files in, files out.
 
+mod audit;
 mod made;
 #[path = "../../../../tests/recording/world.rs"]
 mod world;
