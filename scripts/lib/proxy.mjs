@@ -32,12 +32,12 @@ const tusHeaders = [
 ];
 const requestHeaders = new Set([
   ...["accept", "accept-language", "authorization", "content-type", "content-length", "user-agent"],
-  ...["range", "if-range", "if-match", "if-none-match", "x-request-id"],
+  ...["range", "if-range", "if-match", "if-none-match", "x-request-id", "vault-proof"],
   ...tusHeaders,
 ]);
 const responseHeaders = new Set([
   ...["content-length", "content-range", "accept-ranges", "etag", "allow"],
-  ...["retry-after", "error-code", "www-authenticate"],
+  ...["retry-after", "error-code", "www-authenticate", "vault-time"],
   ...tusHeaders,
 ]);
 /** Types that no browser runs or renders with script, given `nosniff`. */

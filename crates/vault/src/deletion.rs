@@ -398,6 +398,7 @@ async fn destroy_bytes(vault: &Vault, recording: RecordingId) -> ApiResult<()> {
         .execute(vault.db.pool())
         .await?;
     }
+    vault.store.delete_rest(recording).await?;
     vault.staging.sync_folder().await?;
     let _alone = vault.deleting.lock().await;
     let now_ms = vault.now_ms();

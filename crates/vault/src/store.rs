@@ -139,6 +139,20 @@ impl Store {
         Ok(())
     }
 
+    /// Deletes what a crash may have left beside a recording's tracks: half-written copies in a local folder. In a bucket
+    /// those are uploads that were never completed, which its lifecycle rules end.
+    pub async fn delete_rest(&self, recording: RecordingId) -> ApiResult<()> {
+        let Some(local) = &self.local else {
+            return Ok(());
+        };
+        let parts = self.prefix.parts().chain([recording.to_string().into()]);
+        let folder = local.path_to_filesystem(&ObjectPath::from_iter(parts))?;
+        match tokio::fs::remove_dir_all(&folder).await {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => sync_parent(folder).await,
+        }
+    }
+
     async fn copy_in(&self, key: &TrackKey, staged: &Path, length: u64) -> ApiResult<()> {
         let mut file = tokio::fs::File::open(staged).await?.take(length);
         let upload = self.objects.put_multipart(&self.path(key)).await?;
@@ -314,6 +328,7 @@ mod tests {
             for _ in 0..2 {
                 store.delete(&KEY).await.unwrap();
                 assert!(store.read(&KEY, 0..5).await.is_err());
+                store.delete_rest(KEY.recording).await.unwrap();
             }
         }
     }

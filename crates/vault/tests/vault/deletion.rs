@@ -253,7 +253,12 @@ async fn a_deletion_that_a_crash_interrupted_is_finished_at_the_next_start() {
                 .unwrap();
         }
         let share = upload.share(0).to_vec();
+        // A copy into the store that an earlier crash cut short.
+        let tracks = vault.folder.path().join("data/tracks");
+        let half = tracks.join(RECORDING.to_string()).join("0/half.svtrack#1");
+        std::fs::write(&half, &track.bytes).unwrap();
         let vault = vault.restarted().await;
+        assert!(!half.exists());
         let row = vault.vault.db.recording(RECORDING).await.unwrap().unwrap();
         assert!(row.deleted_ms.is_some());
         let middle = &track.bytes[track.bytes.len() / 2..][..64];
