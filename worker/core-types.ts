@@ -210,6 +210,8 @@ export type ProblemCode =
 export interface VisitState {
   readonly phase: Phase;
   readonly end_reason?: EndReason | null;
+  /** The end is this member's own decision, its clock's or the members' word, and not a server's alone: credentials are needed no more. */
+  readonly end_is_final?: boolean;
   readonly visit: VisitId;
   readonly me: {
     readonly participant: ParticipantId;

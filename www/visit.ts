@@ -88,10 +88,12 @@ async function main(): Promise<void> {
     );
   else await ended;
   for (const track of stream?.getTracks() ?? []) track.stop();
-  if (visit.state.end_reason !== "left") await forget(link);
+  // A denial, or a server's word alone, costs nobody their way back.
+  const isOver = visit.state.end_is_final && visit.state.end_reason !== "left";
+  if (isOver) await forget(link);
   showAfter(visit.state);
   // The link stays in the address bar for a reload only while it is of use.
-  if (visit.state.end_reason !== "left") history.replaceState(null, "", location.pathname + location.search);
+  if (isOver) history.replaceState(null, "", location.pathname + location.search);
 }
 
 /** Whoever is asked for consent need not download the form that asks. */

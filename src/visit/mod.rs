@@ -129,6 +129,7 @@ pub struct Visit {
     memory: VisitMemory,
     /// The memory as it was last handed out.
     kept: Option<VisitMemory>,
+    end_is_final: bool,
     /// How often the relay refused to start a group for this member, since it last was in one.
     refused_creations: u32,
     /// Waiting: the host says that the visit is locked.
@@ -242,6 +243,7 @@ impl Visit {
             denied: SortedSet::new(),
             memory,
             kept: None,
+            end_is_final: false,
             refused_creations: 0,
             locked_out: false,
             garbled: refusal::Garbled::default(),
@@ -397,6 +399,7 @@ impl Visit {
     /// Ends by this member's own decision or by the members' word: nothing of the visit is needed any more.
     fn end_for_good(&mut self, reason: EndReason) {
         self.end(reason);
+        self.end_is_final = true;
         self.out.push(Output::Forget);
     }
 

@@ -43,15 +43,15 @@ tagged_enum! {
 /// outside the group, so nothing follows that asking again does not undo.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Notice {
-    v: u32,
-    to: ParticipantId,
+    pub(super) v: u32,
+    pub(super) to: ParticipantId,
     /// Hash of the key package that it answers: it says nothing about a later one.
-    key_package: Hash32,
+    pub(super) key_package: Hash32,
     /// Turned away.
-    denied: bool,
+    pub(super) denied: bool,
     /// The visit takes nobody new.
-    locked: bool,
-    pass: Jws<PassClaims>,
+    pub(super) locked: bool,
+    pub(super) pass: Jws<PassClaims>,
 }
 
 impl Claims for Notice {

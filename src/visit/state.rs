@@ -10,6 +10,9 @@ use serde::Serialize;
 pub struct VisitState {
     pub phase: Phase,
     pub end_reason: Option<EndReason>,
+    /// The end is this member's own decision, its clock's or the members' word, and not a server's alone: credentials are
+    /// needed no more.
+    pub end_is_final: bool,
     pub visit: VisitId,
     pub me: Me,
     pub clinic: ClinicView,

@@ -23,6 +23,7 @@ impl Visit {
                 Stage::Ended(reason) => Some(reason),
                 _ => None,
             },
+            end_is_final: self.end_is_final,
             visit: self.policy.visit(),
             me: Me {
                 participant: self.me,

@@ -20,6 +20,7 @@ export function showAfter({ end_reason }: Pick<VisitState, "end_reason">): void 
           { class: "row" },
           h("a", { class: "button primary", href: "./record.html", "data-testid": "to-record" }, text.record),
           end_reason === "left" && button(text.back, { testid: "come-back", onclick: () => location.reload() }),
+          end_reason === "denied" && button(text.again, { testid: "ask-again", onclick: () => location.reload() }),
         ),
       ),
     );

@@ -293,6 +293,7 @@ export const en = {
     print: "Print",
     none: "There is no visit record in this tab.",
     back: "Come back in",
+    again: "Ask to join again",
   },
   playback: {
     title: "Watch a recording",

@@ -293,6 +293,7 @@ export const es: PageStrings = {
     print: "Imprimir",
     none: "No hay registro de consulta en esta pestaña.",
     back: "Volver a entrar",
+    again: "Pedir entrar otra vez",
   },
   playback: {
     title: "Ver una grabación",

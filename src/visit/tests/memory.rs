@@ -42,7 +42,7 @@ fn refused_after_a_grant() -> (Sim, mls_rs::ExtensionList, B64) {
 
 impl Sim {
     /// The relay as it is after it lost everything.
-    fn relay_forgets(&mut self) {
+    pub fn relay_forgets(&mut self) {
         for page in 0..self.pages.len() {
             self.disconnect(page);
         }
@@ -50,14 +50,14 @@ impl Sim {
     }
 
     /// Its key alone is there: its page is not asked any more.
-    fn connect_key(&mut self, page: usize) {
+    pub fn connect_key(&mut self, page: usize) {
         (self.pages[page].connected, self.pages[page].is_key_only) = (true, true);
         let who = self.id(page);
         self.relay.connect(who, None).unwrap();
     }
 
     /// The dishonest clinician opens a group at the relay.
-    fn open_group(&mut self, group_id: &B64, replaces: Option<B64>) -> Option<RelayErrorCode> {
+    pub fn open_group(&mut self, group_id: &B64, replaces: Option<B64>) -> Option<RelayErrorCode> {
         let message = ClientMessage::CreateGroup {
             group_id: group_id.clone(),
             replaces,
@@ -74,7 +74,7 @@ impl Sim {
     }
 
     /// Adds these, whatever they granted, and proves the epoch to them.
-    fn lead_in(&mut self, evil: &mut Evil, pages: &[usize]) {
+    pub fn lead_in(&mut self, evil: &mut Evil, pages: &[usize]) {
         let waiting: Vec<(usize, Vec<u8>)> = pages
             .iter()
             .map(|page| (*page, self.key_package(*page)))
@@ -119,7 +119,7 @@ impl Sim {
         }
     }
 
-    fn evil_group(&self, group_id: &B64, context: mls_rs::ExtensionList) -> Evil {
+    pub fn evil_group(&self, group_id: &B64, context: mls_rs::ExtensionList) -> Evil {
         Evil::create_as(
             &self.world.identity(EVIL as u64, Role::Clinician),
             &group_id.0,

@@ -9,3 +9,4 @@ mod memory;
 mod model;
 mod outside;
 mod sim;
+mod strangers;

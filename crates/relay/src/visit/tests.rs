@@ -374,6 +374,79 @@ fn whom_a_commit_removes_is_a_member_no_more_until_let_in_again() {
 }
 
 #[test]
+fn a_group_id_is_used_once_in_a_visit() {
+    let people = people(1);
+    let mut visit = Visit::default();
+    visit.connect(people[0].participant, None).unwrap();
+    let mut create = |generation: u32, replaces: Option<u32>| {
+        let message = ClientMessage::CreateGroup {
+            group_id: group_id(generation),
+            replaces: replaces.map(group_id),
+        };
+        visit.handle(&people[0], message).map(|_| ())
+    };
+    create(0, None).unwrap();
+    assert_eq!(
+        create(0, Some(0)).unwrap_err().code,
+        RelayErrorCode::NotAllowed
+    );
+    for generation in 1..limits::MAX_GROUPS as u32 {
+        create(generation, Some(generation - 1)).unwrap();
+    }
+    let last = limits::MAX_GROUPS as u32 - 1;
+    for used in [0, 7, last, last + 1] {
+        let refused = create(used, Some(last)).unwrap_err();
+        assert_eq!(refused.code, RelayErrorCode::NotAllowed);
+    }
+}
+
+#[test]
+fn whoever_was_let_in_as_a_clinician_counts_as_one_who_is_inside() {
+    let everybody = people(3);
+    let clinician = |index: usize| Admitted {
+        role: Role::Clinician,
+        ..everybody[index].clone()
+    };
+    let (opener, second, stranger) = (clinician(0), clinician(1), clinician(2));
+    let mut visit = Visit::default();
+    for person in &everybody {
+        visit.connect(person.participant, None).unwrap();
+    }
+    let create = |generation: u32, replaces| ClientMessage::CreateGroup {
+        group_id: group_id(generation),
+        replaces,
+    };
+    visit.handle(&opener, create(0, None)).unwrap();
+    let key_package = B64(vec![1]);
+    for waits in [&second, &stranger] {
+        let key_package = key_package.clone();
+        let message = ClientMessage::KeyPackage { key_package };
+        visit.handle(waits, message).unwrap();
+    }
+    let commit = ClientMessage::Commit {
+        group_id: group_id(0),
+        epoch: 0,
+        commit: B64(vec![]),
+        welcomes: vec![WelcomeFor {
+            to: second.participant,
+            welcome: B64(vec![]),
+        }],
+        removed: vec![],
+    };
+    visit.handle(&opener, commit).unwrap();
+    visit.disconnect(opener.participant);
+    let takes = create(1, Some(group_id(0)));
+    let refused = visit.handle(&stranger, takes.clone()).unwrap_err();
+    assert_eq!(refused.code, RelayErrorCode::NotAllowed);
+    // Nor does it end the visit.
+    let refused = visit.handle(&stranger, ClientMessage::End {}).unwrap_err();
+    assert_eq!(refused.code, RelayErrorCode::NotAllowed);
+    assert!(!visit.is_over());
+    visit.disconnect(second.participant);
+    visit.handle(&stranger, takes).unwrap();
+}
+
+#[test]
 fn a_full_visit_takes_nobody_more() {
     let mut visit = Visit::default();
     for index in 0..limits::MAX_PARTICIPANTS as u8 {
