@@ -1,19 +1,37 @@
-//! Visits, participants, link secrets and credentials: the rules, without clock, socket or disk.
+//! All visits of one authority: what the API does, each call one read or one transaction.
+//!
+//! A call reads its visit without a lock and applies the rule ([`crate::visit`]). Only if that changes something does it
+//! take the write lock, read again, apply the rule to what it finds then, and write the rows that differ. So whoever asks
+//! about a visit that does not exist, or shows a secret that is not one, costs a read and nothing else.
 
-use crate::persist::{StoredParticipant, StoredVisit};
-use sealed_visit_protocol::hash::sha256;
+use crate::import;
+use crate::limit::{Limiter, Rate};
+use crate::secrets::Hasher;
+use crate::store::{self, Store};
+use crate::visit::{StoredParticipant, StoredVisit};
+use anyhow::bail;
 use sealed_visit_protocol::pass::{Confirmation, PassClaims};
 use sealed_visit_protocol::{
     Hash32, Jws, ParticipantId, PublicKey, Role, SigningKey, VERSION, VisitId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// Wrong passcodes after which a link is dead.
-const MAX_WRONG_PASSCODES: u32 = 5;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// More people do not fit into a group.
 const MAX_PARTICIPANTS: usize = 32;
+
+/// Attempts with one link that are refused and noted: another browser's, or with a wrong passcode.
+const LINK_RATE: Rate = Rate {
+    burst: 10,
+    every: Duration::from_secs(10),
+};
+const LINK_TABLE: usize = 65_536;
+
+/// Whose keyed hashes the database holds.
+const HASH_KEY: &str = "hash_key";
 
 /// What a scheduler asks for.
 #[derive(Debug, Clone, Deserialize)]
@@ -146,6 +164,10 @@ pub enum BookError {
     BadVisit,
     #[error("a passcode needs at least 4 characters")]
     BadPasscode,
+    #[error("too many attempts with this link; wait a moment")]
+    TooManyAttempts,
+    #[error("the visit could not be read or saved; try again")]
+    Storage,
 }
 
 impl BookError {
@@ -164,6 +186,8 @@ impl BookError {
             BookError::Ended => "ended",
             BookError::BadVisit => "bad_visit",
             BookError::BadPasscode => "bad_passcode",
+            BookError::TooManyAttempts => "too_many_attempts",
+            BookError::Storage => "storage",
         }
     }
 }
@@ -181,66 +205,86 @@ pub type Randomness = fn(&mut [u8]);
 /// All visits of one authority.
 pub struct Book {
     key: SigningKey,
-    visits: BTreeMap<VisitId, StoredVisit>,
+    store: Store,
+    hasher: Hasher,
     randomness: Randomness,
+    /// By the hash of a link's secret.
+    attempts: Mutex<Limiter<Hash32>>,
 }
 
 impl Book {
-    pub fn new(key: SigningKey, randomness: Randomness) -> Self {
+    /// Visits that end with this value.
+    pub async fn in_memory(key: SigningKey, randomness: Randomness) -> anyhow::Result<Self> {
+        let store = Store::in_memory().await?;
+        let mut hash_key = [0; 32];
+        randomness(&mut hash_key);
+        Ok(Self::with(key, store, Hasher::new(hash_key), randomness))
+    }
+
+    /// Visits in a database, `NAME.sqlite`, and the key of its hashes beside it, `NAME.hashkey`. Visits that an earlier
+    /// version kept in `path` or `NAME.json` are imported.
+    pub async fn open(
+        path: &Path,
+        key: SigningKey,
+        randomness: Randomness,
+    ) -> anyhow::Result<Self> {
+        let database = path.with_extension("sqlite");
+        let store = Store::open(&database).await?;
+        let known = store.meta(HASH_KEY).await?;
+        let hasher = Hasher::open(&path.with_extension("hashkey"), known.is_none(), || {
+            let mut bytes = [0; 32];
+            randomness(&mut bytes);
+            bytes
+        })?;
+        let fingerprint = hasher.fingerprint().to_string();
+        match known {
+            None => store.set_meta(HASH_KEY, &fingerprint).await?,
+            Some(known) if known == fingerprint => {}
+            Some(_) => bail!(
+                "{} is not the key that {} was written with",
+                path.with_extension("hashkey").display(),
+                database.display()
+            ),
+        }
+        for old in [path.to_owned(), path.with_extension("json")] {
+            if old != database {
+                import::import(&old, &store, &hasher).await?;
+            }
+        }
+        Ok(Self::with(key, store, hasher, randomness))
+    }
+
+    fn with(key: SigningKey, store: Store, hasher: Hasher, randomness: Randomness) -> Self {
         Self {
             key,
-            visits: BTreeMap::new(),
+            store,
+            hasher,
             randomness,
+            attempts: Mutex::new(Limiter::new(LINK_RATE, LINK_TABLE)),
         }
     }
 
-    pub(crate) fn restore(&mut self, visits: BTreeMap<VisitId, StoredVisit>) {
-        self.visits = visits;
-    }
-
-    pub(crate) fn visits(&self) -> &BTreeMap<VisitId, StoredVisit> {
-        &self.visits
-    }
-
-    pub fn create(&mut self, asked: &NewVisit) -> Result<VisitLinks, BookError> {
-        let has_host = asked
-            .participants
-            .iter()
-            .any(|participant| participant.role == Role::Clinician);
-        let people = asked.participants.len();
-        let recorders = asked
-            .participants
-            .iter()
-            .filter(|participant| participant.role == Role::Recorder)
-            .count();
-        if !has_host
-            || recorders > 1
-            || people > MAX_PARTICIPANTS
-            || asked.ends_ms <= asked.starts_ms
-        {
-            return Err(BookError::BadVisit);
-        }
-        let short = |passcode: &String| passcode.chars().count() < 4;
-        if asked
-            .participants
-            .iter()
-            .any(|participant| participant.passcode.as_ref().is_some_and(short))
-        {
-            return Err(BookError::BadPasscode);
-        }
+    pub async fn create(&self, asked: &NewVisit) -> Result<VisitLinks, BookError> {
+        check_new(asked)?;
         let visit = VisitId::from_bytes(self.random());
-        let mut stored = StoredVisit::new(asked);
-        let mut links = Vec::with_capacity(people);
+        let mut stored = StoredVisit {
+            appointment: asked.appointment.clone(),
+            starts_ms: asked.starts_ms,
+            ends_ms: asked.ends_ms,
+            template: asked.template.clone(),
+            participants: BTreeMap::new(),
+            recorder: None,
+            locked: false,
+            ended: false,
+        };
+        let mut links = Vec::with_capacity(asked.participants.len());
         for asked in &asked.participants {
             let participant = ParticipantId::from_bytes(self.random());
-            let secret = self.secret();
-            let passcode = asked
-                .passcode
-                .as_ref()
-                .map(|passcode| passcode_hash(participant, passcode));
-            let entry = StoredParticipant::new(asked.role, secret_hash(&secret), passcode);
+            let secret = self.fresh_secret();
+            let passcode = asked.passcode.as_ref();
+            let passcode = passcode.map(|passcode| self.hasher.passcode(participant, passcode));
+            let entry = StoredParticipant::new(asked.role, self.hasher.secret(&secret), passcode);
             if asked.role == Role::Recorder {
-                // The one recorder of the visit, on whatever device it runs.
                 stored.recorder = Some(participant);
             }
             stored.participants.insert(participant, entry);
@@ -250,66 +294,53 @@ impl Book {
                 secret,
             });
         }
-        self.visits.insert(visit, stored);
+        let written = async {
+            let mut tx = self.store.write().await?;
+            store::insert(&mut tx, visit, &stored).await?;
+            tx.commit().await
+        };
+        written.await.map_err(storage)?;
         Ok(VisitLinks { visit, links })
     }
 
-    pub fn info(&self, visit: VisitId, now_ms: u64) -> Result<VisitInfo, BookError> {
-        let stored = self.visits.get(&visit).ok_or(BookError::UnknownVisit)?;
+    pub async fn info(&self, visit: VisitId, now_ms: u64) -> Result<VisitInfo, BookError> {
+        let stored = self.read(visit).await?;
         Ok(VisitInfo {
             visit,
             now_ms,
             starts_ms: stored.starts_ms,
             ends_ms: stored.ends_ms,
             closes_ms: stored.closes_ms(),
-            template: stored.template.clone(),
+            template: stored.template,
             locked: stored.locked,
             ended: stored.ended,
         })
     }
 
     /// Redeems a link's secret, once, for a pass bound to the browser's key.
-    pub fn redeem(
-        &mut self,
+    pub async fn redeem(
+        &self,
         visit: VisitId,
         secret: &str,
         passcode: Option<&str>,
         holder: Holder,
         now_ms: u64,
     ) -> Result<Admission, BookError> {
-        let credential = self.secret();
-        let wanted = secret_hash(secret);
-        let stored = self.open_visit(visit, now_ms)?;
-        let locked = stored.locked;
-        let (participant, entry) = stored
-            .participants
-            .iter_mut()
-            .find(|(_, entry)| entry.link == Some(wanted))
-            .ok_or(BookError::UnknownLink)?;
-        if entry.wrong_passcodes >= MAX_WRONG_PASSCODES {
-            return Err(BookError::LinkLocked);
-        }
-        if entry.credential.is_some() {
-            // The host is told: a link may have gone to somebody else.
-            entry.second_browser = entry.second_browser.saturating_add(1);
-            entry.second_browser_ms = Some(now_ms);
-            return Err(BookError::LinkUsed);
-        }
-        // A recorder is let in by everybody's consent; the lock is about people.
-        if locked && entry.role != Role::Recorder {
-            entry.turned_away = true;
-            return Err(BookError::Locked);
-        }
-        let given = passcode.map(|passcode| passcode_hash(*participant, passcode));
-        if entry.passcode.is_some() && given != entry.passcode {
-            entry.wrong_passcodes += 1;
-            return Err(BookError::WrongPasscode);
-        }
-        entry.credential = Some(secret_hash(&credential));
-        let (participant, role) = (*participant, entry.role);
-        let pass = self.issue(visit, participant, role, holder, now_ms)?;
+        let credential = self.fresh_secret();
+        let (link, kept) = (self.hasher.secret(secret), self.hasher.secret(&credential));
+        let given = |participant| passcode.map(|it| self.hasher.passcode(participant, it));
+        let rule = |stored: &mut StoredVisit| {
+            let redeemed = stored.redeem(link, kept, given, now_ms);
+            redeemed.map(|who| (who, stored.closes_ms()))
+        };
+        // What is refused and noted is limited, so that a link cannot be used to keep the database busy.
+        let may_write = |outcome: &Result<_, BookError>| match outcome {
+            Err(BookError::LinkUsed | BookError::WrongPasscode) => self.take_attempt(link),
+            _ => Ok(()),
+        };
+        let ((participant, role), closes_ms) = self.change(visit, rule, may_write).await?;
         Ok(Admission {
-            pass,
+            pass: self.issue(visit, participant, role, holder, closes_ms, now_ms),
             participant,
             role,
             credential: Some(credential),
@@ -317,17 +348,18 @@ impl Book {
     }
 
     /// A new pass for the browser that redeemed the link.
-    pub fn renew(
-        &mut self,
+    pub async fn renew(
+        &self,
         visit: VisitId,
         credential: &str,
         holder: Holder,
         now_ms: u64,
     ) -> Result<Admission, BookError> {
-        let (participant, role) = self.by_credential(visit, credential, now_ms)?;
-        let pass = self.issue(visit, participant, role, holder, now_ms)?;
+        let stored = self.read(visit).await?;
+        let credential = self.hasher.secret(credential);
+        let (participant, role) = stored.by_credential(credential, now_ms)?;
         Ok(Admission {
-            pass,
+            pass: self.issue(visit, participant, role, holder, stored.closes_ms(), now_ms),
             participant,
             role,
             credential: None,
@@ -335,17 +367,29 @@ impl Book {
     }
 
     /// The host's recorder: one participant id for the whole visit, so that a replacement joins under the same grants.
-    pub fn recorder_pass(
-        &mut self,
+    pub async fn recorder_pass(
+        &self,
         visit: VisitId,
         credential: &str,
         holder: Holder,
         now_ms: u64,
     ) -> Result<Admission, BookError> {
-        let participant = self.recorder_of(visit, credential, now_ms)?;
-        let pass = self.issue(visit, participant, Role::Recorder, holder, now_ms)?;
+        let credential = self.hasher.secret(credential);
+        let fresh = ParticipantId::from_bytes(self.random());
+        let rule = |stored: &mut StoredVisit| {
+            let recorder = stored.recorder_of(credential, fresh, now_ms)?;
+            Ok((recorder, stored.closes_ms()))
+        };
+        let (participant, closes_ms) = self.change(visit, rule, |_| Ok(())).await?;
         Ok(Admission {
-            pass,
+            pass: self.issue(
+                visit,
+                participant,
+                Role::Recorder,
+                holder,
+                closes_ms,
+                now_ms,
+            ),
             participant,
             role: Role::Recorder,
             credential: None,
@@ -354,140 +398,103 @@ impl Book {
 
     /// A link for the visit's recorder, on another device or in another browser than the host's. Only the last one that
     /// was made works, and only the page that came with it can be let in again after a reload.
-    pub fn recorder_link(
-        &mut self,
+    pub async fn recorder_link(
+        &self,
         visit: VisitId,
         credential: &str,
         now_ms: u64,
     ) -> Result<Link, BookError> {
-        let participant = self.recorder_of(visit, credential, now_ms)?;
-        let secret = self.secret();
-        let stored = self.open_visit(visit, now_ms)?;
-        let passcode = stored
-            .participants
-            .get(&participant)
-            .and_then(|entry| entry.passcode);
-        let entry = StoredParticipant::new(Role::Recorder, secret_hash(&secret), passcode);
-        stored.participants.insert(participant, entry);
+        let credential = self.hasher.secret(credential);
+        let fresh = ParticipantId::from_bytes(self.random());
+        let secret = self.fresh_secret();
+        let link = self.hasher.secret(&secret);
+        let rule =
+            |stored: &mut StoredVisit| stored.renew_recorder_link(credential, fresh, link, now_ms);
         Ok(Link {
-            participant,
+            participant: self.change(visit, rule, |_| Ok(())).await?,
             role: Role::Recorder,
             secret,
         })
     }
 
     /// For the host: who was invited, who came, and whose link another browser tried.
-    pub fn overview(
-        &mut self,
+    pub async fn overview(
+        &self,
         visit: VisitId,
         credential: &str,
         now_ms: u64,
     ) -> Result<Overview, BookError> {
-        self.clinician(visit, credential, now_ms)?;
-        let stored = self.open_visit(visit, now_ms)?;
-        Ok(Overview {
-            starts_ms: stored.starts_ms,
-            ends_ms: stored.ends_ms,
-            closes_ms: stored.closes_ms(),
-            template: stored.template.clone(),
-            locked: stored.locked,
-            participants: stored
-                .participants
-                .iter()
-                .filter(|(_, entry)| entry.role != Role::Recorder)
-                .map(|(participant, entry)| Invited {
-                    participant: *participant,
-                    role: entry.role,
-                    redeemed: entry.credential.is_some(),
-                    second_browser: entry.second_browser,
-                    second_browser_ms: entry.second_browser_ms,
-                    locked: entry.wrong_passcodes >= MAX_WRONG_PASSCODES,
-                    turned_away: entry.turned_away,
-                })
-                .collect(),
-        })
+        let stored = self.read(visit).await?;
+        stored.overview(self.hasher.secret(credential), now_ms)
     }
 
     /// While a visit is locked, links that were not redeemed yet are refused; whoever was in may come back.
-    pub fn lock(
-        &mut self,
+    pub async fn lock(
+        &self,
         visit: VisitId,
         credential: &str,
         locked: bool,
         now_ms: u64,
     ) -> Result<(), BookError> {
-        self.clinician(visit, credential, now_ms)?;
-        let stored = self.open_visit(visit, now_ms)?;
-        stored.locked = locked;
-        if !locked {
-            for entry in stored.participants.values_mut() {
-                entry.turned_away = false;
-            }
-        }
-        Ok(())
+        let credential = self.hasher.secret(credential);
+        let rule = |stored: &mut StoredVisit| stored.lock(credential, locked, now_ms);
+        self.change(visit, rule, |_| Ok(())).await
     }
 
     /// The host ends the visit: no more passes.
-    pub fn end(&mut self, visit: VisitId, credential: &str, now_ms: u64) -> Result<(), BookError> {
-        self.clinician(visit, credential, now_ms)?;
-        self.open_visit(visit, now_ms)?.ended = true;
-        Ok(())
-    }
-
-    /// Host powers may be handed over inside the group, which this server does not see: any clinician of the visit
-    /// has them here.
-    fn clinician(
-        &mut self,
+    pub async fn end(
+        &self,
         visit: VisitId,
         credential: &str,
         now_ms: u64,
     ) -> Result<(), BookError> {
-        let (_, role) = self.by_credential(visit, credential, now_ms)?;
-        if role == Role::Clinician {
-            Ok(())
-        } else {
-            Err(BookError::NotTheHost)
-        }
+        let credential = self.hasher.secret(credential);
+        let rule = |stored: &mut StoredVisit| stored.end(credential, now_ms);
+        self.change(visit, rule, |_| Ok(())).await
     }
 
-    /// The one recorder of the visit, for a clinician of it.
-    fn recorder_of(
-        &mut self,
+    /// Forgets visits that were booked to end before this; returns how many.
+    pub async fn purge(&self, ended_before_ms: u64) -> Result<u64, BookError> {
+        self.store.purge(ended_before_ms).await.map_err(storage)
+    }
+
+    async fn read(&self, visit: VisitId) -> Result<StoredVisit, BookError> {
+        let found = self.store.read(visit).await.map_err(storage)?;
+        found.ok_or(BookError::UnknownVisit)
+    }
+
+    /// Applies a rule that may change a visit. `may_write` can refuse before anything is locked.
+    async fn change<T>(
+        &self,
         visit: VisitId,
-        credential: &str,
-        now_ms: u64,
-    ) -> Result<ParticipantId, BookError> {
-        self.clinician(visit, credential, now_ms)?;
-        let fresh = ParticipantId::from_bytes(self.random());
-        let stored = self.open_visit(visit, now_ms)?;
-        Ok(*stored.recorder.get_or_insert(fresh))
+        rule: impl Fn(&mut StoredVisit) -> Result<T, BookError>,
+        may_write: impl Fn(&Result<T, BookError>) -> Result<(), BookError>,
+    ) -> Result<T, BookError> {
+        let before = self.read(visit).await?;
+        let mut after = before.clone();
+        let outcome = rule(&mut after);
+        if after == before {
+            return outcome;
+        }
+        may_write(&outcome)?;
+        let written = async {
+            let mut tx = self.store.write().await?;
+            let Some(before) = store::read(&mut tx, visit).await? else {
+                return Ok(Err(BookError::UnknownVisit));
+            };
+            let mut after = before.clone();
+            let outcome = rule(&mut after);
+            store::update(&mut tx, visit, &before, &after).await?;
+            tx.commit().await?;
+            Ok(outcome)
+        };
+        written.await.map_err(storage)?
     }
 
-    fn by_credential(
-        &mut self,
-        visit: VisitId,
-        credential: &str,
-        now_ms: u64,
-    ) -> Result<(ParticipantId, Role), BookError> {
-        let wanted = secret_hash(credential);
-        self.open_visit(visit, now_ms)?
-            .participants
-            .iter()
-            .find(|(_, entry)| entry.credential == Some(wanted))
-            .map(|(participant, entry)| (*participant, entry.role))
-            .ok_or(BookError::UnknownCredential)
-    }
-
-    fn open_visit(&mut self, visit: VisitId, now_ms: u64) -> Result<&mut StoredVisit, BookError> {
-        let stored = self.visits.get_mut(&visit).ok_or(BookError::UnknownVisit)?;
-        if stored.ended {
-            return Err(BookError::Ended);
-        }
-        let day_ms = 24 * 60 * 60 * 1000;
-        if now_ms + day_ms < stored.starts_ms || now_ms >= stored.closes_ms() {
-            return Err(BookError::OutsideTime);
-        }
-        Ok(stored)
+    fn take_attempt(&self, link: Hash32) -> Result<(), BookError> {
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = attempts.take(link, Instant::now());
+        taken.map_err(|_| BookError::TooManyAttempts)
     }
 
     fn issue(
@@ -496,10 +503,10 @@ impl Book {
         participant: ParticipantId,
         role: Role,
         holder: Holder,
+        closes_ms: u64,
         now_ms: u64,
-    ) -> Result<Jws<PassClaims>, BookError> {
-        let stored = self.visits.get(&visit).ok_or(BookError::UnknownVisit)?;
-        Ok(self.key.sign(&PassClaims {
+    ) -> Jws<PassClaims> {
+        self.key.sign(&PassClaims {
             v: VERSION,
             visit,
             sub: participant,
@@ -507,8 +514,8 @@ impl Book {
             cnf: Confirmation { jwk: holder.key },
             name: holder.name,
             iat: now_ms / 1000,
-            exp: stored.closes_ms() / 1000,
-        }))
+            exp: closes_ms / 1000,
+        })
     }
 
     fn random(&self) -> [u8; 16] {
@@ -517,22 +524,45 @@ impl Book {
         bytes
     }
 
-    fn secret(&self) -> String {
+    fn fresh_secret(&self) -> String {
         let mut bytes = [0; 32];
         (self.randomness)(&mut bytes);
         Hash32(bytes).to_string()
     }
 }
 
-/// Secrets are 32 random bytes: a plain hash hides them as well as a slow one would.
-fn secret_hash(secret: &str) -> Hash32 {
-    sha256(format!("sealed-visit secret v1\0{secret}").as_bytes())
+fn check_new(asked: &NewVisit) -> Result<(), BookError> {
+    let count = |role: Role| {
+        let all = asked.participants.iter();
+        all.filter(|participant| participant.role == role).count()
+    };
+    if count(Role::Clinician) == 0
+        || count(Role::Recorder) > 1
+        || asked.participants.len() > MAX_PARTICIPANTS
+        || asked.ends_ms <= asked.starts_ms
+        || i64::try_from(asked.ends_ms).is_err()
+    {
+        return Err(BookError::BadVisit);
+    }
+    let is_short = |passcode: &String| passcode.chars().count() < 4;
+    let mut passcodes = asked
+        .participants
+        .iter()
+        .filter_map(|it| it.passcode.as_ref());
+    if passcodes.any(is_short) {
+        return Err(BookError::BadPasscode);
+    }
+    Ok(())
 }
 
-/// A passcode is short; what protects it is the link's secret, which is needed first, and the count of tries.
-fn passcode_hash(participant: ParticipantId, passcode: &str) -> Hash32 {
-    sha256(format!("sealed-visit passcode v1\0{participant}\0{passcode}").as_bytes())
+/// What went wrong is for the log; it may name files.
+fn storage(error: sqlx::Error) -> BookError {
+    tracing::error!(%error, "the database failed");
+    BookError::Storage
 }
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod durable;

@@ -13,52 +13,78 @@
 //! | `POST /v1/visits/{visit}/end` | host | `{credential}` |
 //!
 //! Host here is any clinician of the visit: who of them is host at the moment, the group knows alone.
+//!
+//! Each address has so many requests, and fewer that are refused; beyond that the answer is 429 with `Retry-After`.
 
 use crate::book::{
     Admission, Book, BookError, Holder, Link, NewVisit, Overview, VisitInfo, VisitLinks,
 };
-use crate::persist;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use crate::limit::{Limiter, Rate};
+use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use sealed_visit_protocol::{Hash32, PublicKey, SigningKey, VisitId};
 use serde::Deserialize;
-use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tower_http::cors::CorsLayer;
+
+/// Requests of one address. A clinic's whole network may be one address: fifty hosts ask for the overview every ten
+/// seconds each.
+const REQUEST_RATE: Rate = Rate {
+    burst: 240,
+    every: Duration::from_millis(25),
+};
+/// Requests of one address that are refused: wrong secrets, unknown visits, used links.
+const REFUSAL_RATE: Rate = Rate {
+    burst: 60,
+    every: Duration::from_secs(1),
+};
+const ADDRESS_TABLE: usize = 65_536;
+
+const PURGE_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// How an authority is set up.
 pub struct Config {
     pub key: SigningKey,
     /// Bearer token of the scheduler.
     pub scheduler_token: String,
-    /// Where visits are kept; none keeps them in memory.
-    pub file: Option<PathBuf>,
+    /// Where visits are kept ([`Book::open`]); none keeps them in memory.
+    pub data: Option<PathBuf>,
+    /// Visits are forgotten so long after their booked end.
+    pub forget_after: Duration,
 }
+
+/// The default of [`Config::forget_after`]: 30 days.
+pub const FORGET_AFTER: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 struct Authority {
-    book: Mutex<Book>,
+    book: Book,
     scheduler_token: Hash32,
-    file: Option<PathBuf>,
+    requests: Mutex<Limiter<IpAddr>>,
+    refusals: Mutex<Limiter<IpAddr>>,
 }
 
-/// The API as a router, to be served alone or inside a clinic's own server.
-pub fn router(config: Config) -> io::Result<Router> {
-    let mut book = Book::new(config.key, system_randomness);
-    if let Some(file) = &config.file {
-        book.restore(persist::load(file)?);
-    }
+/// The API as a router, to be served alone or inside a clinic's own server. Needs a Tokio runtime: it forgets old visits
+/// in the background for as long as the router lives.
+pub async fn router(config: Config) -> anyhow::Result<Router> {
+    let book = match &config.data {
+        Some(path) => Book::open(path, config.key, system_randomness).await?,
+        None => Book::in_memory(config.key, system_randomness).await?,
+    };
     let authority = Arc::new(Authority {
-        book: Mutex::new(book),
+        book,
         scheduler_token: token_hash(&config.scheduler_token),
-        file: config.file,
+        requests: Mutex::new(Limiter::new(REQUEST_RATE, ADDRESS_TABLE)),
+        refusals: Mutex::new(Limiter::new(REFUSAL_RATE, ADDRESS_TABLE)),
     });
+    tokio::spawn(forget(Arc::downgrade(&authority), config.forget_after));
     Ok(Router::new()
-        .route("/healthz", get(|| async { "ok" }))
         .route("/v1/visits", post(create))
         .route("/v1/visits/{visit}", get(info))
         .route("/v1/visits/{visit}/redeem", post(redeem))
@@ -68,9 +94,75 @@ pub fn router(config: Config) -> io::Result<Router> {
         .route("/v1/visits/{visit}/overview", post(overview))
         .route("/v1/visits/{visit}/lock", post(lock))
         .route("/v1/visits/{visit}/end", post(end))
+        .layer(from_fn_with_state(authority.clone(), limited))
+        .route("/healthz", get(|| async { "ok" }))
         // No cookies are used: any origin may call, each call carries its own secret.
         .layer(CorsLayer::permissive())
         .with_state(authority))
+}
+
+/// Deletes old visits, at once and then every hour.
+async fn forget(authority: std::sync::Weak<Authority>, after: Duration) {
+    let mut every = tokio::time::interval(PURGE_EVERY);
+    loop {
+        every.tick().await;
+        let Some(authority) = authority.upgrade() else {
+            return;
+        };
+        let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        // A failure is in the log, and the next hour tries again.
+        if let Ok(count @ 1..) = authority
+            .book
+            .purge(now_ms().saturating_sub(after_ms))
+            .await
+        {
+            tracing::info!(count, "forgot old visits");
+        }
+    }
+}
+
+/// Counts by the address that [`address_of`] finds.
+async fn limited(
+    State(authority): State<Arc<Authority>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let address = address_of(&request);
+    let now = Instant::now();
+    let taken = lock_of(&authority.requests).take(address, now);
+    let allowed = taken.and_then(|()| lock_of(&authority.refusals).check(&address, now));
+    if let Err(wait) = allowed {
+        return ApiError::TooMany(wait).into_response();
+    }
+    let response = next.run(request).await;
+    let is_refusal = matches!(
+        response.status(),
+        StatusCode::UNAUTHORIZED
+            | StatusCode::FORBIDDEN
+            | StatusCode::NOT_FOUND
+            | StatusCode::GONE
+            | StatusCode::LOCKED
+            | StatusCode::TOO_MANY_REQUESTS
+    );
+    if is_refusal {
+        // The answer stands; the next request is the one that waits.
+        let _ = lock_of(&authority.refusals).take(address, Instant::now());
+    }
+    response
+}
+
+/// The address that the connection comes from (IPv6: its /64), or one for all where the server does not say.
+fn address_of(request: &Request) -> IpAddr {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map(|ConnectInfo(peer)| peer.ip().to_canonical());
+    match peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)) {
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
+        address => address,
+    }
+}
+
+fn lock_of<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Deserialize)]
@@ -121,15 +213,17 @@ async fn create(
     if token_hash(token) != authority.scheduler_token {
         return Err(ApiError::NotTheScheduler);
     }
-    let links = authority.change(|book| book.create(&asked))?;
-    Ok((StatusCode::CREATED, Json(links)))
+    Ok((
+        StatusCode::CREATED,
+        Json(authority.book.create(&asked).await?),
+    ))
 }
 
 async fn info(
     State(authority): State<Arc<Authority>>,
     Path(visit): Path<VisitId>,
 ) -> Result<Json<VisitInfo>, ApiError> {
-    Ok(Json(authority.lock().info(visit, now_ms())?))
+    Ok(Json(authority.book.info(visit, now_ms()).await?))
 }
 
 async fn redeem(
@@ -141,11 +235,12 @@ async fn redeem(
         key: asked.jwk,
         name: asked.name_commitment,
     };
-    let now_ms = now_ms();
     let passcode = asked.passcode.as_deref();
-    Ok(Json(authority.change(|book| {
-        book.redeem(visit, &asked.secret, passcode, holder, now_ms)
-    })?))
+    let admitted = authority
+        .book
+        .redeem(visit, &asked.secret, passcode, holder, now_ms())
+        .await?;
+    Ok(Json(admitted))
 }
 
 async fn renew(
@@ -153,9 +248,11 @@ async fn renew(
     Path(visit): Path<VisitId>,
     Json(asked): Json<Renew>,
 ) -> Result<Json<Admission>, ApiError> {
-    Ok(Json(authority.change(|book| {
-        book.renew(visit, &asked.credential, asked.holder(), now_ms())
-    })?))
+    let admitted = authority
+        .book
+        .renew(visit, &asked.credential, asked.holder(), now_ms())
+        .await?;
+    Ok(Json(admitted))
 }
 
 async fn recorder_pass(
@@ -163,9 +260,11 @@ async fn recorder_pass(
     Path(visit): Path<VisitId>,
     Json(asked): Json<Renew>,
 ) -> Result<Json<Admission>, ApiError> {
-    Ok(Json(authority.change(|book| {
-        book.recorder_pass(visit, &asked.credential, asked.holder(), now_ms())
-    })?))
+    let admitted = authority
+        .book
+        .recorder_pass(visit, &asked.credential, asked.holder(), now_ms())
+        .await?;
+    Ok(Json(admitted))
 }
 
 async fn recorder_link(
@@ -173,10 +272,11 @@ async fn recorder_link(
     Path(visit): Path<VisitId>,
     Json(asked): Json<Known>,
 ) -> Result<Json<Link>, ApiError> {
-    let now_ms = now_ms();
-    Ok(Json(authority.change(|book| {
-        book.recorder_link(visit, &asked.credential, now_ms)
-    })?))
+    let link = authority
+        .book
+        .recorder_link(visit, &asked.credential, now_ms())
+        .await?;
+    Ok(Json(link))
 }
 
 async fn overview(
@@ -185,8 +285,9 @@ async fn overview(
     Json(asked): Json<Known>,
 ) -> Result<Json<Overview>, ApiError> {
     let overview = authority
-        .lock()
-        .overview(visit, &asked.credential, now_ms())?;
+        .book
+        .overview(visit, &asked.credential, now_ms())
+        .await?;
     Ok(Json(overview))
 }
 
@@ -195,7 +296,11 @@ async fn lock(
     Path(visit): Path<VisitId>,
     Json(asked): Json<Lock>,
 ) -> Result<StatusCode, ApiError> {
-    authority.change(|book| book.lock(visit, &asked.credential, asked.locked, now_ms()))?;
+    let Lock { credential, locked } = asked;
+    authority
+        .book
+        .lock(visit, &credential, locked, now_ms())
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -204,36 +309,18 @@ async fn end(
     Path(visit): Path<VisitId>,
     Json(asked): Json<Known>,
 ) -> Result<StatusCode, ApiError> {
-    authority.change(|book| book.end(visit, &asked.credential, now_ms()))?;
+    authority
+        .book
+        .end(visit, &asked.credential, now_ms())
+        .await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-impl Authority {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Runs a change and makes it durable before it is answered. A failed try changes counters too, so it is saved.
-    fn change<T>(
-        &self,
-        change: impl FnOnce(&mut Book) -> Result<T, BookError>,
-    ) -> Result<T, ApiError> {
-        let mut book = self.lock();
-        let outcome = change(&mut book);
-        if let Some(file) = &self.file {
-            persist::save(file, book.visits()).map_err(|error| {
-                tracing::error!(%error, "visits could not be saved");
-                ApiError::Storage
-            })?;
-        }
-        Ok(outcome?)
-    }
 }
 
 enum ApiError {
     Book(BookError),
     NotTheScheduler,
-    Storage,
+    /// Of one address; until when there is room again.
+    TooMany(Duration),
 }
 
 impl From<BookError> for ApiError {
@@ -244,7 +331,7 @@ impl From<BookError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (status, code, message) = match self {
+        let (status, code, message) = match &self {
             ApiError::Book(error) => {
                 let status = match error {
                     BookError::UnknownVisit | BookError::UnknownLink => StatusCode::NOT_FOUND,
@@ -253,6 +340,8 @@ impl IntoResponse for ApiError {
                     BookError::BadVisit | BookError::BadPasscode => {
                         StatusCode::UNPROCESSABLE_ENTITY
                     }
+                    BookError::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
+                    BookError::Storage => StatusCode::INTERNAL_SERVER_ERROR,
                     _ => StatusCode::FORBIDDEN,
                 };
                 (status, error.code(), error.to_string())
@@ -262,17 +351,19 @@ impl IntoResponse for ApiError {
                 "not_the_scheduler",
                 "making a visit needs the scheduler's token".to_owned(),
             ),
-            ApiError::Storage => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "storage",
-                "the visit could not be saved; try again".to_owned(),
+            ApiError::TooMany(_) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_requests",
+                "too many requests from this address; wait a moment".to_owned(),
             ),
         };
-        (
-            status,
-            Json(serde_json::json!({"code": code, "message": message})),
-        )
-            .into_response()
+        let body = Json(serde_json::json!({"code": code, "message": message}));
+        let mut response = (status, body).into_response();
+        if let ApiError::TooMany(wait) = self {
+            let seconds = HeaderValue::from(wait.as_secs() + 1);
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        response
     }
 }
 
@@ -290,4 +381,54 @@ fn now_ms() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_millis() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use tower::ServiceExt as _;
+
+    async fn status(app: &Router, peer: &str, path: &str) -> StatusCode {
+        let peer = SocketAddr::new(peer.parse().unwrap(), 1);
+        let request = Request::get(path).extension(ConnectInfo(peer));
+        let request = request.body(Body::empty()).unwrap();
+        app.clone().oneshot(request).await.unwrap().status()
+    }
+
+    #[test]
+    fn a_whole_ipv6_network_is_one_address() {
+        let of = |peer: &str| {
+            let peer = SocketAddr::new(peer.parse().unwrap(), 1);
+            let request = Request::get("/").extension(ConnectInfo(peer));
+            address_of(&request.body(Body::empty()).unwrap())
+        };
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:2"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+    }
+
+    #[tokio::test]
+    async fn one_address_that_guesses_is_told_to_wait_and_others_are_served() {
+        let app = router(Config {
+            key: SigningKey::from_seed(&[9; 32]),
+            scheduler_token: "a token of the scheduler".into(),
+            data: None,
+            forget_after: FORGET_AFTER,
+        });
+        let app = app.await.unwrap();
+        let unknown = format!("/v1/visits/{}", VisitId::from_bytes([7; 16]));
+        let mut seen = Vec::new();
+        // More than what comes back while they are asked, on the slowest machine: each costs a token of its own.
+        while seen.last() != Some(&StatusCode::TOO_MANY_REQUESTS) {
+            seen.push(status(&app, "2001:db8::1", &unknown).await);
+            assert!(seen.len() < 5_000, "never limited");
+        }
+        assert!(seen.len() > REFUSAL_RATE.burst as usize);
+        for other in ["2001:db8:0:1::1", "192.0.2.1"] {
+            assert_eq!(status(&app, other, &unknown).await, StatusCode::NOT_FOUND);
+        }
+        let health = status(&app, "2001:db8::1", "/healthz").await;
+        assert_eq!(health, StatusCode::OK);
+    }
 }

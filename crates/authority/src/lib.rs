@@ -7,14 +7,26 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`book`] | visits, participants, link secrets, credentials: the rules, without IO |
-//! | [`http`] | the API over it |
+//! | [`http`] | the API, and how much of it one address gets |
+//! | [`book`] | all visits: what a call reads, decides and writes |
+//! | `visit` | one visit and its rules, without IO |
+//! | `store` | the rows, in SQLite |
+//! | `secrets` | hashes under a key |
+//! | `import` | takes over the JSON file of earlier versions |
+//! | [`limit`] | rate limits |
+//! | [`files`] | files for their owner only |
 //!
-//! Invariants: a link secret works once; a pass is for one participant, role and key; secrets are kept as hashes.
+//! Invariants: a link secret works once; a pass is for one participant, role and key; secrets are kept as hashes under a
+//! key; an answer is given after what it says is durable.
 
 pub mod book;
+pub mod files;
 pub mod http;
-mod persist;
+mod import;
+pub mod limit;
+mod secrets;
+mod store;
+mod visit;
 
 pub use book::{Admission, Book, BookError, NewParticipant, NewVisit, VisitInfo};
-pub use http::{Config, router};
+pub use http::{Config, FORGET_AFTER, router};

@@ -2,11 +2,12 @@
 
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
-use sealed_visit_authority::{Config, router};
+use sealed_visit_authority::{Config, files, router};
 use sealed_visit_protocol::bytes::from_base64url;
 use sealed_visit_protocol::{Hash32, SigningKey};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Admits people to visits: makes visits and links, redeems links for passes.
 #[derive(Parser)]
@@ -30,9 +31,13 @@ enum Command {
         /// File whose content is the scheduler's bearer token.
         #[arg(long)]
         scheduler_token_file: PathBuf,
-        /// Where visits are kept; in memory when not given.
-        #[arg(long)]
+        /// Where visits are kept: in FILE with the ending `.sqlite`, beside it the key of its hashes (`.hashkey`; back up
+        /// both). A JSON file of an earlier version is imported. In memory when not given.
+        #[arg(long, value_name = "FILE")]
         data: Option<PathBuf>,
+        /// Days after a visit's booked end until everything about it is deleted.
+        #[arg(long, default_value_t = 30)]
+        forget_after_days: u32,
     },
 }
 
@@ -48,15 +53,12 @@ async fn main() -> anyhow::Result<()> {
             key,
             scheduler_token_file,
             data,
+            forget_after_days,
         } => {
-            let text = std::fs::read_to_string(&key)
-                .with_context(|| format!("reading {}", key.display()))?;
+            let text = files::read_secret(&key)?;
             let seed =
                 read_seed(&text).with_context(|| format!("{} is not a key file", key.display()))?;
-            let scheduler_token = std::fs::read_to_string(&scheduler_token_file)
-                .with_context(|| format!("reading {}", scheduler_token_file.display()))?
-                .trim()
-                .to_owned();
+            let scheduler_token = files::read_secret(&scheduler_token_file)?.trim().to_owned();
             if scheduler_token.len() < 16 {
                 bail!("the scheduler's token needs at least 16 characters");
             }
@@ -64,13 +66,18 @@ async fn main() -> anyhow::Result<()> {
             let app = router(Config {
                 key,
                 scheduler_token,
-                file: data,
-            })?;
+                data,
+                forget_after: Duration::from_secs(u64::from(forget_after_days) * 24 * 60 * 60),
+            })
+            .await?;
             let listener = tokio::net::TcpListener::bind(listen).await?;
             println!("listening http://{}", listener.local_addr()?);
-            axum::serve(listener, app)
-                .with_graceful_shutdown(stopped())
-                .await?;
+            axum::serve(
+                listener,
+                app.into_make_service_with_connect_info::<SocketAddr>(),
+            )
+            .with_graceful_shutdown(stopped())
+            .await?;
             Ok(())
         }
     }
@@ -90,30 +97,12 @@ fn keygen(file: &Path) -> anyhow::Result<()> {
     }
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
-    write_private(file, &Hash32(seed).to_string())?;
+    files::create_secret(file, &Hash32(seed).to_string())?;
     println!(
         "{}",
         serde_json::to_string(&SigningKey::from_seed(&seed).public())?
     );
     Ok(())
-}
-
-#[cfg(unix)]
-fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut out = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(file)?;
-    out.write_all(text.as_bytes())?;
-    out.sync_all()
-}
-
-#[cfg(not(unix))]
-fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
-    std::fs::write(file, text)
 }
 
 async fn stopped() {

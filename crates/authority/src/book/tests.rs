@@ -1,21 +1,24 @@
 use super::*;
+use crate::visit::MAX_WRONG_PASSCODES;
 use sealed_visit_protocol::clinic::ClinicClaims;
 use sealed_visit_protocol::{ClinicDocument, Pass};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 const HOUR_MS: u64 = 60 * 60 * 1000;
-const NOON_MS: u64 = 1_800_000_000_000;
+pub(super) const NOON_MS: u64 = 1_800_000_000_000;
 
-fn counting(bytes: &mut [u8]) {
+pub(super) fn counting(bytes: &mut [u8]) {
     static COUNT: AtomicU8 = AtomicU8::new(1);
     bytes.fill(COUNT.fetch_add(1, Ordering::Relaxed));
 }
 
-fn book() -> Book {
-    Book::new(SigningKey::from_seed(&[9; 32]), counting)
+async fn book() -> Book {
+    Book::in_memory(SigningKey::from_seed(&[9; 32]), counting)
+        .await
+        .unwrap()
 }
 
-fn visit(passcode: Option<&str>) -> NewVisit {
+pub(super) fn visit(passcode: Option<&str>) -> NewVisit {
     NewVisit {
         appointment: "a-17".into(),
         starts_ms: NOON_MS,
@@ -34,7 +37,7 @@ fn visit(passcode: Option<&str>) -> NewVisit {
     }
 }
 
-fn holder(seed: u8) -> Holder {
+pub(super) fn holder(seed: u8) -> Holder {
     Holder {
         key: SigningKey::from_seed(&[seed; 32]).public(),
         name: Hash32([seed; 32]),
@@ -42,9 +45,11 @@ fn holder(seed: u8) -> Holder {
 }
 
 /// Of a browser that came at noon with a link that has no passcode.
-fn credential_of(book: &mut Book, links: &VisitLinks, index: usize) -> String {
+pub(super) async fn credential_of(book: &Book, links: &VisitLinks, index: usize) -> String {
     let secret = &links.links[index].secret;
-    let admitted = book.redeem(links.visit, secret, None, holder(index as u8 + 1), NOON_MS);
+    let admitted = book
+        .redeem(links.visit, secret, None, holder(index as u8 + 1), NOON_MS)
+        .await;
     admitted.unwrap().credential.unwrap()
 }
 
@@ -65,10 +70,10 @@ fn clinic() -> ClinicDocument {
     ClinicDocument::verify(&document, &root.public()).unwrap()
 }
 
-#[test]
-fn a_link_gives_one_pass_bound_to_the_browsers_key() {
-    let mut book = book();
-    let links = book.create(&visit(None)).unwrap();
+#[tokio::test]
+async fn a_link_gives_one_pass_bound_to_the_browsers_key() {
+    let book = book().await;
+    let links = book.create(&visit(None)).await.unwrap();
     let admitted = book
         .redeem(
             links.visit,
@@ -77,6 +82,7 @@ fn a_link_gives_one_pass_bound_to_the_browsers_key() {
             holder(1),
             NOON_MS,
         )
+        .await
         .unwrap();
     let pass = Pass::verify_for(&admitted.pass, &clinic(), links.visit).unwrap();
     assert_eq!(
@@ -85,20 +91,22 @@ fn a_link_gives_one_pass_bound_to_the_browsers_key() {
     );
     assert_eq!(*pass.key(), holder(1).key);
     assert_eq!(pass.expires_s(), (NOON_MS + 3 * HOUR_MS) / 1000);
-    let again = book.redeem(
-        links.visit,
-        &links.links[1].secret,
-        None,
-        holder(2),
-        NOON_MS,
-    );
+    let again = book
+        .redeem(
+            links.visit,
+            &links.links[1].secret,
+            None,
+            holder(2),
+            NOON_MS,
+        )
+        .await;
     assert_eq!(again.err(), Some(BookError::LinkUsed));
 }
 
-#[test]
-fn the_same_browser_comes_back_as_the_same_participant() {
-    let mut book = book();
-    let links = book.create(&visit(None)).unwrap();
+#[tokio::test]
+async fn the_same_browser_comes_back_as_the_same_participant() {
+    let book = book().await;
+    let links = book.create(&visit(None)).await.unwrap();
     let first = book
         .redeem(
             links.visit,
@@ -107,86 +115,110 @@ fn the_same_browser_comes_back_as_the_same_participant() {
             holder(1),
             NOON_MS,
         )
+        .await
         .unwrap();
     let credential = first.credential.unwrap();
     let again = book
         .renew(links.visit, &credential, holder(3), NOON_MS)
+        .await
         .unwrap();
     assert_eq!(again.participant, first.participant);
     assert_eq!(
-        book.renew(links.visit, "guess", holder(3), NOON_MS).err(),
+        book.renew(links.visit, "guess", holder(3), NOON_MS)
+            .await
+            .err(),
         Some(BookError::UnknownCredential)
     );
 }
 
-#[test]
-fn a_link_is_dead_outside_its_time_and_after_the_end() {
-    let mut book = book();
-    let links = book.create(&visit(None)).unwrap();
+#[tokio::test]
+async fn a_link_is_dead_outside_its_time_and_after_the_end() {
+    let book = book().await;
+    let links = book.create(&visit(None)).await.unwrap();
     let host = &links.links[0].secret;
-    let early = book.redeem(links.visit, host, None, holder(1), NOON_MS - 25 * HOUR_MS);
+    let early = book
+        .redeem(links.visit, host, None, holder(1), NOON_MS - 25 * HOUR_MS)
+        .await;
     assert_eq!(early.err(), Some(BookError::OutsideTime));
-    let late = book.redeem(links.visit, host, None, holder(1), NOON_MS + 3 * HOUR_MS);
+    let late = book
+        .redeem(links.visit, host, None, holder(1), NOON_MS + 3 * HOUR_MS)
+        .await;
     assert_eq!(late.err(), Some(BookError::OutsideTime));
     let host = book
         .redeem(links.visit, host, None, holder(1), NOON_MS)
+        .await
         .unwrap();
     book.end(links.visit, &host.credential.unwrap(), NOON_MS)
+        .await
         .unwrap();
-    let ended = book.redeem(
-        links.visit,
-        &links.links[1].secret,
-        None,
-        holder(1),
-        NOON_MS,
-    );
+    let ended = book
+        .redeem(
+            links.visit,
+            &links.links[1].secret,
+            None,
+            holder(1),
+            NOON_MS,
+        )
+        .await;
     assert_eq!(ended.err(), Some(BookError::Ended));
 }
 
-#[test]
-fn wrong_passcodes_lock_the_link() {
-    let mut book = book();
-    let links = book.create(&visit(Some("4711"))).unwrap();
+#[tokio::test]
+async fn wrong_passcodes_lock_the_link() {
+    let book = book().await;
+    let links = book.create(&visit(Some("4711"))).await.unwrap();
     let secret = &links.links[1].secret;
     for _ in 0..MAX_WRONG_PASSCODES {
-        let wrong = book.redeem(links.visit, secret, Some("0000"), holder(1), NOON_MS);
+        let wrong = book
+            .redeem(links.visit, secret, Some("0000"), holder(1), NOON_MS)
+            .await;
         assert_eq!(wrong.err(), Some(BookError::WrongPasscode));
     }
-    let right = book.redeem(links.visit, secret, Some("4711"), holder(1), NOON_MS);
+    let right = book
+        .redeem(links.visit, secret, Some("4711"), holder(1), NOON_MS)
+        .await;
     assert_eq!(right.err(), Some(BookError::LinkLocked));
 }
 
-#[test]
-fn only_the_host_gets_a_recorder_and_always_the_same_one() {
-    let mut book = book();
-    let links = book.create(&visit(None)).unwrap();
-    let credential = credential_of(&mut book, &links, 0);
-    let patient = credential_of(&mut book, &links, 1);
-    let refused = book.recorder_pass(links.visit, &patient, holder(3), NOON_MS);
+#[tokio::test]
+async fn only_the_host_gets_a_recorder_and_always_the_same_one() {
+    let book = book().await;
+    let links = book.create(&visit(None)).await.unwrap();
+    let credential = credential_of(&book, &links, 0).await;
+    let patient = credential_of(&book, &links, 1).await;
+    let refused = book
+        .recorder_pass(links.visit, &patient, holder(3), NOON_MS)
+        .await;
     assert_eq!(refused.err(), Some(BookError::NotTheHost));
     let first = book
         .recorder_pass(links.visit, &credential, holder(3), NOON_MS)
+        .await
         .unwrap();
     let second = book
         .recorder_pass(links.visit, &credential, holder(4), NOON_MS)
+        .await
         .unwrap();
     assert_eq!(first.participant, second.participant);
     let pass = Pass::verify_for(&first.pass, &clinic(), links.visit).unwrap();
     assert_eq!(pass.role(), Role::Recorder);
 }
 
-#[test]
-fn the_host_gets_a_link_for_the_recorder_elsewhere_and_only_the_last_one_works() {
-    let mut book = book();
-    let links = book.create(&visit(None)).unwrap();
-    let host = credential_of(&mut book, &links, 0);
-    let patient = credential_of(&mut book, &links, 1);
-    let refused = book.recorder_link(links.visit, &patient, NOON_MS);
+#[tokio::test]
+async fn the_host_gets_a_link_for_the_recorder_elsewhere_and_only_the_last_one_works() {
+    let book = book().await;
+    let links = book.create(&visit(None)).await.unwrap();
+    let host = credential_of(&book, &links, 0).await;
+    let patient = credential_of(&book, &links, 1).await;
+    let refused = book.recorder_link(links.visit, &patient, NOON_MS).await;
     assert_eq!(refused.err(), Some(BookError::NotTheHost));
 
-    let first = book.recorder_link(links.visit, &host, NOON_MS).unwrap();
+    let first = book
+        .recorder_link(links.visit, &host, NOON_MS)
+        .await
+        .unwrap();
     let came = book
         .redeem(links.visit, &first.secret, None, holder(3), NOON_MS)
+        .await
         .unwrap();
     assert_eq!(
         (came.role, came.participant),
@@ -194,44 +226,62 @@ fn the_host_gets_a_link_for_the_recorder_elsewhere_and_only_the_last_one_works()
     );
     let in_page = book
         .recorder_pass(links.visit, &host, holder(4), NOON_MS)
+        .await
         .unwrap();
     assert_eq!(in_page.participant, first.participant);
 
-    let second = book.recorder_link(links.visit, &host, NOON_MS).unwrap();
+    let second = book
+        .recorder_link(links.visit, &host, NOON_MS)
+        .await
+        .unwrap();
     assert_eq!(second.participant, first.participant);
-    let old_page = book.renew(links.visit, &came.credential.unwrap(), holder(3), NOON_MS);
+    let old_page = book
+        .renew(links.visit, &came.credential.unwrap(), holder(3), NOON_MS)
+        .await;
     assert_eq!(old_page.err(), Some(BookError::UnknownCredential));
-    let old_link = book.redeem(links.visit, &first.secret, None, holder(5), NOON_MS);
+    let old_link = book
+        .redeem(links.visit, &first.secret, None, holder(5), NOON_MS)
+        .await;
     assert_eq!(old_link.err(), Some(BookError::UnknownLink));
     // Locked for people: the recorder is let in by everybody's consent.
-    book.lock(links.visit, &host, true, NOON_MS).unwrap();
-    let replaced = book.redeem(links.visit, &second.secret, None, holder(6), NOON_MS);
+    book.lock(links.visit, &host, true, NOON_MS).await.unwrap();
+    let replaced = book
+        .redeem(links.visit, &second.secret, None, holder(6), NOON_MS)
+        .await;
     assert_eq!(replaced.unwrap().participant, first.participant);
-    let asked = book.overview(links.visit, &host, NOON_MS).unwrap();
+    let asked = book.overview(links.visit, &host, NOON_MS).await.unwrap();
     assert_eq!(asked.participants.len(), 2);
 }
 
-#[test]
-fn a_new_link_for_the_recorder_keeps_its_passcode() {
-    let mut book = book();
+#[tokio::test]
+async fn a_new_link_for_the_recorder_keeps_its_passcode() {
+    let book = book().await;
     let mut asked = visit(None);
     asked.participants.push(NewParticipant {
         role: Role::Recorder,
         passcode: Some("4711".into()),
     });
-    let links = book.create(&asked).unwrap();
-    let host = credential_of(&mut book, &links, 0);
-    let link = book.recorder_link(links.visit, &host, NOON_MS).unwrap();
+    let links = book.create(&asked).await.unwrap();
+    let host = credential_of(&book, &links, 0).await;
+    let link = book
+        .recorder_link(links.visit, &host, NOON_MS)
+        .await
+        .unwrap();
     assert_eq!(link.participant, links.links[2].participant);
-    let without = book.redeem(links.visit, &link.secret, None, holder(2), NOON_MS);
+    let without = book
+        .redeem(links.visit, &link.secret, None, holder(2), NOON_MS)
+        .await;
     assert_eq!(without.err(), Some(BookError::WrongPasscode));
 }
 
-#[test]
-fn refuses_visits_without_a_host_or_with_two_recorders() {
+#[tokio::test]
+async fn refuses_visits_without_a_host_or_with_two_recorders() {
     let mut without = visit(None);
     without.participants.remove(0);
-    assert_eq!(book().create(&without).err(), Some(BookError::BadVisit));
+    assert_eq!(
+        book().await.create(&without).await.err(),
+        Some(BookError::BadVisit)
+    );
     let mut with = visit(None);
     for _ in 0..2 {
         with.participants.push(NewParticipant {
@@ -239,18 +289,21 @@ fn refuses_visits_without_a_host_or_with_two_recorders() {
             passcode: None,
         });
     }
-    assert_eq!(book().create(&with).err(), Some(BookError::BadVisit));
     assert_eq!(
-        book().create(&visit(Some("123"))).err(),
+        book().await.create(&with).await.err(),
+        Some(BookError::BadVisit)
+    );
+    assert_eq!(
+        book().await.create(&visit(Some("123"))).await.err(),
         Some(BookError::BadPasscode)
     );
 }
 
-#[test]
-fn the_host_is_told_of_a_link_that_another_browser_tried() {
-    let mut book = book();
-    let links = book.create(&visit(None)).unwrap();
-    let redeem = |book: &mut Book, link: usize, seed: u8, now_ms: u64| {
+#[tokio::test]
+async fn the_host_is_told_of_a_link_that_another_browser_tried() {
+    let book = book().await;
+    let links = book.create(&visit(None)).await.unwrap();
+    let redeem = async |book: &Book, link: usize, seed: u8, now_ms: u64| {
         book.redeem(
             links.visit,
             &links.links[link].secret,
@@ -258,12 +311,13 @@ fn the_host_is_told_of_a_link_that_another_browser_tried() {
             holder(seed),
             now_ms,
         )
+        .await
     };
-    let host = redeem(&mut book, 0, 1, NOON_MS).unwrap();
+    let host = redeem(&book, 0, 1, NOON_MS).await.unwrap();
     let host = host.credential.unwrap();
     let patient = links.links[1].participant;
-    let seen = |book: &mut Book| {
-        let overview = book.overview(links.visit, &host, NOON_MS).unwrap();
+    let seen = async |book: &Book| {
+        let overview = book.overview(links.visit, &host, NOON_MS).await.unwrap();
         assert_eq!(overview.ends_ms, NOON_MS + HOUR_MS);
         let mut found = overview.participants.into_iter();
         let entry = found.find(|entry| entry.participant == patient).unwrap();
@@ -273,28 +327,30 @@ fn the_host_is_told_of_a_link_that_another_browser_tried() {
             entry.second_browser_ms,
         )
     };
-    assert_eq!(seen(&mut book), (false, 0, None));
-    let credential = redeem(&mut book, 1, 2, NOON_MS)
+    assert_eq!(seen(&book).await, (false, 0, None));
+    let credential = redeem(&book, 1, 2, NOON_MS)
+        .await
         .unwrap()
         .credential
         .unwrap();
-    assert_eq!(seen(&mut book), (true, 0, None));
+    assert_eq!(seen(&book).await, (true, 0, None));
     // The same browser comes back: nobody needs to know.
     book.renew(links.visit, &credential, holder(3), NOON_MS)
+        .await
         .unwrap();
-    assert_eq!(seen(&mut book), (true, 0, None));
+    assert_eq!(seen(&book).await, (true, 0, None));
     for at_ms in [NOON_MS + 5, NOON_MS + 9] {
-        let refused = redeem(&mut book, 1, 4, at_ms).err();
+        let refused = redeem(&book, 1, 4, at_ms).await.err();
         assert_eq!(refused, Some(BookError::LinkUsed));
     }
-    assert_eq!(seen(&mut book), (true, 2, Some(NOON_MS + 9)));
-    let asked = book.overview(links.visit, &credential, NOON_MS);
+    assert_eq!(seen(&book).await, (true, 2, Some(NOON_MS + 9)));
+    let asked = book.overview(links.visit, &credential, NOON_MS).await;
     assert_eq!(asked.err(), Some(BookError::NotTheHost));
 }
 
-#[test]
-fn a_locked_visit_refuses_unused_links_and_nobody_else() {
-    let mut book = book();
+#[tokio::test]
+async fn a_locked_visit_refuses_unused_links_and_nobody_else() {
+    let book = book().await;
     let mut asked = visit(Some("4711"));
     for role in [Role::Clinician, Role::Recorder] {
         asked.participants.push(NewParticipant {
@@ -302,16 +358,18 @@ fn a_locked_visit_refuses_unused_links_and_nobody_else() {
             passcode: None,
         });
     }
-    let links = book.create(&asked).unwrap();
-    let redeem = |book: &mut Book, link: usize, passcode: Option<&str>| {
+    let links = book.create(&asked).await.unwrap();
+    let redeem = async |book: &Book, link: usize, passcode: Option<&str>| {
         let secret = &links.links[link].secret;
         book.redeem(links.visit, secret, passcode, holder(1), NOON_MS)
+            .await
     };
-    let host = redeem(&mut book, 0, None).unwrap().credential.unwrap();
-    let lock =
-        |book: &mut Book, who: &str, locked: bool| book.lock(links.visit, who, locked, NOON_MS);
-    let turned_away = |book: &mut Book| {
-        let overview = book.overview(links.visit, &host, NOON_MS).unwrap();
+    let host = redeem(&book, 0, None).await.unwrap().credential.unwrap();
+    let lock = async |book: &Book, who: &str, locked: bool| {
+        book.lock(links.visit, who, locked, NOON_MS).await
+    };
+    let turned_away = async |book: &Book| {
+        let overview = book.overview(links.visit, &host, NOON_MS).await.unwrap();
         let away = overview.participants.iter();
         let away: Vec<_> = away.filter(|entry| entry.turned_away).collect();
         (
@@ -321,45 +379,49 @@ fn a_locked_visit_refuses_unused_links_and_nobody_else() {
                 .collect::<Vec<_>>(),
         )
     };
-    assert_eq!(turned_away(&mut book), (false, vec![]));
-    lock(&mut book, &host, true).unwrap();
-    assert!(book.info(links.visit, NOON_MS).unwrap().locked);
+    assert_eq!(turned_away(&book).await, (false, vec![]));
+    lock(&book, &host, true).await.unwrap();
+    assert!(book.info(links.visit, NOON_MS).await.unwrap().locked);
     // Neither the patient, whose passcode is not even tried, nor a second clinician.
     let patient = links.links[1].participant;
     for link in [1, 1, 2] {
-        let refused = redeem(&mut book, link, Some("0000")).err();
+        let refused = redeem(&book, link, Some("0000")).await.err();
         assert_eq!(refused, Some(BookError::Locked));
     }
-    let (locked, away) = turned_away(&mut book);
+    let (locked, away) = turned_away(&book).await;
     assert!(locked && away.len() == 2 && away.contains(&patient));
     // Who was in comes back; the recorder, which everybody's consent lets in, may come.
-    book.renew(links.visit, &host, holder(2), NOON_MS).unwrap();
-    book.recorder_pass(links.visit, &host, holder(3), NOON_MS)
+    book.renew(links.visit, &host, holder(2), NOON_MS)
+        .await
         .unwrap();
-    redeem(&mut book, 3, None).unwrap();
-    lock(&mut book, &host, false).unwrap();
-    assert_eq!(turned_away(&mut book), (false, vec![]));
-    let patient = redeem(&mut book, 1, Some("4711")).unwrap();
-    let refused = lock(&mut book, &patient.credential.unwrap(), true);
+    book.recorder_pass(links.visit, &host, holder(3), NOON_MS)
+        .await
+        .unwrap();
+    redeem(&book, 3, None).await.unwrap();
+    lock(&book, &host, false).await.unwrap();
+    assert_eq!(turned_away(&book).await, (false, vec![]));
+    let patient = redeem(&book, 1, Some("4711")).await.unwrap();
+    let refused = lock(&book, &patient.credential.unwrap(), true).await;
     assert_eq!(refused.err(), Some(BookError::NotTheHost));
     // A second clinician, to whom the visit may have been handed over, locks as well.
-    let second = redeem(&mut book, 2, None).unwrap().credential.unwrap();
-    lock(&mut book, &second, true).unwrap();
+    let second = redeem(&book, 2, None).await.unwrap().credential.unwrap();
+    lock(&book, &second, true).await.unwrap();
     assert_eq!(
-        lock(&mut book, "guess", false).err(),
+        lock(&book, "guess", false).await.err(),
         Some(BookError::UnknownCredential)
     );
 }
 
-#[test]
-fn says_when_a_visit_closes() {
-    let mut book = book();
-    let links = book.create(&visit(None)).unwrap();
-    let info = book.info(links.visit, NOON_MS).unwrap();
+#[tokio::test]
+async fn says_when_a_visit_closes() {
+    let book = book().await;
+    let links = book.create(&visit(None)).await.unwrap();
+    let info = book.info(links.visit, NOON_MS).await.unwrap();
     assert_eq!(info.closes_ms, NOON_MS + 3 * HOUR_MS);
     let secret = &links.links[0].secret;
     let host = book
         .redeem(links.visit, secret, None, holder(1), NOON_MS)
+        .await
         .unwrap();
     let pass = Pass::verify_for(&host.pass, &clinic(), links.visit).unwrap();
     assert_eq!(pass.expires_s() * 1000, info.closes_ms);
