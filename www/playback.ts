@@ -191,5 +191,8 @@ async function readTrack(
 function explain(error: unknown): string {
   const text = words().playback;
   if (error instanceof SealedVisitError && error.code === "wrong-passphrase") return text.wrong_passphrase;
+  const { code } = error as { code?: unknown };
+  if (code === "recording_deleted") return text.deleted;
+  if (code === "deletion_requested") return text.deletion_requested;
   return text.failed.replace("{why}", reasonOf(error));
 }

@@ -5,7 +5,7 @@ import { answerOf } from "./link.js";
 export interface ListedRecording {
   recording: string;
   visit: string;
-  state: "open" | "finished" | "unfinished" | "withdrawn";
+  state: "open" | "finished" | "unfinished" | "withdrawn" | "deleted";
   opened_ms: number;
   ended_ms: number | null;
   size_bytes: number;

@@ -326,6 +326,9 @@ export const en = {
     save: "Save the opened recording",
     save_warning: "The saved file is not encrypted.",
     failed: "It could not be opened: {why}",
+    deleted: "This recording is deleted. Nobody can open it any more.",
+    deletion_requested:
+      "Someone asked for this recording to be deleted. Nobody can open it until the clinic has decided.",
     wrong_passphrase: "The passphrase does not fit the key file.",
     not_for_this_key: "This recording was not sealed to this key.",
   },

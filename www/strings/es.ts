@@ -326,6 +326,8 @@ export const es: PageStrings = {
     save: "Guardar la grabación abierta",
     save_warning: "El archivo guardado no está cifrado.",
     failed: "No se pudo abrir: {why}",
+    deleted: "Esta grabación está borrada. Nadie la puede abrir ya.",
+    deletion_requested: "Alguien pidió borrar esta grabación. Nadie la puede abrir hasta que la clínica decida.",
     wrong_passphrase: "La contraseña no es la del archivo de llave.",
     not_for_this_key: "Esta grabación no se selló para esta llave.",
   },
