@@ -3,6 +3,7 @@
  *
  * `?vault=` and `#token=` may be given in the link; the key and its passphrase never are.
  */
+import { fragment } from "./lib/fragment.js";
 import { type OpenedRecording, type Player, SealedVisitError, unlockPlayer } from "sealed-visit";
 import { type Config, loadConfig } from "./lib/config.js";
 import { fill, h } from "./lib/dom.js";
@@ -12,7 +13,6 @@ import { megabytes } from "./lib/progress-panel.js";
 import { type ListedRecording, VaultReader } from "./lib/vault.js";
 import { words } from "./strings/index.js";
 
-const fragment = new URLSearchParams(location.hash.slice(1));
 const results = h("div", { class: "stack" });
 const progress = h("p", { role: "status", "data-testid": "playback-progress" });
 const problem = h("p", { class: "error", role: "alert", "data-testid": "playback-error" });

@@ -1,9 +1,10 @@
 /** The stand-alone recorder: a device of its own that takes part as the declared recorder, and says how safe everything is. */
+import "./lib/fragment.js";
 import { joinAsRecorder, support } from "sealed-visit";
 import { clinicInfo, loadConfig } from "./lib/config.js";
 import { fill, h } from "./lib/dom.js";
 import { reasonOf, showPage } from "./lib/frame.js";
-import { linkFromLocation, passFor } from "./lib/link.js";
+import { forget, linkFor, linkFromLocation, passFor } from "./lib/link.js";
 import { type CannotRecord, recorderLink, whyNot } from "./lib/elsewhere.js";
 import { recoveryNotice } from "./lib/recovery.js";
 import { ProgressPanel } from "./lib/progress-panel.js";
@@ -14,6 +15,7 @@ let recorder: CallRecorder | undefined;
 let panel: ProgressPanel | undefined;
 let failure: string | undefined;
 let cannot: CannotRecord | undefined;
+let address = "";
 let recovery: HTMLElement | undefined;
 
 main().catch((error: unknown) => {
@@ -28,7 +30,10 @@ async function main(): Promise<void> {
   recovery = recoveryNotice(config);
   const able = await support();
   if (!link) failure = words().join.no_link;
-  else if (!able.recorder.supported) cannot = able.recorder;
+  else if (!able.recorder.supported) {
+    cannot = able.recorder;
+    address = linkFor("recorder", link);
+  }
   if (!link || cannot) {
     show({ ready: false });
     return;
@@ -47,7 +52,10 @@ async function main(): Promise<void> {
       });
       recorder = made;
       panel = new ProgressPanel(made);
-      made.on("state", () => redraw());
+      made.on("state", (state) => {
+        if (state.phase === "ended" && state.reason !== "stopped") void forget(link);
+        redraw();
+      });
       redraw();
     },
     clinic: clinic.name,
@@ -94,7 +102,7 @@ function elsewhere(why: CannotRecord): HTMLElement {
     h("h2", {}, text.title),
     h("p", { class: "notice serious", role: "alert" }, whyNot(why)),
     h("p", {}, text.lead_here),
-    recorderLink(location.href),
+    recorderLink(address),
   );
 }
 

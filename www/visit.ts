@@ -2,6 +2,7 @@
  * The visit's page, for clinician, patient and everybody else: what differs follows from the role that
  * the pass names. Before, during, after.
  */
+import "./lib/fragment.js";
 import { type Support, support, type Visit, type VisitState } from "sealed-visit";
 import { defineVisitElements } from "sealed-visit/components";
 import type { CallView } from "./lib/call-view.js";
@@ -24,6 +25,7 @@ import {
   overviewFor,
   recorderLinkFor,
   recorderPassFor,
+  takeAway,
   templateOf,
   type VisitInfo,
 } from "./lib/link.js";
@@ -91,9 +93,8 @@ async function main(): Promise<void> {
   // A denial, or a server's word alone, costs nobody their way back.
   const isOver = visit.state.end_is_final && visit.state.end_reason !== "left";
   if (isOver) await forget(link);
-  showAfter(visit.state);
-  // The link stays in the address bar for a reload only while it is of use.
-  if (isOver) history.replaceState(null, "", location.pathname + location.search);
+  const comeBack = visit.state.end_reason === "left" ? await takeAway(link) : undefined;
+  showAfter(visit.state, comeBack);
 }
 
 /** Whoever is asked for consent need not download the form that asks. */

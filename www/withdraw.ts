@@ -1,4 +1,5 @@
 /** Withdrawing after the visit, with a private link: no sign-in, no key; the statement was signed in the visit. */
+import "./lib/fragment.js";
 import { postWithdrawal, SealedVisitError } from "sealed-visit";
 import { claimsOf, loadConfig } from "./lib/config.js";
 import { button, fill, h } from "./lib/dom.js";

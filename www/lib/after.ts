@@ -4,8 +4,8 @@ import { words } from "../strings/index.js";
 import { button, fill, h } from "./dom.js";
 import { showPage } from "./frame.js";
 
-/** After the visit: why it is over, and the way to the visit record. */
-export function showAfter({ end_reason }: Pick<VisitState, "end_reason">): void {
+/** After the visit: why it is over, the way to the visit record, and for whoever left the way back. */
+export function showAfter({ end_reason }: Pick<VisitState, "end_reason">, comeBack?: () => void): void {
   showPage((page) => {
     const text = words().after;
     fill(
@@ -19,7 +19,7 @@ export function showAfter({ end_reason }: Pick<VisitState, "end_reason">): void 
           "div",
           { class: "row" },
           h("a", { class: "button primary", href: "./record.html", "data-testid": "to-record" }, text.record),
-          end_reason === "left" && button(text.back, { testid: "come-back", onclick: () => location.reload() }),
+          comeBack && button(text.back, { testid: "come-back", onclick: comeBack }),
           end_reason === "denied" && button(text.again, { testid: "ask-again", onclick: () => location.reload() }),
         ),
       ),

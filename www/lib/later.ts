@@ -2,6 +2,7 @@
  * The private link by which somebody withdraws after the visit: withdrawals that were signed ahead stand in its
  * fragment, which no server sees. Whoever has the link can withdraw for this person, and do nothing else.
  */
+import { fragment } from "./fragment.js";
 import type { LoggedRound } from "./visit-log.js";
 
 export interface Later {
@@ -12,15 +13,14 @@ export interface Later {
 
 export function laterLink({ later, terms }: LoggedRound, contact: string): string {
   const url = new URL("withdraw.html", document.baseURI);
-  const fragment = new URLSearchParams({ contact });
-  if (later && terms.on_withdrawal !== "keep") fragment.set("delete", later.delete);
-  if (later && terms.on_withdrawal !== "delete") fragment.set("keep", later.keep);
-  url.hash = fragment.toString();
+  const parameters = new URLSearchParams({ contact });
+  if (later && terms.on_withdrawal !== "keep") parameters.set("delete", later.delete);
+  if (later && terms.on_withdrawal !== "delete") parameters.set("keep", later.keep);
+  url.hash = parameters.toString();
   return url.href;
 }
 
 export function laterFromLocation(): Later | null {
-  const fragment = new URLSearchParams(location.hash.slice(1));
   const statements: Later["statements"] = {};
   for (const wish of ["delete", "keep"] as const) {
     const statement = fragment.get(wish);

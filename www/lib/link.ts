@@ -1,11 +1,12 @@
 /**
  * The link a person got: visit and secret stand in the fragment, which no server sees.
  *
- * Redeeming it leaves a credential in this browser, so that a reload is the same participant; the
- * secret itself works once.
+ * Redeeming it leaves a credential in this browser, so that a reload is the same participant; the secret itself works once.
+ * The address bar shows neither: this tab keeps the link for a reload. Both go when the person leaves or the visit is over.
  */
+import { fragment, onNewFragment } from "./fragment.js";
 import type { PassRequest } from "sealed-visit";
-import type { Config, VisitTemplate } from "./config.js";
+import { claimsOf, type Config, type VisitTemplate } from "./config.js";
 
 export interface Link {
   visit: string;
@@ -31,10 +32,44 @@ export class AuthorityError extends Error {
   }
 }
 
+/** The link of this tab, for a reload of the page that it was opened with. */
+const STORED_LINK = "sealed-visit:link";
+const CREDENTIALS = "sealed-visit:credential:";
+
+/** The link that this page was opened with, before this load or an earlier one. */
 export function linkFromLocation(): Link | null {
-  const fragment = new URLSearchParams(location.hash.slice(1));
-  const [visit, secret] = [fragment.get("visit"), fragment.get("secret")];
+  sweepCredentials();
+  onNewFragment((next) => {
+    const link = linkIn(next);
+    if (!link) return;
+    remember(link);
+    location.reload();
+  });
+  const given = linkIn(fragment);
+  if (given) remember(given);
+  return given ?? remembered();
+}
+
+function linkIn(parameters: URLSearchParams): Link | null {
+  const [visit, secret] = [parameters.get("visit"), parameters.get("secret")];
   return visit && secret ? { visit, secret } : null;
+}
+
+function remember({ visit, secret }: Link): void {
+  try {
+    sessionStorage.setItem(STORED_LINK, JSON.stringify({ page: location.pathname, visit, secret }));
+  } catch {
+    // Storage is refused: a reload needs the link again.
+  }
+}
+
+function remembered(): Link | null {
+  try {
+    const kept = JSON.parse(sessionStorage.getItem(STORED_LINK) ?? "null") as (Link & { page: string }) | null;
+    return kept?.page === location.pathname ? { visit: kept.visit, secret: kept.secret } : null;
+  } catch {
+    return null;
+  }
 }
 
 export function linkFor(page: string, { visit, secret }: Link): string {
@@ -54,7 +89,7 @@ export async function passFor(config: Config, link: Link, request: PassRequest, 
       return pass;
     } catch (error) {
       // A credential of a visit that is over is of no use any more; the answer to the link says why.
-      if (!(error instanceof AuthorityError) || error.status >= 500) throw error;
+      if (!(error instanceof AuthorityError) || error.status >= 500 || error.status === 429) throw error;
     }
   }
   const redeemed = await post<Redeemed>(config, link, "redeem", {
@@ -63,7 +98,8 @@ export async function passFor(config: Config, link: Link, request: PassRequest, 
     name_commitment,
     ...(passcode !== "" && { passcode }),
   });
-  writeStored(key, redeemed.credential);
+  const { exp } = claimsOf(redeemed.pass) as { exp: number };
+  writeStored(key, { credential: redeemed.credential, until_ms: exp * 1_000 });
   return redeemed.pass;
 }
 
@@ -143,13 +179,34 @@ export async function lockLinks(config: Config, link: Link, locked: boolean): Pr
   await post(config, link, "lock", { credential: readStored(await storageKey(link)), locked });
 }
 
-/** After the visit the credential has nothing left to open. */
+/** After the visit link and credential have nothing left to open. */
 export async function forget(link: Link): Promise<void> {
+  const key = await storageKey(link);
+  kept.delete(key);
   try {
-    localStorage.removeItem(await storageKey(link));
+    localStorage.removeItem(key);
+    sessionStorage.removeItem(STORED_LINK);
   } catch {
     // Storage is refused: nothing was kept.
   }
+}
+
+/** Whoever left may come back from the page that says so, by what this returns, and from no other. */
+export async function takeAway(link: Link): Promise<() => void> {
+  const key = await storageKey(link);
+  let stored = readEntry(key);
+  await forget(link);
+  let isHere = true;
+  window.addEventListener("pagehide", () => {
+    isHere = false;
+    stored = null;
+  });
+  return () => {
+    if (!isHere) return;
+    if (stored) writeStored(key, stored);
+    remember(link);
+    location.reload();
+  };
 }
 
 /** How long the authority takes to answer at all. */
@@ -184,25 +241,48 @@ function base({ authority_url }: Config): URL {
 /** Neither the visit's id nor the secret stands in storage: their hash does. */
 async function storageKey({ visit, secret }: Link): Promise<string> {
   const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(`${visit} ${secret}`));
-  return `sealed-visit:credential:${btoa(String.fromCharCode(...new Uint8Array(hash))).slice(0, 22)}`;
+  return `${CREDENTIALS}${btoa(String.fromCharCode(...new Uint8Array(hash))).slice(0, 22)}`;
+}
+
+interface StoredCredential {
+  credential: string;
+  /** When passes for this visit expire. */
+  until_ms: number;
 }
 
 /** In this page only, where the browser refuses storage. */
-const kept = new Map<string, string>();
+const kept = new Map<string, StoredCredential>();
 
 function readStored(key: string): string | null {
+  return readEntry(key)?.credential ?? null;
+}
+
+function readEntry(key: string): StoredCredential | null {
   try {
-    return kept.get(key) ?? localStorage.getItem(key);
+    return kept.get(key) ?? (JSON.parse(localStorage.getItem(key) ?? "null") as StoredCredential | null);
   } catch {
     return kept.get(key) ?? null;
   }
 }
 
-function writeStored(key: string, value: string): void {
-  kept.set(key, value);
+function writeStored(key: string, entry: StoredCredential): void {
+  kept.set(key, entry);
   try {
-    localStorage.setItem(key, value);
+    localStorage.setItem(key, JSON.stringify(entry));
   } catch {
     // Storage is refused: a reload needs a new link.
+  }
+}
+
+/** Of visits whose page was closed, or died, without leaving. */
+function sweepCredentials(): void {
+  try {
+    for (const key of Object.keys(localStorage)) {
+      if (!key.startsWith(CREDENTIALS)) continue;
+      const entry = readEntry(key);
+      if (!entry || !(entry.until_ms > Date.now())) localStorage.removeItem(key);
+    }
+  } catch {
+    // Storage is refused: nothing was kept.
   }
 }
