@@ -4,7 +4,7 @@
  *     npm run build                  everything
  *     npm run build:wasm             the core as WebAssembly     dist/wasm/
  *     npm run build:js               the npm package and pages   dist/*.js, dist/types/, dist/www/
- *     npm run build:servers          servers and clinic tool     dist/bin/
+ *     npm run build:servers          servers and clinic tool     dist/bin/, release builds
  *
  * From other scripts: `import { build } from "./build.mjs"; await build("wasm", "js", "servers")`.
  * What is built is listed in lib/artifacts.mjs.
@@ -35,20 +35,28 @@ import { pathToFileURL } from "node:url";
 import { bundles, serverInputs, servers, wasmInputs, wasmModules, wasmOptFeatures } from "./lib/artifacts.mjs";
 import { filesUnder, fingerprint } from "./lib/fingerprint.mjs";
 import { withLock } from "./lib/lock.mjs";
-import { say, timed } from "./lib/log.mjs";
+import { allDone, say, sayTimes, timed } from "./lib/log.mjs";
 import { binDir, cacheDir, distDir, inRoot, targetDir, wwwDir } from "./lib/paths.mjs";
 import { capture, run } from "./lib/run.mjs";
 import { ensure } from "./setup.mjs";
 
-const steps = { wasm: buildWasm, js: buildJs, servers: buildServers };
+const steps = { wasm: buildWasm, js: buildJs, servers: buildServers, "servers:release": () => buildServers("release") };
 
-/** Builds the named steps, all when none is named. */
+/**
+ * Builds the named steps, in the order given. None named: everything, with servers for demos and tests, which take a
+ * tenth of the time to compile; what compiles WebAssembly and what compiles servers run side by side.
+ */
 export async function build(...names) {
-  for (const name of names.length > 0 ? names : Object.keys(steps)) {
-    if (!Object.hasOwn(steps, name))
-      throw new Error(`no build step "${name}"; there are: ${Object.keys(steps).join(", ")}`);
-    await steps[name]();
-  }
+  const unknown = names.find((name) => !Object.hasOwn(steps, name));
+  if (unknown) throw new Error(`no build step "${unknown}"; there are: ${Object.keys(steps).join(", ")}`);
+  const wanted = names.length > 0 ? names : ["wasm", "js", "servers"];
+  const inOrder = async (some) => {
+    for (const name of some) await steps[name]();
+  };
+  await allDone([
+    inOrder(wanted.filter((name) => !name.startsWith("servers"))),
+    inOrder(wanted.filter((name) => name.startsWith("servers"))),
+  ]);
 }
 
 // --- WebAssembly --------------------------------------------------------------------------------
@@ -244,28 +252,25 @@ const packageByUrl = {
 
 // --- Servers ------------------------------------------------------------------------------------
 
-async function buildServers() {
+/** Where release builds are asked for, only those will do; elsewhere they will do as well. */
+async function buildServers(profile = "quick") {
   const { rust } = await ensure("rust");
-  const hash = fingerprint(serverInputs, [rust.version, JSON.stringify(servers)]);
-  if (
-    isCurrent(
-      "servers",
-      hash,
-      servers.map(({ program, output = program }) => `bin/${output}`),
-    )
-  )
-    return;
+  const hashOf = (name) => fingerprint(serverInputs, [rust.version, name, JSON.stringify(servers)]);
+  const outputs = servers.map(({ program, output = program }) => `bin/${output}`);
+  const hash = hashOf(profile);
+  if ([hash, hashOf("release")].some((acceptable) => isCurrent("servers", acceptable, outputs))) return;
   await withLock("cargo-servers", () =>
-    timed("building servers and clinic tool", async () => {
+    timed(`building servers and clinic tool (${profile})`, async () => {
       mkdirSync(binDir, { recursive: true });
       // Always the same packages: another selection would unify other features, and build every dependency again.
       const packages = [...new Set(servers.map((server) => server.package))];
       const withFeatures = servers.filter(({ features }) => features);
       for (const server of withFeatures) {
         const features = server.features.map((feature) => `${server.package}/${feature}`).join();
-        await buildPrograms(packages, [server], ["--features", features]);
+        await buildPrograms(profile, packages, [server], ["--features", features]);
       }
       await buildPrograms(
+        profile,
         packages,
         servers.filter(({ features }) => !features),
       );
@@ -274,15 +279,15 @@ async function buildServers() {
   markCurrent("servers", hash);
 }
 
-async function buildPrograms(packages, wanted, options = []) {
+async function buildPrograms(profile, packages, wanted, options = []) {
   const selection = packages.flatMap((name) => ["--package", name]);
-  await run("cargo", ["build", "--quiet", "--release", "--bins", ...selection, ...options], {
+  await run("cargo", ["build", "--quiet", "--profile", profile, "--bins", ...selection, ...options], {
     env: { CARGO_TARGET_DIR: targetDir },
   });
   for (const { program, output = program } of wanted) {
     // By renaming: a running program's file cannot be written, but it can be replaced.
     const destination = path.join(binDir, output);
-    copyFileSync(path.join(targetDir, "release", program), `${destination}.new`);
+    copyFileSync(path.join(targetDir, profile, program), `${destination}.new`);
     chmodSync(`${destination}.new`, 0o755);
     renameSync(`${destination}.new`, destination);
   }
@@ -307,8 +312,11 @@ function markCurrent(step, hash) {
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   try {
-    await build(...process.argv.slice(2));
+    // What is built by name or for itself may be deployed: servers are release builds then.
+    const named = process.argv.slice(2).map((name) => (name === "servers" ? "servers:release" : name));
+    await build(...(named.length > 0 ? named : ["wasm", "js", "servers:release"]));
     say("built: dist/");
+    sayTimes();
   } catch (error) {
     say(`build failed: ${error.message}`);
     process.exitCode = 1;

@@ -15,7 +15,7 @@ import { parseArgs } from "node:util";
 import { build } from "./build.mjs";
 import { holdVisit } from "./lib/demo-visit.mjs";
 import { checkNothingAfter, checkOpened, openRecording } from "./lib/demo-recording.mjs";
-import { result, say, timed } from "./lib/log.mjs";
+import { allDone, result, say, sayTimes, timed } from "./lib/log.mjs";
 import { inRoot } from "./lib/paths.mjs";
 import { startStack } from "./lib/stack.mjs";
 import { searchTap } from "./lib/tap.mjs";
@@ -46,8 +46,8 @@ for (const name of [
   rmSync(path.join(out, name), { recursive: true, force: true });
 mkdirSync(path.join(out, "pictures"), { recursive: true });
 
-await ensure("node", "rust", "wasm", "browser", "media");
-if (!values["no-build"]) await build();
+const programs = ensure("node", "rust", "browser", "media");
+await (values["no-build"] ? programs : allDone([programs, build()]));
 
 const tap = path.join(out, "tap.bin");
 const checks = [];
@@ -116,4 +116,5 @@ say(
     .filter((name) => statSync(path.join(out, name)))
     .join(", ")}`,
 );
+sayTimes();
 result(report);

@@ -33,7 +33,7 @@ for (const [name, value] of Object.entries(values)) {
   env[`SEALED_VISIT_MODEL_${name.toUpperCase().replaceAll("-", "_")}`] = value;
 }
 
-// The profile of `npm test`, which has optimised dependencies: nothing is built twice.
+// Long runs are worth the time that full optimization takes to compile.
 const cargo = spawn(
   "cargo",
   [

@@ -31,7 +31,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, write
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { withLock } from "./lib/lock.mjs";
-import { say, timed } from "./lib/log.mjs";
+import { allDone, say, timed } from "./lib/log.mjs";
 import { cacheDir, inRoot, root, toolsDir } from "./lib/paths.mjs";
 import { capture, run, which } from "./lib/run.mjs";
 
@@ -53,17 +53,21 @@ const parts = {
 
 const found = new Map();
 
-/** Makes sure that the named parts are there. Each is looked at once a process. */
+/**
+ * Makes sure that the named parts are there. Each is looked at once a process.
+ *
+ * What downloads, what compiles and what installs run side by side; apt-get is called once for everything that is missing.
+ */
 export async function ensure(...names) {
-  const answers = {};
-  for (const name of names) {
-    if (!Object.hasOwn(parts, name))
-      throw new Error(`no part "${name}" to set up; there are: ${Object.keys(parts).join(", ")}`);
-    // One after the other: apt-get and cargo do not like company, and the output stays readable.
-    if (!found.has(name)) found.set(name, parts[name]());
-    answers[name] = await found.get(name);
+  const unknown = names.find((name) => !Object.hasOwn(parts, name));
+  if (unknown) throw new Error(`no part "${unknown}" to set up; there are: ${Object.keys(parts).join(", ")}`);
+  const fresh = names.filter((name) => !found.has(name));
+  const installed = installPrograms(fresh);
+  for (const name of fresh) {
+    found.set(name, Object.hasOwn(programs, name) ? installed.then(() => parts[name]()) : parts[name]());
   }
-  return answers;
+  const answers = await allDone(names.map((name) => found.get(name)));
+  return Object.fromEntries(names.map((name, index) => [name, answers[index]]));
 }
 
 // --- npm packages -------------------------------------------------------------------------------
@@ -192,6 +196,9 @@ async function buildStd(env) {
   rmSync(project, { recursive: true, force: true });
 }
 
+/** Tools that run for a second or two are not worth minutes of optimization. */
+const quickInstall = { CARGO_PROFILE_RELEASE_OPT_LEVEL: "0", CARGO_PROFILE_RELEASE_CODEGEN_UNITS: "256" };
+
 /** wasm-bindgen's tools must have exactly the version of the crate in Cargo.lock. */
 async function ensureBindgen() {
   const version = lockedVersion("wasm-bindgen");
@@ -210,11 +217,14 @@ async function ensureBindgen() {
   if (present) return present;
   await withLock("wasm-bindgen", async () => {
     if (await find()) return;
-    await timed(`building wasm-bindgen's tools, version ${version} (about five minutes, once)`, () =>
-      // Without --locked: a registry view older than the crate's lock file would refuse it.
-      run("cargo", ["install", "wasm-bindgen-cli", "--version", version, "--root", path.dirname(ownBin), "--quiet"], {
-        env: { CARGO_TARGET_DIR: path.join(cacheDir, "wasm-bindgen-build") },
-      }),
+    await timed(
+      `building wasm-bindgen's tools, version ${version}`,
+      () =>
+        // Without --locked: a registry view older than the crate's lock file would refuse it.
+        run("cargo", ["install", "wasm-bindgen-cli", "--version", version, "--root", path.dirname(ownBin), "--quiet"], {
+          env: { CARGO_TARGET_DIR: path.join(cacheDir, "wasm-bindgen-build"), ...quickInstall },
+        }),
+      { estimateS: 180 },
     );
     rmSync(path.join(cacheDir, "wasm-bindgen-build"), { recursive: true, force: true });
   });
@@ -231,57 +241,66 @@ function lockedVersion(name) {
 
 // --- Programs of the system ---------------------------------------------------------------------
 
+const macChromium = [
+  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+  "/Applications/Chromium.app/Contents/MacOS/Chromium",
+];
+const macFirefox = ["/Applications/Firefox.app/Contents/MacOS/firefox"];
+
+/** Programs by the part that needs them: how to find one, Debian's packages, and what to call it. */
+const programs = {
+  browser: {
+    find: () =>
+      process.env.SEALED_VISIT_CHROMIUM ??
+      ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"].map(which).find(Boolean) ??
+      macChromium.find((candidate) => existsSync(candidate)),
+    packages: ["chromium", "fonts-dejavu-core"],
+    what: "Chromium (or Chrome; SEALED_VISIT_CHROMIUM names one)",
+  },
+  chromedriver: { find: () => which("chromedriver"), packages: ["chromium-driver"], what: "chromedriver" },
+  firefox: {
+    find: () =>
+      process.env.SEALED_VISIT_FIREFOX ??
+      ["firefox-esr", "firefox"].map(which).find(Boolean) ??
+      macFirefox.find((candidate) => existsSync(candidate)),
+    packages: ["firefox-esr"],
+    what: "Firefox (SEALED_VISIT_FIREFOX names one)",
+  },
+  media: { find: () => which("ffprobe") && which("ffmpeg"), packages: ["ffmpeg"], what: "ffmpeg" },
+  openssl: { find: () => which("openssl"), packages: ["openssl"], what: "openssl" },
+  python: { find: () => which("python3"), packages: ["python3", "python3-venv"], what: "Python 3" },
+};
+
 async function ensureBrowser() {
-  const named = namedBrowser("SEALED_VISIT_CHROMIUM");
-  if (named) return named;
-  const find = () =>
-    ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"].map(which).find(Boolean) ??
-    [
-      "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-      "/Applications/Chromium.app/Contents/MacOS/Chromium",
-    ].find((candidate) => existsSync(candidate));
-  return {
-    path: await findOrInstall(
-      find,
-      ["chromium", "fonts-dejavu-core"],
-      "Chromium (or Chrome; SEALED_VISIT_CHROMIUM names one)",
-    ),
-  };
+  return { path: namedBrowser("SEALED_VISIT_CHROMIUM") ?? (await findOrInstall("browser")) };
 }
 
 async function ensureChromedriver() {
   await ensure("browser");
-  return { path: await findOrInstall(() => which("chromedriver"), ["chromium-driver"], "chromedriver") };
+  return { path: await findOrInstall("chromedriver") };
 }
 
 async function ensureFirefox() {
-  const named = namedBrowser("SEALED_VISIT_FIREFOX");
-  if (named) return named;
-  const find = () =>
-    ["firefox-esr", "firefox"].map(which).find(Boolean) ??
-    ["/Applications/Firefox.app/Contents/MacOS/firefox"].find((candidate) => existsSync(candidate));
-  return { path: await findOrInstall(find, ["firefox-esr"], "Firefox (SEALED_VISIT_FIREFOX names one)") };
+  return { path: namedBrowser("SEALED_VISIT_FIREFOX") ?? (await findOrInstall("firefox")) };
 }
 
 /** A browser that the environment names must be there. */
 function namedBrowser(variable) {
   const named = process.env[variable];
-  if (!named) return null;
-  if (!existsSync(named)) throw new Error(`${variable} names ${named}, which does not exist`);
-  return { path: named };
+  if (named && !existsSync(named)) throw new Error(`${variable} names ${named}, which does not exist`);
+  return named || null;
 }
 
 async function ensureMedia() {
-  const ffmpeg = await findOrInstall(() => which("ffmpeg"), ["ffmpeg"], "ffmpeg");
-  return { ffmpeg, ffprobe: await findOrInstall(() => which("ffprobe"), ["ffmpeg"], "ffprobe") };
+  return { ffmpeg: await findOrInstall("media"), ffprobe: which("ffprobe") };
 }
 
 async function ensureOpenssl() {
-  return { path: await findOrInstall(() => which("openssl"), ["openssl"], "openssl") };
+  return { path: await findOrInstall("openssl") };
 }
 
 async function ensurePython() {
-  const system = await findOrInstall(() => which("python3"), ["python3"], "Python 3");
+  const system = await findOrInstall("python");
   const version = /Python (\d+\.\d+)/.exec(await capture(system, ["--version"]))?.[1] ?? "3";
   const venv = path.join(toolsDir, `python-${version}`);
   const python = path.join(venv, "bin", "python");
@@ -311,7 +330,14 @@ async function ensurePython() {
   return { path: python };
 }
 
-async function findOrInstall(find, packages, what) {
+/** One call of apt-get for everything that the named parts lack. */
+async function installPrograms(parts) {
+  const missing = parts.filter((name) => Object.hasOwn(programs, name) && !programs[name].find());
+  if (missing.length > 0 && canUseApt()) await aptInstall(missing.flatMap((name) => programs[name].packages));
+}
+
+async function findOrInstall(name) {
+  const { find, packages, what } = programs[name];
   const present = find();
   if (present) return present;
   if (!canUseApt()) throw new Error(`${what} is missing. On Debian and Ubuntu: apt-get install ${packages.join(" ")}`);

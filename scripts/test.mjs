@@ -14,6 +14,7 @@ import { spawn } from "node:child_process";
 import { createWriteStream, mkdirSync } from "node:fs";
 import { build } from "./build.mjs";
 import { CountReader } from "./lib/counts.mjs";
+import { allDone, say, sayTimes, timed } from "./lib/log.mjs";
 import { inRoot, root } from "./lib/paths.mjs";
 import { suites } from "./lib/suites.mjs";
 import { ensure } from "./setup.mjs";
@@ -29,9 +30,21 @@ async function main(names) {
   if (unknown.length > 0)
     throw new Error(`no suite "${unknown[0]}"; there are: ${suites.map(({ name }) => name).join(", ")}`);
   const chosen = suites.filter(({ name }) => names.length === 0 || names.includes(name));
+  await prepare(chosen);
   const outcomes = [];
   for (const suite of chosen) outcomes.push(await runSuite(suite));
   report(outcomes);
+}
+
+/** Everything that the suites lack, side by side. What fails here fails again in each suite that needs it, and counts there. */
+async function prepare(chosen) {
+  const union = (key) => [...new Set(chosen.flatMap((suite) => suite[key]))];
+  const builds = union("builds");
+  try {
+    await allDone([ensure(...union("needs")), ...(builds.length > 0 ? [build(...builds)] : [])]);
+  } catch (error) {
+    say(`not everything could be prepared: ${error.message.split("\n")[0]}`);
+  }
 }
 
 async function runSuite(suite) {
@@ -74,7 +87,7 @@ async function runCommand(command, outcome, print) {
     outcome.notes.push(command.missing);
     return;
   }
-  const counts = await tried(command, outcome, print);
+  const counts = await timed(command.title, () => tried(command, outcome, print));
   outcome.passed += counts.passed;
   outcome.failed += counts.failed;
   outcome.skipped += counts.skipped;
@@ -126,6 +139,7 @@ function stream({ command, args, env = {}, timeoutMinutes = DEFAULT_TIMEOUT_MINU
 }
 
 function report(outcomes) {
+  sayTimes();
   console.log("\n===== summary");
   for (const outcome of outcomes) {
     console.log(summary(outcome));

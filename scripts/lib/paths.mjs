@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
 /** Everything that is built, and nothing else. */
 export const distDir = path.join(root, "dist");
-/** Server programs and the clinic tool, release builds. */
+/** Server programs and the clinic tool. */
 export const binDir = path.join(distDir, "bin");
 /** The demo pages, ready to be served. */
 export const wwwDir = path.join(distDir, "www");

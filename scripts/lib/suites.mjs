@@ -28,14 +28,28 @@ export const suites = [
     builds: ["wasm"],
     commands: ({ wasm }) => [
       cargo("cargo fmt", ["fmt", "--all", "--check"], { counts: "exit" }),
-      cargo("clippy", ["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"], {
-        counts: "exit",
-      }),
+      cargo(
+        "clippy",
+        ["clippy", "--quiet", "--profile", "quick", "--workspace", "--all-targets", "--", "--deny", "warnings"],
+        {
+          counts: "exit",
+        },
+      ),
       ...coreFeatures.map((feature) =>
         cargo(
           `clippy for WebAssembly: ${feature}`,
           [
-            ...["clippy", "--quiet", "--package", "sealed-visit", "--lib", "--target", wasmTarget],
+            ...[
+              "clippy",
+              "--quiet",
+              "--profile",
+              "quick",
+              "--package",
+              "sealed-visit",
+              "--lib",
+              "--target",
+              wasmTarget,
+            ],
             ...["--no-default-features", "--features", `wasm,${feature}`, "--", "--deny", "warnings"],
           ],
           {
@@ -80,7 +94,10 @@ export const suites = [
     needs: ["rust"],
     builds: [],
     commands: () => [
-      cargo("cargo test", ["test", "--workspace", "--no-fail-fast"], { counts: "cargo", timeoutMinutes: 45 }),
+      cargo("cargo test", ["test", "--profile", "quick", "--workspace", "--no-fail-fast"], {
+        counts: "cargo",
+        timeoutMinutes: 45,
+      }),
     ],
   },
   {
@@ -93,7 +110,18 @@ export const suites = [
         title: "wasm-bindgen-test",
         command: wasm.cargo,
         args: [
-          ...["test", "--package", "sealed-visit", "--lib", "--test", "recording", "--target", wasmTarget],
+          ...[
+            "test",
+            "--profile",
+            "quick",
+            "--package",
+            "sealed-visit",
+            "--lib",
+            "--test",
+            "recording",
+            "--target",
+            wasmTarget,
+          ],
           ...["--no-default-features", "--features", ["wasm", ...coreFeatures].join(",")],
         ],
         env: {
