@@ -2,7 +2,8 @@
 //!
 //! The file is a compact JWE ([RFC 7516](https://www.rfc-editor.org/rfc/rfc7516)) with `PBES2-HS512+A256KW` and
 //! `A256GCM`; its plaintext is this JSON. The clinic tool makes and opens the JWE natively, a playback worker opens
-//! it with WebCrypto; both come here with the plaintext.
+//! it with WebCrypto; both come here with the plaintext. Both use a passphrase in Unicode Normalization Form C and try
+//! the older forms of it: `docs/FORMAT.md`, "Key files".
 //!
 //! ```json
 //! {"v":1,"suite":"x-wing","private_key":"<32 bytes, base64url>"}

@@ -101,7 +101,7 @@ for (const fixture of fixtures) {
       bytes[Math.floor(share * length)] ^= 0x10;
       writeFileSync(track, bytes);
       const { tool, stranger } = await open(fixture, folder, "x25519");
-      assert.deepEqual([tool.code, stranger.code], [1, 1], `at ${share}: ${JSON.stringify(stranger.json)}`);
+      assert.deepEqual([tool.code, stranger.code], [4, 1], `at ${share}: ${JSON.stringify(stranger.json)}`);
     }
   });
 
@@ -146,7 +146,8 @@ for (const fixture of fixtures) {
       alter(recording.parts[0], recording.parts[1]);
       writeFileSync(file, JSON.stringify(recording));
       const { tool, stranger } = await open(fixture, folder, "x25519");
-      assert.deepEqual([tool.code, stranger.code], [1, 1], JSON.stringify([tool.json, stranger.json]));
+      assert.equal(stranger.code, 1, JSON.stringify(stranger.json));
+      assert.ok([4, 6].includes(tool.code), JSON.stringify(tool.json));
       if (what.includes("grant")) {
         assert.match(tool.json.error, /has not granted|sequence number/);
         assert.match(stranger.json.error, /without a grant|not a grant/);

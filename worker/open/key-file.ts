@@ -4,6 +4,7 @@
  */
 import { fromBase64url } from "../base64url.js";
 import { WorkerError } from "../failure.js";
+import { formsOf } from "./passphrase.js";
 
 const ALG = "PBES2-HS512+A256KW";
 /** A file that asks for more is meant to keep the browser busy, not to keep a key safe. */
@@ -24,14 +25,8 @@ export async function decryptKeyFile(keyFile: string, passphrase: string): Promi
     throw new WorkerError("key-file-invalid", "this is not a key file: expected a compact JWE of five parts");
   }
   const { salt, iterations } = parametersOf(protectedHeader);
-  const wrapping = await wrappingKey(passphrase, salt, iterations);
-  let contentKey: CryptoKey;
-  try {
-    const wrapped = fromBase64url(wrappedKey);
-    contentKey = await crypto.subtle.unwrapKey("raw", wrapped, wrapping, "AES-KW", "AES-GCM", false, ["decrypt"]);
-  } catch (cause) {
-    throw new WorkerError("wrong-passphrase", "the passphrase does not open this key file", { cause });
-  }
+  const wrapped = decoded(wrappedKey, "encrypted key");
+  const contentKey = await unwrapContentKey(wrapped, formsOf(passphrase), salt, iterations);
   try {
     const sealed = concat(fromBase64url(ciphertext), fromBase64url(tag));
     const additionalData = new TextEncoder().encode(protectedHeader);
@@ -39,6 +34,33 @@ export async function decryptKeyFile(keyFile: string, passphrase: string): Promi
     return new Uint8Array(await crypto.subtle.decrypt(algorithm, contentKey, sealed));
   } catch (cause) {
     throw new WorkerError("key-file-invalid", "the key file was altered", { cause });
+  }
+}
+
+/** With the first form of the passphrase that fits. */
+async function unwrapContentKey(
+  wrapped: Uint8Array<ArrayBuffer>,
+  forms: readonly string[],
+  salt: Uint8Array<ArrayBuffer>,
+  iterations: number,
+): Promise<CryptoKey> {
+  let cause: unknown;
+  for (const form of forms) {
+    const wrapping = await wrappingKey(form, salt, iterations);
+    try {
+      return await crypto.subtle.unwrapKey("raw", wrapped, wrapping, "AES-KW", "AES-GCM", false, ["decrypt"]);
+    } catch (error) {
+      cause ??= error;
+    }
+  }
+  throw new WorkerError("wrong-passphrase", "the passphrase does not open this key file", { cause });
+}
+
+function decoded(text: string, what: string): Uint8Array<ArrayBuffer> {
+  try {
+    return fromBase64url(text);
+  } catch (cause) {
+    throw new WorkerError("key-file-invalid", `the key file's ${what} cannot be read`, { cause });
   }
 }
 

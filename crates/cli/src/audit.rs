@@ -5,13 +5,17 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Args;
 use sealed_visit_protocol::recording::{AuditHeadClaims, Chain, ReceiptClaims, StoredEntry};
-use sealed_visit_protocol::{ClinicDocument, Jws, PublicKey};
+use sealed_visit_protocol::{Jws, PublicKey};
 use serde::{Deserialize, Serialize};
 
+use crate::clinic::{read_document, read_root_key};
+use crate::exit::{Exit, Failure};
+use crate::files::{MAX_LOG_BYTES, read_text};
 use crate::output::{Outcome, Output};
+use crate::text::shown;
 
 /// Check a vault's audit log against heads that it signed before.
 #[derive(Args)]
@@ -27,7 +31,7 @@ pub struct Audit {
     clinic: PathBuf,
     /// The clinic's root public key, or a file that holds it.
     #[arg(long, env = "SEALED_VISIT_ROOT", allow_hyphen_values = true)]
-    root: String,
+    root: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -45,22 +49,24 @@ struct AuditResult {
 
 impl Audit {
     pub fn run(self, output: &Output) -> anyhow::Result<Outcome> {
-        let root = match PublicKey::parse(self.root.trim()) {
-            Ok(key) => key,
-            Err(_) => PublicKey::parse(text_of(Path::new(&self.root))?.trim())
-                .context("the root key is not a public key")?,
-        };
-        let document = Jws::from_text(text_of(&self.clinic)?.trim());
-        let clinic = ClinicDocument::verify(&document, &root).context("the clinic document")?;
+        let root = read_root_key(&self.root)?;
+        let clinic = read_document(&self.clinic, &root)?;
         let vault = clinic.claims().vault;
-        let heads = heads_in(&text_of(&self.heads)?, &vault)?;
+        let heads = heads_in(&self.heads, &vault)?;
         if heads.is_empty() {
-            bail!("there is no head in {}", self.heads.display());
+            let message = format!("{} has no signed head", shown(self.heads.display()));
+            return Err(Failure::new(Exit::Unreadable, message).into());
         }
         let mut entries = Vec::new();
         for path in &self.log {
-            let page: Page = serde_json::from_str(&text_of(path)?)
-                .with_context(|| format!("{} is not a part of an audit log", path.display()))?;
+            let page: Page =
+                serde_json::from_str(&read_text(path, MAX_LOG_BYTES)?).with_context(|| {
+                    let path = shown(path.display());
+                    Failure::new(
+                        Exit::Unreadable,
+                        format!("{path} is not a part of an audit log"),
+                    )
+                })?;
             entries.extend(page.entries);
         }
         let checked = Chain::through(&heads, &vault).and_then(|mut chain| {
@@ -80,7 +86,7 @@ impl Audit {
                 "The log of {} entries passes through all {} heads.",
                 result.entries, result.heads
             ),
-            Some(problem) => format!("The log is not what the vault signed: {problem}"),
+            Some(problem) => format!("The log is not what the vault signed: {}", shown(problem)),
         })?;
         Ok(if result.ok {
             Outcome::Well
@@ -91,8 +97,9 @@ impl Audit {
 }
 
 /// Heads, and what receipts hold of them; receipts of earlier versions hold none.
-fn heads_in(text: &str, vault: &PublicKey) -> anyhow::Result<Vec<Jws<AuditHeadClaims>>> {
+fn heads_in(path: &Path, vault: &PublicKey) -> anyhow::Result<Vec<Jws<AuditHeadClaims>>> {
     let mut heads = Vec::new();
+    let text = read_text(path, MAX_LOG_BYTES)?;
     let lines = text.lines().map(str::trim).enumerate();
     for (index, line) in lines.filter(|(_, line)| !line.is_empty()) {
         let receipt = Jws::<ReceiptClaims>::from_text(line);
@@ -100,7 +107,12 @@ fn heads_in(text: &str, vault: &PublicKey) -> anyhow::Result<Vec<Jws<AuditHeadCl
             let claims = receipt.verify(vault);
             heads.extend(
                 claims
-                    .with_context(|| format!("line {}", index + 1))?
+                    .with_context(|| {
+                        let path = shown(path.display());
+                        let message =
+                            format!("the receipt in line {} of {path} is refused", index + 1);
+                        Failure::new(Exit::Tampered, message)
+                    })?
                     .audit_head,
             );
         } else {
@@ -108,8 +120,4 @@ fn heads_in(text: &str, vault: &PublicKey) -> anyhow::Result<Vec<Jws<AuditHeadCl
         }
     }
     Ok(heads)
-}
-
-fn text_of(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
 }

@@ -7,18 +7,20 @@
 //! ```
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
-use sealed_visit_protocol::clinic::ClinicClaims;
+use anyhow::Context as _;
 use sealed_visit_protocol::recording::{
     ClosingClaims, EnvelopeClaims, ManifestClaims, OpenClaims, ReceiptClaims,
 };
-use sealed_visit_protocol::{B64, ClinicDocument, Jws, PublicKey, RecordingId, TrackId};
+use sealed_visit_protocol::{B64, ClinicDocument, Jws, RecordingId, TrackId};
 use serde::Deserialize;
 
-use crate::clinic::read_root_key;
-use crate::output::read_text;
+use crate::clinic::{read_document, read_root_key};
+use crate::exit::{Exit, Failure};
+use crate::files::{self, MAX_RECORDING_BYTES, read_text};
+use crate::text::shown;
 use clap::Args;
 
 /// Where a recording is, and whom to believe about it.
@@ -80,8 +82,12 @@ pub struct RecordingFolder {
 impl RecordingFile {
     pub fn read(folder: &Path) -> anyhow::Result<Self> {
         let path = folder.join("recording.json");
-        serde_json::from_str(&read_text(&path)?)
-            .with_context(|| format!("{} is not a vault's answer", path.display()))
+        serde_json::from_str(&read_text(&path, MAX_RECORDING_BYTES)?).with_context(|| {
+            let path = shown(path.display());
+            let message = format!("{path} is not a vault's answer to a request for a recording");
+            Failure::new(Exit::Unreadable, message)
+                .next("Fetch the recording from the vault again.")
+        })
     }
 }
 
@@ -97,7 +103,13 @@ impl RecordingFolder {
             documents.push(read_document(path, &root)?);
         }
         if documents.is_empty() {
-            bail!("no clinic document: put clinic.jws into the folder, or give --clinic");
+            let message = format!(
+                "{} has no clinic document",
+                shown(arguments.folder.display())
+            );
+            return Err(Failure::new(Exit::Unreadable, message)
+                .next("Put clinic.jws into the folder, or give --clinic FILE.")
+                .into());
         }
         Ok(Self {
             path: arguments.folder.clone(),
@@ -127,32 +139,30 @@ impl RecordingFolder {
 
     /// The sealed track; `None` when it is not there.
     pub fn track(&self, track: TrackId) -> anyhow::Result<Option<File>> {
-        let path = self.path.join(format!("{track}.track"));
-        if !path.exists() {
-            return Ok(None);
+        let path = self.track_path(track);
+        // A link that leads nowhere is a broken copy, not a missing track.
+        match path.symlink_metadata() {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            _ => files::open(&path).map(Some),
         }
-        let file = File::open(&path).with_context(|| format!("reading {}", path.display()))?;
-        Ok(Some(file))
+    }
+
+    pub fn track_path(&self, track: TrackId) -> PathBuf {
+        self.path.join(format!("{track}.track"))
     }
 }
 
 fn clinic_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let entries =
-        std::fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
-    let mut files = Vec::new();
+    let entries = std::fs::read_dir(folder).map_err(|error| files::unreadable(folder, &error))?;
+    let mut found = Vec::new();
     for entry in entries {
-        let entry = entry?;
+        let entry = entry.map_err(|error| files::unreadable(folder, &error))?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
         if name.starts_with("clinic") && name.ends_with(".jws") {
-            files.push(entry.path());
+            found.push(entry.path());
         }
     }
-    files.sort();
-    Ok(files)
-}
-
-fn read_document(path: &Path, root: &PublicKey) -> anyhow::Result<ClinicDocument> {
-    let jws = Jws::<ClinicClaims>::from_text(read_text(path)?);
-    ClinicDocument::verify(&jws, root).with_context(|| format!("{} is refused", path.display()))
+    found.sort();
+    Ok(found)
 }

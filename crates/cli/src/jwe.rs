@@ -34,8 +34,10 @@ pub enum JweError {
     ContentType { expected: &'static str, got: String },
     #[error("a work factor of {0} rounds is refused")]
     WorkFactor(u32),
-    #[error("wrong passphrase, or the file is damaged")]
+    #[error("the passphrase is wrong, or the file is damaged")]
     WrongPassphrase,
+    #[error("the passphrase is right, but the file was altered or damaged")]
+    Altered,
     #[error("the system gives no randomness")]
     NoRandomness,
 }
@@ -99,23 +101,19 @@ fn protect_with_rounds(
     Ok(format!("{header}.{}", parts.join(".")))
 }
 
-/// Opens what [`protect`] made, or another JOSE library with the same algorithms.
+/// Opens what [`protect`] made, or another JOSE library with the same algorithms, with the first of the `passphrases`
+/// that fits.
 pub fn unprotect(
     jwe: &str,
     content_type: &'static str,
-    passphrase: &str,
+    passphrases: &[Zeroizing<String>],
 ) -> Result<Zeroizing<Vec<u8>>, JweError> {
     let parts: Vec<&str> = jwe.trim().split('.').collect();
     let [header, wrapped, iv, ciphertext, tag] = parts[..] else {
         return Err(JweError::Malformed("expected five parts"));
     };
     let parsed = read_header(header)?;
-    if parsed.cty != content_type {
-        return Err(JweError::ContentType {
-            expected: content_type,
-            got: parsed.cty.chars().take(64).collect(),
-        });
-    }
+    parsed.expect(content_type)?;
     let salt = from_base64url(&parsed.p2s).ok_or(JweError::Malformed("p2s"))?;
     if salt.len() < 8 {
         return Err(JweError::Malformed("p2s is shorter than 8 bytes"));
@@ -129,11 +127,15 @@ pub fn unprotect(
     let mut plaintext =
         Zeroizing::new(from_base64url(ciphertext).ok_or(JweError::Malformed("ciphertext"))?);
 
-    let wrapping = KwAes256::new(&(*wrapping_key(passphrase, &salt, parsed.p2c)).into());
     let mut content_key = Zeroizing::new([0; KEY_BYTES]);
-    wrapping
-        .unwrap_key(&wrapped, content_key.as_mut_slice())
-        .map_err(|_| JweError::WrongPassphrase)?;
+    let fits = passphrases.iter().any(|passphrase| {
+        KwAes256::new(&(*wrapping_key(passphrase, &salt, parsed.p2c)).into())
+            .unwrap_key(&wrapped, content_key.as_mut_slice())
+            .is_ok()
+    });
+    if !fits {
+        return Err(JweError::WrongPassphrase);
+    }
     Aes256Gcm::new(&(*content_key).into())
         .decrypt_inout_detached(
             &iv.into(),
@@ -141,8 +143,29 @@ pub fn unprotect(
             InOutBuf::from(plaintext.as_mut_slice()),
             &tag.into(),
         )
-        .map_err(|_| JweError::WrongPassphrase)?;
+        .map_err(|_| JweError::Altered)?;
     Ok(plaintext)
+}
+
+/// Checks that a file says to be a protected one with this content; its passphrase is not needed for that.
+pub fn check(jwe: &str, content_type: &'static str) -> Result<(), JweError> {
+    let (header, _) = jwe
+        .trim()
+        .split_once('.')
+        .ok_or(JweError::Malformed("expected five parts"))?;
+    read_header(header)?.expect(content_type)
+}
+
+impl Header {
+    fn expect(&self, content_type: &'static str) -> Result<(), JweError> {
+        if self.cty == content_type {
+            return Ok(());
+        }
+        Err(JweError::ContentType {
+            expected: content_type,
+            got: self.cty.chars().take(64).collect(),
+        })
+    }
 }
 
 /// What kind of content a protected file says it has.
@@ -191,6 +214,10 @@ mod tests {
 
     const TYPE: &str = "test+json";
 
+    fn typed(passphrase: &str) -> [Zeroizing<String>; 1] {
+        [Zeroizing::new(passphrase.to_owned())]
+    }
+
     fn protected() -> String {
         protect_with_rounds(b"a secret", TYPE, "correct horse", 1_000).unwrap()
     }
@@ -199,11 +226,11 @@ mod tests {
     fn opens_what_it_protected_and_only_with_the_passphrase() {
         let jwe = protected();
         assert_eq!(
-            *unprotect(&jwe, TYPE, "correct horse").unwrap(),
+            *unprotect(&jwe, TYPE, &typed("correct horse")).unwrap(),
             b"a secret"
         );
         assert_eq!(
-            unprotect(&jwe, TYPE, "correct horsE"),
+            unprotect(&jwe, TYPE, &typed("correct horsE")),
             Err(JweError::WrongPassphrase)
         );
         assert_ne!(jwe, protected(), "salt, key and iv are fresh");
@@ -217,7 +244,7 @@ mod tests {
             altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
             let altered = String::from_utf8(altered).unwrap();
             assert!(
-                unprotect(&altered, TYPE, "correct horse").is_err(),
+                unprotect(&altered, TYPE, &typed("correct horse")).is_err(),
                 "character {at}"
             );
         }
@@ -227,7 +254,7 @@ mod tests {
     fn refuses_another_content_type_and_costly_work_factors() {
         let jwe = protected();
         assert!(matches!(
-            unprotect(&jwe, "other+json", "correct horse"),
+            unprotect(&jwe, "other+json", &typed("correct horse")),
             Err(JweError::ContentType { .. })
         ));
         for rounds in [999, 10_000_001, u32::MAX] {
@@ -237,7 +264,7 @@ mod tests {
             let (_, rest) = jwe.split_once('.').unwrap();
             let costly = format!("{}.{rest}", to_base64url(header.as_bytes()));
             assert_eq!(
-                unprotect(&costly, TYPE, "correct horse"),
+                unprotect(&costly, TYPE, &typed("correct horse")),
                 Err(JweError::WorkFactor(rounds))
             );
         }
@@ -250,7 +277,7 @@ mod tests {
         let header = format!(r#"{{"alg":"dir","enc":"{ENC}","cty":"{TYPE}","p2s":"","p2c":1}}"#);
         let other = format!("{}.{rest}", to_base64url(header.as_bytes()));
         assert!(matches!(
-            unprotect(&other, TYPE, ""),
+            unprotect(&other, TYPE, &typed("")),
             Err(JweError::Algorithm(_))
         ));
     }
@@ -260,7 +287,7 @@ mod tests {
     fn opens_what_another_implementation_protected() {
         let jwe = include_str!("../tests/python.jwe");
         assert_eq!(
-            *unprotect(jwe, TYPE, "correct horse battery").unwrap(),
+            *unprotect(jwe, TYPE, &typed("correct horse battery")).unwrap(),
             b"made elsewhere"
         );
     }

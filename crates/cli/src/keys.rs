@@ -2,17 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Args;
 use sealed_visit::seal::hpke::{PrivateKey, PublicKey, Suite, system_rng};
 use sealed_visit::seal::key_file;
 use sealed_visit_protocol::clinic::WrapSuite;
 use sealed_visit_protocol::{B64, Hash32};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
-use crate::jwe;
-use crate::output::{Outcome, Output, read_text, write_private, write_public};
+use crate::exit::{Exit, Failure};
+use crate::files::{MAX_KEY_BYTES, read_text};
+use crate::jwe::{self, JweError};
+use crate::output::{Outcome, Output};
+use crate::partial::{PartialFile, place_all};
 use crate::passphrase::PassphraseSource;
+use crate::text::shown;
 
 /// Make a recipient's key pair.
 #[derive(Args)]
@@ -64,8 +69,12 @@ impl Keygen {
     pub fn run(self, output: &Output) -> anyhow::Result<Outcome> {
         let public_file = beside(&self.file, ".pub.json");
         for path in [&self.file, &public_file] {
-            if path.exists() {
-                bail!("{} exists already; a key is never replaced", path.display());
+            if path.symlink_metadata().is_ok() {
+                let path = shown(path.display());
+                let message = format!("{path} exists already; a key is never replaced");
+                return Err(Failure::new(Exit::Refused, message)
+                    .next("Choose another name for the new key.")
+                    .into());
             }
         }
         let passphrase = self.passphrase.new_for(&self.file.display().to_string())?;
@@ -76,9 +85,11 @@ impl Keygen {
             &passphrase,
         )?;
         let public = private.public_key();
-        write_private(&self.file, format!("{jwe}\n").as_bytes())?;
         let json = serde_json::to_string_pretty(&PublicKeyFile::of(&public))?;
-        write_public(&public_file, format!("{json}\n").as_bytes())?;
+        place_all(vec![
+            PartialFile::with(&self.file, 0o600, false, format!("{jwe}\n").as_bytes())?,
+            PartialFile::with(&public_file, 0o644, false, format!("{json}\n").as_bytes())?,
+        ])?;
         let mut result = KeyResult::of(&public);
         result.key_file = Some(self.file.clone());
         result.public_key_file = Some(public_file.clone());
@@ -87,8 +98,8 @@ impl Keygen {
                 "Key file     {} (keep a copy: without it nobody opens what is sealed to it)\n\
                  Public key   {}\n\
                  Fingerprint  {}",
-                self.file.display(),
-                public_file.display(),
+                shown(self.file.display()),
+                shown(public_file.display()),
                 result.spoken
             )
         })?;
@@ -98,7 +109,7 @@ impl Keygen {
 
 impl ShowFingerprint {
     pub fn run(self, output: &Output) -> anyhow::Result<Outcome> {
-        let text = read_text(&self.file)?;
+        let text = read_text(&self.file, MAX_KEY_BYTES)?;
         let public = if text.starts_with('{') {
             read_public(&self.file)?
         } else {
@@ -112,31 +123,57 @@ impl ShowFingerprint {
 
 /// A key file, opened with its passphrase.
 pub fn read_private(file: &Path, passphrase: &PassphraseSource) -> anyhow::Result<PrivateKey> {
-    let jwe = read_text(file)?;
-    // Before asking for a passphrase, see that it is a key file at all.
-    jwe::content_type(&jwe).with_context(|| format!("{} is no key file", file.display()))?;
-    let passphrase = passphrase.existing(&file.display().to_string())?;
-    let plaintext = jwe::unprotect(&jwe, key_file::CONTENT_TYPE, &passphrase)
-        .with_context(|| format!("opening {}", file.display()))?;
-    Ok(key_file::decode(&plaintext)?)
+    let jwe = read_text(file, MAX_KEY_BYTES)?;
+    let plaintext = unprotect_file(file, &jwe, key_file::CONTENT_TYPE, passphrase)?;
+    key_file::decode(&plaintext)
+        .with_context(|| unreadable(format!("{} holds no key", shown(file.display()))))
+}
+
+/// Opens a protected file. Asks for the passphrase only when it is such a file at all.
+pub fn unprotect_file(
+    file: &Path,
+    jwe: &str,
+    content_type: &'static str,
+    passphrase: &PassphraseSource,
+) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    let name = shown(file.display());
+    jwe::check(jwe, content_type)
+        .with_context(|| unreadable(format!("{name} is not the key file that is needed")))?;
+    let passphrases = passphrase.existing(&name)?;
+    jwe::unprotect(jwe, content_type, &passphrases).map_err(|error| {
+        let failure = match error {
+            JweError::WrongPassphrase => Failure::new(Exit::WrongKey, format!("cannot open {name}"))
+                .next("Check the keyboard layout and caps lock, then try again. A forgotten passphrase cannot be recovered."),
+            _ => Failure::new(Exit::Unreadable, format!("cannot open {name}"))
+                .next("Use another copy of the file."),
+        };
+        anyhow::Error::new(error).context(failure)
+    })
 }
 
 /// A public key file, its fingerprint checked.
 pub fn read_public(file: &Path) -> anyhow::Result<PublicKey> {
-    let parsed: PublicKeyFile = serde_json::from_str(&read_text(file)?)
-        .with_context(|| format!("{} is no public key file", file.display()))?;
+    let name = shown(file.display());
+    let parsed: PublicKeyFile = serde_json::from_str(&read_text(file, MAX_KEY_BYTES)?)
+        .with_context(|| unreadable(format!("{name} is not a public key file")))?;
     if parsed.v != 1 {
-        bail!(
-            "{} is of version {}: a newer program is needed",
-            file.display(),
-            parsed.v
-        );
+        let message = format!("{name} has version {}: a newer program is needed", parsed.v);
+        return Err(unreadable(message).into());
     }
-    let key = PublicKey::from_bytes(Suite::try_from(parsed.suite)?, parsed.public_key.as_slice())?;
+    let invalid = || unreadable(format!("{name} holds no valid key"));
+    let suite = Suite::try_from(parsed.suite).with_context(invalid)?;
+    let key = PublicKey::from_bytes(suite, parsed.public_key.as_slice()).with_context(invalid)?;
     if key.fingerprint().0 != parsed.fingerprint.0 {
-        bail!("{}: the fingerprint is not the key's", file.display());
+        let message = format!("{name} was altered: its fingerprint is not that of its key");
+        return Err(Failure::new(Exit::Tampered, message)
+            .next("Ask the key's owner for the file again.")
+            .into());
     }
     Ok(key)
+}
+
+fn unreadable(message: String) -> Failure {
+    Failure::new(Exit::Unreadable, message)
 }
 
 impl PublicKeyFile {
@@ -164,7 +201,7 @@ impl KeyResult {
 }
 
 /// `file` with `ending` appended to its name.
-pub fn beside(file: &Path, ending: &str) -> PathBuf {
+fn beside(file: &Path, ending: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(ending);
     name.into()

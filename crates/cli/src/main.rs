@@ -9,30 +9,38 @@
 //! | [`verify`], [`open`], [`inspect`] | what is done with it |
 //! | [`audit`] | a vault's log against heads that it signed before |
 //! | [`webm`] | opened media made seekable |
-//!
-//! Exit codes: 0 all is well; 1 refused, altered, or failed; 2 wrong usage; 3 genuine, but not all of it is there.
+//! | [`files`], [`partial`] | reading and writing that neither hangs nor leaves half a file |
+//! | [`text`], [`output`], [`exit`] | what people and programs are told |
 
 mod audit;
 mod clinic;
+mod exit;
+mod files;
 mod folder;
 mod inspect;
 mod jwe;
 mod keys;
 mod open;
 mod output;
+mod partial;
 mod passphrase;
+mod terminal;
+mod text;
 mod verify;
 mod webm;
 
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
+use exit::Exit;
 use output::{Outcome, Output};
+use text::shown;
 
 /// Keys, the clinic document, and recordings.
 #[derive(Parser)]
-#[command(name = "sealed-visit", version, about, max_term_width = 100)]
+#[command(name = "sealed-visit", version, about, max_term_width = 100, after_help = Exit::table())]
 struct Arguments {
     /// Print one line of JSON instead of text.
     #[arg(long, global = true)]
@@ -61,11 +69,18 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error).code().into(),
+    };
     let output = Output {
         json: arguments.json,
     };
-    let result = match arguments.command {
+    // Without it, a signal ends the run at once, and partial files stay; the run itself is not wrong.
+    if ctrlc::set_handler(interrupted).is_err() {
+        output::say("signals cannot be handled here: an interrupted run may leave *.partial files");
+    }
+    let result: anyhow::Result<Outcome> = match arguments.command {
         Command::Keygen(command) => command.run(&output),
         Command::Fingerprint(command) => command.run(&output),
         Command::Clinic(command) => command.run(&output),
@@ -74,13 +89,59 @@ fn main() -> ExitCode {
         Command::Open(command) => command.run(&output),
         Command::Audit(command) => command.run(&output),
     };
-    match result {
-        Ok(Outcome::Well) => ExitCode::SUCCESS,
-        Ok(Outcome::Refused) => ExitCode::from(1),
-        Ok(Outcome::Incomplete) => ExitCode::from(3),
-        Err(error) => {
-            output.error(&error);
-            ExitCode::from(1)
-        }
+    let exit = match result {
+        Ok(outcome) => outcome.exit(),
+        Err(error) => output.error(&error),
+    };
+    exit.code().into()
+}
+
+/// Wrong arguments; or a request for help or the version, which is none.
+fn usage(error: &clap::Error) -> Exit {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
+        // A reader that goes away has seen enough of it.
+        let _ = error.print();
+        return Exit::Ok;
     }
+    let json = std::env::args_os().any(|argument| argument == "--json");
+    if json {
+        let output = Output { json };
+        let message = error.to_string();
+        let lines = message
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty());
+        let message = lines.collect::<Vec<_>>().join("; ");
+        output.failure(Exit::Usage, &message, None);
+    } else {
+        let _ = error.print();
+    }
+    Exit::Usage
+}
+
+/// Runs on a thread of its own when SIGINT, SIGTERM or SIGHUP arrives.
+fn interrupted() {
+    let placed = partial::abandon();
+    terminal::restore();
+    let names: Vec<String> = placed.iter().map(|path| shown(path.display())).collect();
+    let (message, next) = match names.is_empty() {
+        true => (
+            "interrupted; no file was written, and partial ones were removed".to_owned(),
+            "Run the same command again to continue.",
+        ),
+        false => (
+            format!(
+                "interrupted after these files were complete: {}",
+                names.join(", ")
+            ),
+            "Nothing partial is left.",
+        ),
+    };
+    // Standard output may belong to media, or be what the run waits for.
+    output::say(&message);
+    output::say(next);
+    std::process::exit(Exit::Interrupted.code().into());
 }

@@ -4,27 +4,35 @@
 //!
 //! A slice is written only after its checkpoint and all of its ciphertext were authenticated. When a track turns out
 //! to be altered or torn, what came before stays, and the report says how far it is good.
+//!
+//! Files get their names together, when everything is written: a run that fails or is interrupted leaves none. A track
+//! that this key or the vault does not open keeps the others from nothing.
 
+use std::collections::HashSet;
 use std::fs::File;
-use std::io::{BufWriter, Read, Write};
+use std::io::{self, ErrorKind, IsTerminal as _, Read, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
 use clap::Args;
 use sealed_visit::recording::{
-    PartReport, PartVerifier, RecordingReport, TrackEnd, TrackOpener, report_recording,
+    OpenTrackError, PartReport, RecordingReport, TrackEnd, TrackOpener, report_recording,
     unwrap_track_key,
 };
 use sealed_visit::seal::hpke::PrivateKey;
 use sealed_visit_protocol::track::{Header, HeaderClaims, TrackKind};
-use sealed_visit_protocol::{B64, TrackId};
+use sealed_visit_protocol::{B64, ClinicDocument, TrackId};
 use serde::Serialize;
 
+use crate::clinic::spoken;
+use crate::exit::{Exit, Failure, exit_of, message_of};
+use crate::files;
 use crate::folder::{PartFile, RecordingArguments, RecordingFile, RecordingFolder, TrackFile};
-use crate::keys::{beside, read_private};
-use crate::output::{Outcome, Output, create};
+use crate::keys::read_private;
+use crate::output::{Outcome, Output, say};
+use crate::partial::{PartialFile, create_folder, place_all, sweep};
 use crate::passphrase::PassphraseSource;
-use crate::verify::{PIECE_BYTES, describe, hand_in_documents, outcome, verify_track};
+use crate::text::shown;
+use crate::verify::{PIECE_BYTES, begin_part, describe, hand_in_documents, outcome, verify_track};
 use crate::webm::{Indexed, WebmError, make_seekable};
 
 /// Verify and open a recording.
@@ -60,7 +68,30 @@ struct OpenResult {
     ok: bool,
     complete: bool,
     files: Vec<OpenedFile>,
+    /// Tracks that are here and could not be opened.
+    not_opened: Vec<NotOpened>,
     report: RecordingReport,
+}
+
+#[derive(Serialize)]
+struct NotOpened {
+    part: u32,
+    track: TrackId,
+    code: &'static str,
+    error: String,
+    #[serde(skip)]
+    exit: Exit,
+}
+
+/// What a run collects on its way.
+#[derive(Default)]
+struct Progress {
+    files: Vec<OpenedFile>,
+    not_opened: Vec<NotOpened>,
+    /// Of the first track that could not be opened, for when there is no other.
+    failure: Option<anyhow::Error>,
+    pending: Vec<PartialFile>,
+    names: HashSet<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -83,8 +114,8 @@ struct OpenedFile {
 impl Open {
     pub fn run(self, output: &Output) -> anyhow::Result<Outcome> {
         let to_stdout = self.out.as_os_str() == "-";
-        if to_stdout && self.track.is_none() {
-            bail!("name the track that goes to standard output: --track ID");
+        if to_stdout {
+            self.check_stdout()?;
         }
         let folder = RecordingFolder::read(&self.recording)?;
         let shares = self
@@ -94,46 +125,72 @@ impl Open {
             .transpose()?;
         let key = read_private(&self.key, &self.passphrase)?;
         if !to_stdout {
-            std::fs::create_dir_all(&self.out)
-                .with_context(|| format!("making {}", self.out.display()))?;
+            create_folder(&self.out, 0o700)?;
+            for path in sweep(&self.out) {
+                let path = shown(path.display());
+                say(&format!(
+                    "removed {path}, which an earlier run left when it was killed"
+                ));
+            }
         }
-        let mut files = Vec::new();
+        let mut progress = Progress::default();
         let mut parts = Vec::new();
         for part in &folder.file.parts {
-            parts.push(self.open_part(&folder, part, &key, shares.as_ref(), &mut files)?);
+            parts.push(self.open_part(&folder, part, &key, shares.as_ref(), &mut progress)?);
         }
-        if files.is_empty() {
-            bail!("nothing was opened: the recording has no such track here");
+        if progress.files.is_empty() {
+            return Err(progress.failure.unwrap_or_else(|| self.nothing_opened()));
         }
+        place_all(progress.pending)?;
         let report = report_recording(parts);
+        let first_refusal = progress.not_opened.first().map(|track| track.exit);
         let result = OpenResult {
-            ok: report.ok,
-            complete: report.complete,
-            files,
+            ok: report.ok && first_refusal.is_none(),
+            complete: report.complete && first_refusal.is_none(),
+            files: progress.files,
+            not_opened: progress.not_opened,
             report,
         };
-        let text = || {
-            let mut text = describe(&result.report);
-            for file in &result.files {
-                let path = file
-                    .file
-                    .as_ref()
-                    .map_or("-".to_owned(), |path| path.display().to_string());
-                text += &format!("{path}: {} bytes of {}\n", file.size_bytes, file.media_type);
-            }
-            text
-        };
         if to_stdout {
-            let line = if output.json {
-                serde_json::to_string(&result)?
-            } else {
-                text()
-            };
-            eprintln!("{}", line.trim_end());
+            output.result_aside(&result, || in_words(&result))?;
         } else {
-            output.result(&result, text)?;
+            output.result(&result, || in_words(&result))?;
         }
-        Ok(outcome(&result.report))
+        // What is altered matters more than what stayed shut.
+        Ok(match (outcome(&result.report), first_refusal) {
+            (Outcome::Well | Outcome::Incomplete, Some(exit)) => Outcome::Partly(exit),
+            (outcome, _) => outcome,
+        })
+    }
+
+    fn check_stdout(&self) -> Result<(), Failure> {
+        if self.track.is_none() {
+            return Err(
+                Failure::new(Exit::Usage, "standard output takes one track only")
+                    .next("Name it with --track ID."),
+            );
+        }
+        if io::stdout().is_terminal() {
+            return Err(Failure::new(
+                Exit::Usage,
+                "what was recorded is not written to a terminal",
+            )
+            .next("Redirect standard output, or name a folder with --out."));
+        }
+        Ok(())
+    }
+
+    fn nothing_opened(&self) -> anyhow::Error {
+        let folder = shown(self.recording.folder.display());
+        let message = match self.track {
+            Some(track) => format!("nothing was opened: {folder} has no track {track}"),
+            None => format!("nothing was opened: {folder} has no track files"),
+        };
+        Failure::new(Exit::Unreadable, message)
+            .next(
+                "Fetch the missing .track files from the vault; `sealed-visit verify` lists them.",
+            )
+            .into()
     }
 
     fn open_part(
@@ -142,9 +199,9 @@ impl Open {
         part: &PartFile,
         key: &PrivateKey,
         shares: Option<&RecordingFile>,
-        files: &mut Vec<OpenedFile>,
+        progress: &mut Progress,
     ) -> anyhow::Result<PartReport> {
-        let mut verifier = PartVerifier::new(&part.open, folder.document_for(part)?)?;
+        let mut verifier = begin_part(folder, part)?;
         for track in &part.tracks {
             for envelope in &track.envelopes {
                 verifier.envelope(envelope.clone());
@@ -158,22 +215,25 @@ impl Open {
                 continue;
             };
             let share = share_of(track, shares);
-            let opener = opener_for(track, &header, key, share)?;
-            let (file, mut writer) = self.writer_for(&header)?;
-            let (end, size_bytes) = copy_opened(opener, &mut sealed, &mut writer)?;
-            drop(writer);
-            let indexed = self.index(file.as_deref(), header.claims())?;
-            files.push(OpenedFile {
-                part: header.claims().part,
-                track: track.track,
-                content: header.claims().content.clone(),
-                media_type: header.claims().media_type.clone(),
-                file,
-                size_bytes,
-                media_end_us: end.state.media_end_us(),
-                seekable: indexed.as_ref().map(Option::is_some),
-                duration_ms: indexed.flatten().map(|indexed| indexed.duration_ms),
-            });
+            let opener = match opener_for(track, &header, key, share) {
+                Ok(opener) => opener,
+                Err(error) => {
+                    let error = self.why_not(error, &header, key, folder.document_for(part)?);
+                    progress.not_opened.push(NotOpened {
+                        part: header.claims().part,
+                        track: track.track,
+                        code: exit_of(&error).name(),
+                        error: message_of(&error),
+                        exit: exit_of(&error),
+                    });
+                    progress.failure.get_or_insert(error);
+                    verify_track(&mut verifier, folder, track.track)?;
+                    continue;
+                }
+            };
+            let path = folder.track_path(track.track);
+            let (end, opened) = self.write_track(opener, &path, &mut sealed, &header, progress)?;
+            progress.files.push(opened);
             verifier.track(
                 track.track,
                 end.state,
@@ -184,55 +244,172 @@ impl Open {
         Ok(verifier.report())
     }
 
-    fn writer_for(&self, header: &Header) -> anyhow::Result<(Option<PathBuf>, Box<dyn Write>)> {
+    /// Writes an opened track to standard output, or to a file that has no name yet.
+    fn write_track(
+        &self,
+        opener: TrackOpener,
+        path: &Path,
+        sealed: &mut File,
+        header: &Header,
+        progress: &mut Progress,
+    ) -> anyhow::Result<(TrackEnd, OpenedFile)> {
+        let said = header.claims();
+        let mut opened = OpenedFile {
+            part: said.part,
+            track: said.track,
+            content: said.content.clone(),
+            media_type: said.media_type.clone(),
+            file: None,
+            size_bytes: 0,
+            media_end_us: 0,
+            seekable: None,
+            duration_ms: None,
+        };
+        let end;
         if self.out.as_os_str() == "-" {
-            return Ok((None, Box::new(std::io::stdout().lock())));
+            (end, opened.size_bytes) = copy_opened(
+                opener,
+                path,
+                sealed,
+                &mut io::stdout().lock(),
+                &stdout_failed,
+            )?;
+        } else {
+            let target = progress.claim(&self.out, header);
+            // What comes out is a health record: for its owner's eyes.
+            let mut file = PartialFile::create(&target, 0o600, self.force).map_err(|error| {
+                let force = "Use --force to replace files, or another folder with --out.";
+                match Failure::of(&error).is_some_and(|failure| failure.exit == Exit::Refused) {
+                    true => Failure::new(Exit::Refused, message_of(&error))
+                        .next(force)
+                        .into(),
+                    false => error,
+                }
+            })?;
+            let name = shown(target.display());
+            (end, opened.size_bytes) = copy_opened(opener, path, sealed, &mut file, &|error| {
+                write_failed(&name, error)
+            })?;
+            let indexed = self.index(&mut file, said)?;
+            opened.seekable = indexed.as_ref().map(Option::is_some);
+            opened.duration_ms = indexed.flatten().map(|indexed| indexed.duration_ms);
+            opened.file = Some(target);
+            progress.pending.push(file);
         }
-        let path = self.out.join(file_name(header));
-        // What comes out is a health record: for its owner's eyes.
-        let file = create(&path, 0o600, self.force)?;
-        Ok((Some(path), Box::new(BufWriter::new(file))))
+        opened.media_end_us = end.state.media_end_us();
+        Ok((end, opened))
+    }
+
+    /// Makes an opened WebM file seekable. `None` where that does not apply, `Some(None)` where it could not be done:
+    /// then the file stays as it was recorded.
+    fn index(
+        &self,
+        file: &mut PartialFile,
+        header: &HeaderClaims,
+    ) -> anyhow::Result<Option<Option<Indexed>>> {
+        if self.raw || !essence(&header.media_type).ends_with("/webm") {
+            return Ok(None);
+        }
+        let mut recorded = file.reopen()?;
+        let mut seekable = PartialFile::create(file.target(), 0o600, self.force)?;
+        match make_seekable(&mut recorded, &mut seekable) {
+            Ok(indexed) => {
+                *file = seekable;
+                Ok(Some(Some(indexed)))
+            }
+            Err(WebmError::Io(error)) => Err(file.failed(error)),
+            Err(_) => Ok(Some(None)),
+        }
+    }
+
+    /// Names the key, the track and its part, and who can open it.
+    fn why_not(
+        &self,
+        error: OpenTrackError,
+        header: &Header,
+        key: &PrivateKey,
+        clinic: &ClinicDocument,
+    ) -> anyhow::Error {
+        let said = header.claims();
+        let key_file = shown(self.key.display());
+        let track = format!("track {} of part {}", said.track, said.part);
+        let failure = match &error {
+            OpenTrackError::NotARecipient => {
+                let list = said.recipients.iter().map(|fingerprint| {
+                    let mut listed = clinic.claims().recipients.iter();
+                    let role = listed
+                        .find(|listed| listed.fingerprint == *fingerprint)
+                        .and_then(|listed| serde_json::to_value(listed.role).ok());
+                    let role = role.as_ref().and_then(|role| role.as_str());
+                    format!("{} ({})", role.unwrap_or("recipient"), spoken(fingerprint))
+                });
+                let list: Vec<String> = list.collect();
+                let own = key.public_key().fingerprint();
+                Failure::new(
+                    Exit::WrongKey,
+                    format!("{key_file} ({own}) does not open {track}, which is sealed to {}", list.join(", ")),
+                )
+                .next("Use the key file of one of these recipients.")
+            }
+            OpenTrackError::ShareNeeded => Failure::new(
+                Exit::NoShare,
+                format!(
+                    "{} has no share of {track}: the vault refused it, or destroyed it after a deletion",
+                    shown(self.recording.folder.join("recording.json").display())
+                ),
+            )
+            .next("Ask the vault to open the recording, or name a folder that has the shares with --shares."),
+            _ => Failure::new(Exit::Tampered, format!("{track} does not open with {key_file}"))
+                .next("Fetch the recording from the vault again; if that does not help, do not rely on it."),
+        };
+        anyhow::Error::new(error).context(failure)
     }
 }
 
-impl Open {
-    /// Makes an opened WebM file seekable, in its place. `None` where that does not apply, `Some(None)` where it
-    /// could not be done: then the file stays as it was recorded.
-    fn index(
-        &self,
-        file: Option<&Path>,
-        header: &HeaderClaims,
-    ) -> anyhow::Result<Option<Option<Indexed>>> {
-        let Some(path) =
-            file.filter(|_| !self.raw && essence(&header.media_type).ends_with("/webm"))
-        else {
-            return Ok(None);
+impl Progress {
+    /// A name that no other track of this run has.
+    fn claim(&mut self, folder: &Path, header: &Header) -> PathBuf {
+        let (name, ending) = file_name(header);
+        let plain = folder.join(format!("{name}.{ending}"));
+        let path = match self.names.contains(&plain) {
+            true => folder.join(format!("{name}-{}.{ending}", header.claims().track)),
+            false => plain,
         };
-        let scratch = beside(path, ".indexing");
-        let made = File::open(path)
-            .map_err(WebmError::from)
-            .and_then(|mut recorded| {
-                let mut out = create(&scratch, 0o600, true).map_err(std::io::Error::other)?;
-                make_seekable(&mut recorded, &mut out)
-            });
-        match made {
-            Ok(indexed) => {
-                std::fs::rename(&scratch, path)
-                    .with_context(|| format!("writing {}", path.display()))?;
-                Ok(Some(Some(indexed)))
-            }
-            Err(error) => {
-                // Half a copy of a health record must not stay behind.
-                let _ = std::fs::remove_file(&scratch);
-                match error {
-                    WebmError::Io(error) => {
-                        Err(error).with_context(|| format!("indexing {}", path.display()))
-                    }
-                    _ => Ok(Some(None)),
-                }
-            }
-        }
+        self.names.insert(path.clone());
+        path
     }
+}
+
+fn in_words(result: &OpenResult) -> String {
+    let mut text = describe(&result.report);
+    for file in &result.files {
+        let path = file
+            .file
+            .as_ref()
+            .map_or("-".to_owned(), |path| shown(path.display()));
+        text += &format!(
+            "{path}: {} bytes of {}\n",
+            file.size_bytes,
+            shown(&file.media_type)
+        );
+    }
+    for track in &result.not_opened {
+        text += &format!("NOT OPENED: {}\n", shown(&track.error));
+    }
+    text
+}
+
+fn stdout_failed(error: io::Error) -> anyhow::Error {
+    if error.kind() == ErrorKind::BrokenPipe {
+        return Failure::new(Exit::Interrupted, "the reader of standard output went away").into();
+    }
+    write_failed("standard output", error)
+}
+
+fn write_failed(name: &str, error: io::Error) -> anyhow::Error {
+    let failure = Failure::new(Exit::Failed, format!("cannot write {name}"))
+        .next("No file was kept. Free some space or choose another folder, then run the same command again.");
+    anyhow::Error::new(error).context(failure)
 }
 
 fn share_of<'a>(track: &'a TrackFile, shares: Option<&'a RecordingFile>) -> Option<&'a B64> {
@@ -254,7 +431,7 @@ fn opener_for(
     header: &Header,
     key: &PrivateKey,
     share: Option<&B64>,
-) -> anyhow::Result<TrackOpener> {
+) -> Result<TrackOpener, OpenTrackError> {
     let share = share.map(B64::as_slice);
     let mut error = None;
     for envelope in track.envelopes.iter().rev() {
@@ -263,23 +440,24 @@ fn opener_for(
             Err(refused) => error = error.or(Some(refused)),
         }
     }
-    match error {
-        Some(error) => Err(error).with_context(|| format!("track {}", track.track)),
-        None => bail!("track {} has no envelope", track.track),
-    }
+    Err(error.unwrap_or(OpenTrackError::NotARecipient))
 }
 
-/// Writes every slice as soon as it is verified. Only the disk and the pipe can fail here.
+/// Writes every slice as soon as it is verified. Only disks and pipes can fail here.
 fn copy_opened(
     mut opener: TrackOpener,
+    path: &Path,
     sealed: &mut File,
     writer: &mut dyn Write,
+    failed: &dyn Fn(io::Error) -> anyhow::Error,
 ) -> anyhow::Result<(TrackEnd, u64)> {
     let mut buffer = vec![0; PIECE_BYTES];
     let mut size_bytes = 0;
     let mut written = Ok(());
     loop {
-        let length = sealed.read(&mut buffer)?;
+        let length = sealed
+            .read(&mut buffer)
+            .map_err(|error| files::unreadable(path, &error))?;
         if length == 0 {
             break;
         }
@@ -294,12 +472,12 @@ fn copy_opened(
             break;
         }
     }
-    written.context("writing what was opened")?;
+    written.map_err(failed)?;
     Ok((opener.finish(), size_bytes))
 }
 
-/// e.g. `part-0-mixed.webm`, `part-0-events.jsonl`, `part-1-participant-<id>.ogg`.
-fn file_name(header: &Header) -> String {
+/// Name and ending, e.g. `part-0-mixed.webm`, `part-0-events.jsonl`, `part-1-participant-<id>.ogg`.
+fn file_name(header: &Header) -> (String, &'static str) {
     let said = header.claims();
     let content = match &said.content {
         TrackKind::Mixed => "mixed".to_owned(),
@@ -316,7 +494,7 @@ fn file_name(header: &Header) -> String {
         "application/x-ndjson" => "jsonl",
         _ => "bin",
     };
-    format!("part-{}-{content}.{ending}", said.part)
+    (format!("part-{}-{content}", said.part), ending)
 }
 
 /// A media type without its parameters.

@@ -1,10 +1,13 @@
 //! One result for each command: text for people, one line of JSON for programs.
+//!
+//! A reader that goes away is no error of ours: what a command found out is its exit code. A full disk is.
 
-use std::io::Write as _;
-use std::path::Path;
+use std::io::{self, Write};
 
-use anyhow::Context as _;
 use serde::Serialize;
+
+use crate::exit::{Exit, Failure, exit_of, message_of};
+use crate::text::{page, shown, to_json};
 
 /// How a command ended, when nothing kept it from ending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,10 +15,34 @@ pub enum Outcome {
     Well,
     Refused,
     Incomplete,
+    /// Some tracks could not be opened, for this reason.
+    Partly(Exit),
 }
 
+impl Outcome {
+    pub fn exit(self) -> Exit {
+        match self {
+            Self::Well => Exit::Ok,
+            Self::Refused => Exit::Tampered,
+            Self::Incomplete => Exit::Incomplete,
+            Self::Partly(exit) => exit,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
 pub struct Output {
     pub json: bool,
+}
+
+#[derive(Serialize)]
+struct ErrorLine<'a> {
+    ok: bool,
+    code: &'static str,
+    exit_code: u8,
+    error: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<&'a str>,
 }
 
 impl Output {
@@ -25,83 +52,80 @@ impl Output {
         json: &impl Serialize,
         text: impl FnOnce() -> String,
     ) -> anyhow::Result<()> {
-        let line = if self.json {
-            serde_json::to_string(json)?
-        } else {
-            text()
-        };
-        let mut stdout = std::io::stdout().lock();
-        writeln!(stdout, "{}", line.trim_end_matches('\n'))?;
-        stdout.flush()?;
+        let line = self.line(json, text)?;
+        print(io::stdout().lock(), &line).map_err(|error| {
+            let failure = Failure::new(
+                Exit::Failed,
+                "the command is done, but its result could not be written to standard output",
+            );
+            anyhow::Error::new(error).context(failure)
+        })
+    }
+
+    /// The same on standard error, where standard output has the media.
+    pub fn result_aside(
+        &self,
+        json: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> anyhow::Result<()> {
+        let line = self.line(json, text)?;
+        // Nowhere to complain.
+        let _ = print(io::stderr().lock(), &line);
         Ok(())
     }
 
     /// Prints why a command failed.
-    pub fn error(&self, error: &anyhow::Error) {
-        if self.json {
-            println!(
-                "{}",
-                serde_json::json!({ "ok": false, "error": format!("{error:#}") })
-            );
-        } else {
-            eprintln!("sealed-visit: {error:#}");
+    pub fn error(&self, error: &anyhow::Error) -> Exit {
+        let exit = exit_of(error);
+        let next = Failure::of(error).and_then(|failure| failure.next.as_deref());
+        self.failure(exit, &message_of(error), next);
+        exit
+    }
+
+    pub fn failure(&self, exit: Exit, message: &str, next: Option<&str>) {
+        let line = ErrorLine {
+            ok: false,
+            code: exit.name(),
+            exit_code: exit.code(),
+            error: message,
+            next,
+        };
+        if self.json
+            && let Ok(json) = to_json(&line)
+            && print(io::stdout().lock(), &json).is_ok()
+        {
+            return;
+        }
+        say(message);
+        if let Some(next) = next {
+            say(next);
+        }
+    }
+
+    fn line(
+        &self,
+        json: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> serde_json::Result<String> {
+        match self.json {
+            true => to_json(json),
+            false => Ok(page(&text())),
         }
     }
 }
 
-/// Writes a new file that only its owner may read; refuses to replace one.
-pub fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    write_new(path, bytes, 0o600)
+/// Tells a person something beside the result.
+pub fn say(message: &str) {
+    // Nowhere to complain.
+    let _ = print(
+        io::stderr().lock(),
+        &format!("sealed-visit: {}", shown(message)),
+    );
 }
 
-/// Writes a new file that everybody may read; refuses to replace one.
-pub fn write_public(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    write_new(path, bytes, 0o644)
-}
-
-fn write_new(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
-    let mut file = create(path, mode, false)?;
-    file.write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .with_context(|| format!("writing {}", path.display()))
-}
-
-/// Creates a file with these permissions, where the system has them.
-pub fn create(path: &Path, mode: u32, replace: bool) -> anyhow::Result<std::fs::File> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true);
-    if replace {
-        options.create(true).truncate(true);
-    } else {
-        options.create_new(true);
+fn print(mut to: impl Write, line: &str) -> io::Result<()> {
+    match writeln!(to, "{}", line.trim_end_matches('\n')).and_then(|()| to.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
     }
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    #[cfg(not(unix))]
-    let _ = mode;
-    options
-        .open(path)
-        .with_context(|| match path.exists() && !replace {
-            true => format!("{} exists already and is not replaced", path.display()),
-            false => format!("making {}", path.display()),
-        })
-}
-
-/// Writes a file whole or not at all, in place of an older one.
-pub fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let mut scratch = path.as_os_str().to_owned();
-    scratch.push(".new");
-    let scratch = Path::new(&scratch);
-    let mut file = create(scratch, 0o644, true)?;
-    file.write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .and_then(|()| std::fs::rename(scratch, path))
-        .with_context(|| format!("writing {}", path.display()))
-}
-
-/// Reads a small text file, trimmed.
-pub fn read_text(path: &Path) -> anyhow::Result<String> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    Ok(text.trim().to_owned())
 }

@@ -1,67 +1,111 @@
 //! Where passphrases come from: a prompt, or for automation a file or the environment.
 
-use std::path::PathBuf;
+mod forms;
 
-use anyhow::{Context as _, bail};
+use std::env::VarError;
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 use zeroize::Zeroizing;
 
-/// NIST SP 800-63B's minimum for a secret that a person chooses is 8; a file can be attacked offline, so more.
-const MIN_NEW_CHARS: usize = 10;
+use crate::exit::{Exit, Failure};
+use crate::files;
+use crate::text::shown;
+
+const VARIABLE: &str = "SEALED_VISIT_PASSPHRASE";
 
 #[derive(Args)]
 pub struct PassphraseSource {
-    /// File whose first line is the passphrase; without it, and without SEALED_VISIT_PASSPHRASE, there is a prompt.
+    /// File with the passphrase on its first line, UTF-8 or UTF-16. Without it, and without SEALED_VISIT_PASSPHRASE,
+    /// you are asked.
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
 }
 
 impl PassphraseSource {
-    /// The passphrase of an existing file.
-    pub fn existing(&self, what: &str) -> anyhow::Result<Zeroizing<String>> {
-        match self.automated()? {
-            Some(passphrase) => Ok(passphrase),
-            None => prompt(&format!("Passphrase of {what}: ")),
-        }
+    /// What to try as the passphrase of an existing file: the form used today, then older ones.
+    pub fn existing(&self, what: &str) -> anyhow::Result<Vec<Zeroizing<String>>> {
+        let typed = match self.automated()? {
+            // Always the first line of it; further lines were never part of the passphrase.
+            Some(Automated { text, from_file }) if from_file => {
+                Zeroizing::new(first_line(&text).to_owned())
+            }
+            Some(Automated { text, .. }) => text,
+            None => prompt(&format!("Passphrase of {what}: "))?,
+        };
+        Ok(forms::forms_of(&typed))
     }
 
-    /// A passphrase for a new file: long enough, and typed twice.
+    /// A passphrase for a new file: one that can be typed again, long enough, and typed twice.
     pub fn new_for(&self, what: &str) -> anyhow::Result<Zeroizing<String>> {
         let automated = self.automated()?;
         let prompted = automated.is_none();
-        let passphrase = match automated {
-            Some(passphrase) => passphrase,
+        let typed = match automated {
+            Some(automated) => automated.text,
             None => prompt(&format!("New passphrase for {what}: "))?,
         };
-        if passphrase.chars().count() < MIN_NEW_CHARS {
-            bail!(
-                "a passphrase needs at least {MIN_NEW_CHARS} characters; several unrelated words are good"
-            );
-        }
-        if prompted && prompt("The same again: ")? != passphrase {
-            bail!("the two passphrases differ");
+        let passphrase = forms::for_new_key(&typed)
+            .map_err(|reason| Failure::new(Exit::Refused, reason.to_string()))?;
+        if prompted && *prompt("The same again: ")? != *typed {
+            return Err(Failure::new(Exit::Refused, "the two passphrases differ").into());
         }
         Ok(passphrase)
     }
 
-    fn automated(&self) -> anyhow::Result<Option<Zeroizing<String>>> {
+    fn automated(&self) -> anyhow::Result<Option<Automated>> {
         if let Some(path) = &self.passphrase_file {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("reading {}", path.display()))?;
-            let text = Zeroizing::new(text);
-            let line = text.lines().next().unwrap_or_default();
-            return Ok(Some(Zeroizing::new(line.to_owned())));
+            let bytes = Zeroizing::new(read_file(path)?);
+            let text = forms::decode(&bytes).map_err(|reason| {
+                let message = format!("cannot use {}: {reason}", shown(path.display()));
+                Failure::new(Exit::Unreadable, message)
+            })?;
+            return Ok(Some(Automated {
+                text,
+                from_file: true,
+            }));
         }
-        Ok(std::env::var("SEALED_VISIT_PASSPHRASE")
-            .ok()
-            .map(Zeroizing::new))
+        match std::env::var(VARIABLE) {
+            Ok(text) => Ok(Some(Automated {
+                text: Zeroizing::new(text),
+                from_file: false,
+            })),
+            Err(VarError::NotPresent) => Ok(None),
+            Err(VarError::NotUnicode(_)) => {
+                let message = format!("{VARIABLE} is set, but is not valid text");
+                Err(Failure::new(Exit::Unreadable, message).into())
+            }
+        }
     }
 }
 
+struct Automated {
+    text: Zeroizing<String>,
+    from_file: bool,
+}
+
+fn read_file(path: &Path) -> anyhow::Result<Vec<u8>> {
+    // A shell's `<(command)` is a pipe, and meant to be one.
+    if path.starts_with("/dev/fd") || path == Path::new("/dev/stdin") {
+        let pipe = std::fs::File::open(path).map_err(|error| files::unreadable(path, &error))?;
+        return files::read_from(path, pipe, files::MAX_KEY_BYTES);
+    }
+    files::read(path, files::MAX_KEY_BYTES)
+}
+
+fn first_line(text: &str) -> &str {
+    text.split(['\n', '\r']).next().unwrap_or_default()
+}
+
 fn prompt(text: &str) -> anyhow::Result<Zeroizing<String>> {
-    rpassword::prompt_password(text)
+    let _echo = crate::terminal::keep();
+    rpassword::prompt_password(shown(text))
         .map(Zeroizing::new)
-        .context(
-            "no terminal to ask for a passphrase; use --passphrase-file or SEALED_VISIT_PASSPHRASE",
-        )
+        .map_err(|error| {
+            let failure = Failure::new(
+                Exit::Unreadable,
+                "no passphrase was given, and there is no terminal to ask for one",
+            )
+            .next(format!("Use --passphrase-file or {VARIABLE}."));
+            anyhow::Error::new(error).context(failure)
+        })
 }

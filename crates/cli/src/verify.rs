@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use anyhow::Context as _;
 use clap::Args;
 use sealed_visit::recording::{
     Ending, PartReport, PartVerifier, Problem, ReceiptState, RecordingReport, report_recording,
@@ -9,8 +10,11 @@ use sealed_visit::recording::{
 use sealed_visit_protocol::TrackId;
 use sealed_visit_protocol::track::TrackState;
 
+use crate::exit::{Exit, Failure};
+use crate::files;
 use crate::folder::{PartFile, RecordingArguments, RecordingFolder};
 use crate::output::{Outcome, Output};
+use crate::text::shown;
 
 /// Bytes read at a time.
 pub const PIECE_BYTES: usize = 256 * 1024;
@@ -36,7 +40,7 @@ impl Verify {
 }
 
 fn verify_part(folder: &RecordingFolder, part: &PartFile) -> anyhow::Result<PartReport> {
-    let mut verifier = PartVerifier::new(&part.open, folder.document_for(part)?)?;
+    let mut verifier = begin_part(folder, part)?;
     for track in &part.tracks {
         for envelope in &track.envelopes {
             verifier.envelope(envelope.clone());
@@ -45,6 +49,14 @@ fn verify_part(folder: &RecordingFolder, part: &PartFile) -> anyhow::Result<Part
     }
     hand_in_documents(&mut verifier, part);
     Ok(verifier.report())
+}
+
+/// The open statement of a part, without which nothing of it can be judged.
+pub fn begin_part(folder: &RecordingFolder, part: &PartFile) -> anyhow::Result<PartVerifier> {
+    PartVerifier::new(&part.open, folder.document_for(part)?).context(Failure::new(
+        Exit::Tampered,
+        "the open statement is refused",
+    ))
 }
 
 /// Follows a track's chain to its end; one that is not there is left for the report.
@@ -63,7 +75,9 @@ pub fn verify_track(
     let mut state = expected.map_or_else(TrackState::new, TrackState::expecting);
     let mut buffer = vec![0; PIECE_BYTES];
     let error = loop {
-        let length = file.read(&mut buffer)?;
+        let length = file
+            .read(&mut buffer)
+            .map_err(|error| files::unreadable(&folder.track_path(track), &error))?;
         if length == 0 {
             break None;
         }
@@ -101,7 +115,9 @@ pub fn describe(report: &RecordingReport) -> String {
     let verdict = match outcome(report) {
         Outcome::Well => "Genuine and complete.",
         Outcome::Incomplete => "Genuine as far as it goes, but not all of it is here.",
-        Outcome::Refused => "REFUSED: something was altered or does not belong here.",
+        Outcome::Refused | Outcome::Partly(_) => {
+            "REFUSED: something was altered or does not belong here."
+        }
     };
     let mut text = format!("{verdict} {} of media.\n", seconds(report.media_us));
     for part in &report.parts {
@@ -146,14 +162,15 @@ fn describe_part(part: &PartReport) -> String {
         };
         text += &format!(
             "  {} was in {} ({word})\n",
-            stated.participant, stated.place
+            stated.participant,
+            shown(&stated.place)
         );
     }
     for track in &part.tracks {
         text += &format!(
             "  {} {}: good for {} in {} segments, {} bytes",
             track.track,
-            track.media_type,
+            shown(&track.media_type),
             seconds(track.media_end_us),
             track.segments,
             track.verified_bytes
@@ -167,7 +184,7 @@ fn describe_part(part: &PartReport) -> String {
                 "    gap from {} to {}: {}\n",
                 seconds(gap.from_us),
                 seconds(gap.to_us),
-                gap.reason
+                shown(&gap.reason)
             );
         }
     }
@@ -182,7 +199,11 @@ fn describe_problem(problem: &Problem) -> String {
         .track
         .map(|track| format!("track {track}: "))
         .unwrap_or_default();
-    format!("  ! {track}{} ({})\n", problem.message, problem.code)
+    format!(
+        "  ! {track}{} ({})\n",
+        shown(&problem.message),
+        problem.code
+    )
 }
 
 fn seconds(us: u64) -> String {

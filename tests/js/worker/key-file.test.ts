@@ -1,7 +1,22 @@
 import assert from "node:assert/strict";
 import { createCipheriv, pbkdf2Sync, randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { decryptKeyFile } from "../../../worker/open/key-file.js";
+import { formsOf } from "../../../worker/open/passphrase.js";
+
+interface PassphraseVectors {
+  readonly forms: readonly { readonly typed: string; readonly forms: readonly string[] }[];
+  readonly key_files: readonly {
+    readonly made_with: string;
+    readonly typed: readonly string[];
+    readonly jwe: string;
+  }[];
+}
+
+const vectors = JSON.parse(
+  readFileSync(new URL("../../vectors/passphrases.json", import.meta.url), "utf8"),
+) as PassphraseVectors;
 
 const ALG = "PBES2-HS512+A256KW";
 
@@ -54,5 +69,19 @@ test("refuses other algorithms, other files, and iteration counts that would han
     "a.b.c.d.e",
   ]) {
     await assert.rejects(decryptKeyFile(file, "right"), codeOf("key-file-invalid"));
+  }
+});
+
+test("tries every older form of a passphrase once, and the present one first", () => {
+  for (const { typed, forms } of vectors.forms) assert.deepEqual(formsOf(typed), forms, JSON.stringify(typed));
+});
+
+test("a key made with an older form opens with what a person types today", async () => {
+  for (const { made_with, typed, jwe } of vectors.key_files) {
+    for (const passphrase of typed) {
+      const opened = new TextDecoder().decode(await decryptKeyFile(jwe, passphrase));
+      assert.equal(opened, '{"v":1}', `made with ${JSON.stringify(made_with)}, typed ${JSON.stringify(passphrase)}`);
+    }
+    await assert.rejects(decryptKeyFile(jwe, "another passphrase"), codeOf("wrong-passphrase"));
   }
 });
