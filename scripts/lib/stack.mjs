@@ -53,13 +53,17 @@ export async function startStack({
     servers.start({ name, command: program(command), args, listening: LISTENING });
   const start = async (...what) => (await launch(...what)).match[1];
 
+  // The page server says for whom it asks: limits are each client's, not the page server's.
+  const behindPages = ["--trusted-proxy", "127.0.0.1"];
   const authority = await start("authority", "sealed-visit-authority", [
     ...["serve", "--key", at("authority.key"), "--scheduler-token-file", at("scheduler.token")],
+    ...behindPages,
     ...["--data", at("visits.json")],
   ]);
   const mediaHost = announce ?? "127.0.0.1";
   const startedRelay = await launch("relay", tap ? "sealed-visit-relay-tap" : "sealed-visit-relay", [
     ...[`--root-key=${clinic.rootKey}`, "--clinic-document", at("clinic", "clinic.jws")],
+    ...behindPages,
     ...["--media-address", `${mediaHost}:0`],
     ...(tap ? ["--tap", tap] : []),
   ]);
@@ -69,6 +73,7 @@ export async function startStack({
     ...["--listen", "127.0.0.1:0", "--data", at("vault"), "--key", at("vault.key")],
     ...[`--root-key=${clinic.rootKey}`, "--clinic-document", at("clinic", "clinic.jws")],
     ...["--token-file", at("readers")],
+    ...behindPages,
     ...vaultArgs,
   ];
   const vault = await start("vault", "sealed-visit-vault", vaultArguments);

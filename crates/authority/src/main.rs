@@ -38,6 +38,8 @@ enum Command {
         /// Days after a visit's booked end until everything about it is deleted.
         #[arg(long, default_value_t = 30)]
         forget_after_days: u32,
+        #[command(flatten)]
+        http: sealed_visit_serve::Options,
     },
 }
 
@@ -54,6 +56,7 @@ async fn main() -> anyhow::Result<()> {
             scheduler_token_file,
             data,
             forget_after_days,
+            http,
         } => {
             let text = files::read_secret(&key)?;
             let seed =
@@ -72,12 +75,7 @@ async fn main() -> anyhow::Result<()> {
             .await?;
             let listener = tokio::net::TcpListener::bind(listen).await?;
             println!("listening http://{}", listener.local_addr()?);
-            axum::serve(
-                listener,
-                app.into_make_service_with_connect_info::<SocketAddr>(),
-            )
-            .with_graceful_shutdown(stopped())
-            .await?;
+            sealed_visit_serve::serve(listener, app, http, stopped()).await;
             Ok(())
         }
     }

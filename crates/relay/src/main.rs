@@ -35,6 +35,8 @@ struct Arguments {
     /// Minutes after which a visit ends that nobody is connected to; one that never began is only forgotten.
     #[arg(long, default_value_t = 30, env = "RELAY_END_EMPTY_AFTER_MINUTES")]
     end_empty_after_minutes: u64,
+    #[command(flatten)]
+    http: sealed_visit_serve::Options,
     /// Writes every forwarded RTP payload to this file: for tests that look for plaintext.
     #[cfg(feature = "tap")]
     #[arg(long)]
@@ -67,6 +69,7 @@ async fn main() -> anyhow::Result<()> {
             empty: Duration::from_secs(arguments.end_empty_after_minutes * 60),
             ..Retention::default()
         },
+        http: arguments.http,
     })
     .await?;
     let mut stdout = std::io::stdout();

@@ -10,8 +10,9 @@ use axum::extract::{State, WebSocketUpgrade};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use sealed_visit_protocol::RootKey;
+use sealed_visit_serve::{Client, serve};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub struct Config {
     pub clinic_document: PathBuf,
     pub media: MediaConfig,
     pub retention: Retention,
+    /// Limits on connections.
+    pub http: sealed_visit_serve::Options,
 }
 
 /// Why the relay did not start.
@@ -56,7 +59,7 @@ pub struct Relay {
     stats: Arc<Stats>,
     hub: Hub,
     stop: watch::Sender<bool>,
-    server: tokio::task::JoinHandle<std::io::Result<()>>,
+    server: tokio::task::JoinHandle<()>,
     helpers: Vec<tokio::task::JoinHandle<()>>,
 }
 
@@ -81,13 +84,9 @@ impl Relay {
             admission,
             stats: stats.clone(),
         });
-        let server = tokio::spawn(async move {
-            axum::serve(listener, app)
-                .with_graceful_shutdown(async move {
-                    let _ = stopped.wait_for(|stop| *stop).await;
-                })
-                .await
-        });
+        let server = tokio::spawn(serve(listener, app, config.http, async move {
+            let _ = stopped.wait_for(|stop| *stop).await;
+        }));
         let sweeper = tokio::spawn({
             let hub = hub.clone();
             async move {
@@ -170,7 +169,11 @@ async fn stats(State(app): State<App>) -> Json<Snapshot> {
     Json(app.stats.snapshot())
 }
 
-async fn visit(State(app): State<App>, upgrade: WebSocketUpgrade) -> Response {
+async fn visit(
+    State(app): State<App>,
+    Extension(client): Extension<Client>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
     let guard = ConnectionCount::new(app.stats.clone());
     if guard.is_too_many {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many connections\n").into_response();
@@ -180,7 +183,7 @@ async fn visit(State(app): State<App>, upgrade: WebSocketUpgrade) -> Response {
         .max_frame_size(limits::MAX_MESSAGE_BYTES)
         .on_upgrade(async move |socket| {
             connection::serve(socket, app.hub, app.admission, app.stats).await;
-            drop(guard);
+            drop((guard, client));
         })
 }
 

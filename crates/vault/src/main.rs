@@ -12,6 +12,7 @@ use sealed_visit_vault::{
 };
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 use url::Url;
@@ -127,6 +128,8 @@ struct Serve {
     /// Log as JSON lines.
     #[arg(long, env = "VAULT_LOG_JSON")]
     log_json: bool,
+    #[command(flatten)]
+    http: sealed_visit_serve::Options,
 }
 
 #[tokio::main]
@@ -209,26 +212,37 @@ async fn serve(options: Serve) -> anyhow::Result<()> {
         ..defaults
     };
     let vault = Vault::open(config, identity, system_clock()).await?;
-    tokio::spawn(vault.clone().recover_uploads());
-    tokio::spawn(vault.clone().close_idle_parts());
-    tokio::spawn(deletion::resume_forever(vault.clone()));
+    in_background("recover uploads", &vault, Vault::recover_uploads);
+    in_background("close idle parts", &vault, Vault::close_idle_parts);
+    in_background("resume deletions", &vault, deletion::resume_forever);
     let listener = tokio::net::TcpListener::bind(options.listen)
         .await
         .with_context(|| format!("cannot listen on {}", options.listen))?;
     println!("listening http://{}", listener.local_addr()?);
     let (stopping, stopped) = tokio::sync::oneshot::channel();
-    let serving = axum::serve(listener, router(vault)).with_graceful_shutdown(async move {
+    let stop = async move {
         told_to_stop().await;
         // The receiver lives until serving ends.
         let _ = stopping.send(());
-    });
+    };
     tokio::select! {
-        served = serving.into_future() => served?,
+        () = sealed_visit_serve::serve(listener, router(vault), options.http, stop) => {}
         // A connection that hangs must not keep the program from ending; what arrived by it is recovered like after a
         // crash.
         () = patience(stopped) => {}
     }
     Ok(())
+}
+
+/// Starts work that goes on after a panic of its own.
+fn in_background<F>(name: &'static str, vault: &Arc<Vault>, work: fn(Arc<Vault>) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let vault = vault.clone();
+    tokio::spawn(sealed_visit_serve::task::restarted(name, move || {
+        work(vault.clone())
+    }));
 }
 
 /// Ends some time after the program was told to stop.

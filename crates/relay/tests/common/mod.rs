@@ -45,6 +45,7 @@ impl TestRelay {
                 tap: None,
             },
             retention,
+            http: sealed_visit_serve::Options::default(),
         })
         .await
         .unwrap();

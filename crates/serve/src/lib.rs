@@ -1,0 +1,27 @@
+//! How the servers take HTTP connections.
+//!
+//! Every connection has time limits: for its headers (an idle connection counts as waiting for headers), for the next
+//! piece of a body, and for a peer that reads nothing. There are limits on connections in total and per address; the
+//! total also fits into the process's descriptor limit, and no address gets more than half of it. Accepting goes on
+//! after errors such as running out of descriptors. A panic ends its own request or task.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`options`] | the limits as command-line options |
+//! | [`accept`] | the accept loop, one task per connection, graceful stop |
+//! | [`address`] | who the client is, also behind a trusted proxy; what one address holds |
+//! | [`stall`] | a stream that ends when its peer stops reading |
+//! | [`task`] | background work that survives its own panics |
+//!
+//! Invariant: whatever a client sends or does not send, its connection ends by itself, and until then it costs one
+//! of its address's places.
+
+pub mod accept;
+pub mod address;
+pub mod options;
+pub mod stall;
+pub mod task;
+
+pub use accept::serve;
+pub use address::Client;
+pub use options::Options;
