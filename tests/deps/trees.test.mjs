@@ -1,6 +1,8 @@
 /** Who is linked with what: the servers hold nothing that could open a frame or a recording. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { inRoot } from "../../scripts/lib/paths.mjs";
 import { dependencyGraph } from "./metadata.mjs";
 
 const openers = /^(sframe|hpke|sealed-visit|mls-rs(-.*)?)$/;
@@ -56,4 +58,11 @@ test("the core has no runtime, socket, disk or clock crate", () => {
     namesIn("sealed-visit").filter((name) => forbidden.test(name)),
     [],
   );
+});
+
+test("servers unwind from a panic, what browsers run does not", () => {
+  const profile = (name) =>
+    readFileSync(inRoot("Cargo.toml"), "utf8").split(`[profile.${name}]\n`)[1].split("\n[")[0];
+  assert.doesNotMatch(profile("release"), /^panic/m);
+  for (const name of ["wasm-size", "wasm-speed"]) assert.match(profile(name), /^panic = "abort"$/m);
 });

@@ -10,6 +10,7 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use sealed_visit_protocol::wire::{ClientMessage, RelayErrorCode, RelayMessage};
 use sealed_visit_protocol::{B64, VERSION};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -91,7 +92,16 @@ async fn read(
         stats.messages_received.fetch_add(1, Relaxed);
         let wait = pace.spend(text.len(), Instant::now());
         let outcome = match serde_json::from_str::<ClientMessage>(&text) {
-            Ok(message) => hub.handle(&who, outbox, message),
+            // A bug met by one message ends this connection, in order; others never wait for a participant who is gone.
+            Ok(message) => {
+                match catch_unwind(AssertUnwindSafe(|| hub.handle(&who, outbox, message))) {
+                    Ok(outcome) => outcome,
+                    Err(_) => {
+                        tracing::error!(visit = %who.visit, "handling a message panicked");
+                        break;
+                    }
+                }
+            }
             Err(_) => Err(MALFORMED),
         };
         if let Err(denied) = outcome {

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
 use sealed_visit_protocol::RootKey;
+use sealed_visit_serve::task::restarted;
 use sealed_visit_serve::{Client, serve};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -89,13 +90,16 @@ impl Relay {
         }));
         let sweeper = tokio::spawn({
             let hub = hub.clone();
-            async move {
-                let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
-                loop {
-                    ticks.tick().await;
-                    hub.sweep(Instant::now(), now_ms());
+            restarted("sweeper", move || {
+                let hub = hub.clone();
+                async move {
+                    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
+                    loop {
+                        ticks.tick().await;
+                        hub.sweep(Instant::now(), now_ms());
+                    }
                 }
-            }
+            })
         });
         let deliverer = tokio::spawn({
             let hub = hub.clone();

@@ -298,6 +298,16 @@ impl Effects {
     }
 }
 
+/// Runs one visit's media. None after a panic: its room is in no known state, and the caller drops it. Browsers notice
+/// that their connections are gone and make new ones; other visits' media go on.
+fn contained<T>(visit: VisitId, work: impl FnOnce() -> T) -> Option<T> {
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    if outcome.is_err() {
+        tracing::error!(%visit, "a visit's media panicked and is dropped");
+    }
+    outcome.ok()
+}
+
 struct Sfu {
     factory: PeerFactory,
     addresses: Vec<SocketAddr>,
@@ -344,9 +354,12 @@ impl Sfu {
                 tick_at = now + TICK;
             }
             due_at = now + TICK;
-            for room in self.rooms.values_mut() {
-                due_at = due_at.min(room.run(&mut self.effects, now));
-            }
+            let effects = &mut self.effects;
+            self.rooms.retain(|visit, room| {
+                let next = contained(*visit, || room.run(effects, now));
+                due_at = due_at.min(next.unwrap_or(due_at));
+                next.is_some()
+            });
             for (destination, contents) in self.effects.outgoing.drain(..) {
                 // A full send buffer loses a packet, as any network may.
                 let _ = socket.try_send_to(&contents, destination);
@@ -362,7 +375,11 @@ impl Sfu {
                     .rooms
                     .entry(visit)
                     .or_insert_with(|| Room::new(visit, now));
-                room.signal(from, message, &self.factory, effects, now);
+                let factory = &self.factory;
+                if contained(visit, || room.signal(from, message, factory, effects, now)).is_none()
+                {
+                    self.rooms.remove(&visit);
+                }
             }
             MediaCommand::Suspend(visit, who) => {
                 if let Some(room) = self.rooms.get_mut(&visit) {
@@ -375,8 +392,10 @@ impl Sfu {
                 }
             }
             MediaCommand::Drop(visit, who) => {
-                if let Some(room) = self.rooms.get_mut(&visit) {
-                    room.remove(who, effects, now);
+                if let Some(room) = self.rooms.get_mut(&visit)
+                    && contained(visit, || room.remove(who, effects, now)).is_none()
+                {
+                    self.rooms.remove(&visit);
                 }
             }
             MediaCommand::DropVisit(visit) => {
@@ -399,23 +418,40 @@ impl Sfu {
                 contents,
             },
         );
-        if let Some((visit, who, side)) = self.routes.get(&source)
-            && let Some(room) = self.rooms.get_mut(visit)
-            && room.accepts(*who, *side, &input)
+        if let Some((visit, who, side)) = self.routes.get(&source).copied()
+            && let Some(room) = self.rooms.get_mut(&visit)
+            && room.accepts(who, side, &input)
         {
-            room.receive(*who, *side, input, &mut self.effects, now);
+            self.hand_over(visit, who, side, input, now);
             return;
         }
         // Only a connectivity check (RFC 7983 section 7) opens a route; anything else from nowhere is dropped.
         if datagram.first().is_none_or(|first| *first > 3) {
             return;
         }
-        for (visit, room) in &mut self.rooms {
-            if let Some((who, side)) = room.find(&input) {
-                self.routes.insert(source, (*visit, who, side));
-                room.receive(who, side, input, &mut self.effects, now);
-                return;
-            }
+        let found = self.rooms.iter().find_map(|(visit, room)| {
+            let (who, side) = room.find(&input)?;
+            Some((*visit, who, side))
+        });
+        if let Some((visit, who, side)) = found {
+            self.routes.insert(source, (visit, who, side));
+            self.hand_over(visit, who, side, input, now);
+        }
+    }
+
+    fn hand_over(
+        &mut self,
+        visit: VisitId,
+        who: ParticipantId,
+        side: Side,
+        input: Input<'_>,
+        now: Instant,
+    ) {
+        let effects = &mut self.effects;
+        if let Some(room) = self.rooms.get_mut(&visit)
+            && contained(visit, || room.receive(who, side, input, effects, now)).is_none()
+        {
+            self.rooms.remove(&visit);
         }
     }
 
@@ -429,10 +465,10 @@ impl Sfu {
     }
 
     fn tick(&mut self, now: Instant) {
-        for room in self.rooms.values_mut() {
-            room.tick(&mut self.effects, now);
-        }
-        self.rooms.retain(|_, room| !room.is_empty());
+        let effects = &mut self.effects;
+        self.rooms.retain(|visit, room| {
+            contained(*visit, || room.tick(effects, now)).is_some() && !room.is_empty()
+        });
         let rooms = &self.rooms;
         self.routes.retain(|_, (visit, who, side)| {
             rooms
@@ -451,5 +487,18 @@ impl Sfu {
             tracing::error!(%error, "the tap cannot be written");
             std::process::abort();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_in_one_visits_media_is_contained_and_reported() {
+        let visit = VisitId::from_bytes([1; 16]);
+        assert_eq!(contained(visit, || 7), Some(7));
+        assert_eq!(contained(visit, || -> u8 { panic!("on purpose") }), None);
+        assert_eq!(contained(visit, || 8), Some(8));
     }
 }
