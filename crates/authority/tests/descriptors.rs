@@ -4,6 +4,7 @@
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -31,6 +32,8 @@ impl Authority {
             .unwrap();
         assert!(made.status.success());
         std::fs::write(at("token"), "a token of the scheduler").unwrap();
+        let private = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(at("token"), private).unwrap();
         let mut process = Command::new("sh")
             .arg("-c")
             .arg(format!("ulimit -n {descriptors}; exec \"$0\" \"$@\""))
