@@ -61,8 +61,7 @@ test("the core has no runtime, socket, disk or clock crate", () => {
 });
 
 test("servers unwind from a panic, what browsers run does not", () => {
-  const profile = (name) =>
-    readFileSync(inRoot("Cargo.toml"), "utf8").split(`[profile.${name}]\n`)[1].split("\n[")[0];
+  const profile = (name) => readFileSync(inRoot("Cargo.toml"), "utf8").split(`[profile.${name}]\n`)[1].split("\n[")[0];
   assert.doesNotMatch(profile("release"), /^panic/m);
   for (const name of ["wasm-size", "wasm-speed"]) assert.match(profile(name), /^panic = "abort"$/m);
 });
