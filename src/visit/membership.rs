@@ -348,13 +348,16 @@ impl Visit {
             || self.is_around_the_lock(group)
     }
 
-    /// Whether no clinician is in it whom this member knows, while one is here.
+    /// Whether there are clinicians in it, none of whom this member knows, while one whom it knows is here.
     fn is_without_the_host(&self, group: &Group) -> bool {
         #[cfg(test)]
         if breaks(Rule::StrangersGroups) {
             return false;
         }
-        self.another_known_clinician_is_here() && !self.has_a_known_clinician(group)
+        let mut roster = group.roster().iter();
+        roster.any(|entry| entry.role == Role::Clinician && entry.participant != self.me)
+            && self.another_known_clinician_is_here()
+            && !self.has_a_known_clinician(group)
     }
 
     /// Another one than this member itself.

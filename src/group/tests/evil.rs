@@ -339,6 +339,45 @@ impl Evil {
         })
     }
 
+    /// A group of its own that nobody honest led to.
+    pub fn stranger(policy: &Policy, identity: &Identity, group_id: &[u8]) -> Self {
+        let pass = identity.pass();
+        let context = VisitContext::new(
+            policy.visit(),
+            pass.participant(),
+            pass.role(),
+            Legacy::default(),
+        );
+        Self::create_as(identity, group_id, context.to_extensions().unwrap())
+    }
+
+    /// A group under an old one's id, with that one's context: request and grants byte for byte, and this member's own
+    /// grant besides.
+    pub fn revived(
+        world: &World,
+        identity: &Identity,
+        group_id: &[u8],
+        old: &ExtensionList,
+    ) -> Option<Self> {
+        let mut context = VisitContext::from_extensions(old).ok()?;
+        let (clinic, visit) = (world.policy.clinic(), world.policy.visit());
+        let request = context.consent.request(clinic, visit, group_id).ok()??;
+        let grant = world.statement(identity, request.jws(), StatementKind::Grant, 1);
+        let change = Change::Statement(grant);
+        context.consent = context
+            .consent
+            .apply(&change, clinic, visit, group_id)
+            .ok()?;
+        let extensions = context.to_extensions().ok()?;
+        Some(Self::create_as(identity, group_id, extensions))
+    }
+
+    /// How many statements the open round has, and the context as it is.
+    pub fn answered(&self) -> (usize, ExtensionList) {
+        let extensions = self.mls.context().extensions.clone();
+        (self.context().consent.statements().len(), extensions)
+    }
+
     /// Follows its own commit.
     pub fn follow_own(&mut self) {
         self.mls.apply_pending_commit().unwrap();

@@ -34,7 +34,7 @@ type Epochs = BTreeMap<(Vec<u8>, u64), Vec<([u8; 32], u16)>>;
 pub struct Ghost {
     /// Whoever ever clicked "I agree", in which round.
     granted: Arc<BTreeSet<(usize, RoundId)>>,
-    /// Withdrew, and did not agree to anything since.
+    /// Withdrew or refused, and did not agree to anything since.
     withdrawn: u16,
     /// Left by a click.
     left: u16,
@@ -57,6 +57,10 @@ pub struct Ghost {
     pub forked: bool,
     /// Where a page saw the visit locked: in which group, and who had been in it by then.
     locked: BTreeMap<usize, (Vec<u8>, u16)>,
+    /// Groups that a page was live in, the last one last.
+    lived: BTreeMap<usize, Vec<Vec<u8>>>,
+    /// Clinicians that a page was live with.
+    met: BTreeMap<usize, BTreeSet<ParticipantId>>,
     /// Counts commands.
     pub commands: u32,
     /// The last one that was refused.
@@ -97,6 +101,23 @@ impl Ghost {
         }
     }
 
+    /// The relay has lost its log, and so has whoever counts by it.
+    pub fn relay_forgot(&mut self) {
+        (self.relay_epoch, self.last_seq) = (0, 0);
+        self.waiting.clear();
+        self.tags = Arc::default();
+        // The next group may have an old one's id: two epochs of one number.
+        self.forked = true;
+    }
+
+    /// The one without rules is in this epoch, and said so.
+    pub fn proved(&mut self, group_id: Vec<u8>, epoch: u64, proof: [u8; 32]) {
+        let ways = Arc::make_mut(&mut self.epochs)
+            .entry((group_id, epoch))
+            .or_default();
+        ways.push((proof, 1 << 15));
+    }
+
     pub fn heard_beat(&mut self, page: usize, beat: (u32, u32), now_ms: u64) {
         let newest = self.beats.entry(page).or_insert((beat, now_ms));
         if beat > newest.0 {
@@ -110,7 +131,7 @@ impl Ghost {
                 Arc::make_mut(&mut self.granted).insert((page, round));
                 self.withdrawn &= !(1 << page);
             }
-            (What::Withdraw, _) => self.withdrawn |= 1 << page,
+            (What::Withdraw | What::Refuse, _) => self.withdrawn |= 1 << page,
             (What::Leave, _) => self.left |= 1 << page,
             _ => {}
         }
@@ -148,6 +169,7 @@ impl Scene {
         if let Some(group) = group_of(&machine) {
             self.check_grants(page, group)?;
             self.check_door(page, group)?;
+            self.check_group(page, &machine, group)?;
         }
         self.check_indicator(page, &machine)?;
         self.check_sending(page)?;
@@ -273,6 +295,46 @@ impl Scene {
             }
         }
         IN_ORDER.with_borrow_mut(|known| known.insert(proof));
+        Ok(())
+    }
+
+    /// Nobody comes back into a group that it left for another, nor goes live among clinicians it never met while one that
+    /// it met is here.
+    fn check_group(&mut self, page: usize, machine: &Visit, group: &Group) -> Result<(), Broken> {
+        let id = group.group_id().to_vec();
+        let lived = self.ghost.lived.entry(page).or_default();
+        let is_last = lived.last() == Some(&id);
+        if !is_last && lived.contains(&id) {
+            return Err(self.broken(
+                "used",
+                format!("page {page} is in a group that it had left"),
+            ));
+        }
+        if machine.member().is_none_or(|member| !member.confirmed) {
+            return Ok(());
+        }
+        if !is_last {
+            lived.push(id);
+        }
+        let me = self.pages[page].admitted.participant;
+        let here: BTreeSet<ParticipantId> = group
+            .roster()
+            .iter()
+            .filter(|entry| entry.role == Role::Clinician)
+            .map(|entry| entry.participant)
+            .collect();
+        let met = self.ghost.met.entry(page).or_default();
+        let is_among_strangers = !here.is_empty() && met.is_disjoint(&here);
+        let is_awaited = met
+            .iter()
+            .any(|id| *id != me && machine.peers.get(id).is_some_and(|peer| peer.connected));
+        met.extend(here.iter().copied());
+        if !is_last && is_among_strangers && is_awaited && !here.contains(&me) {
+            return Err(self.broken(
+                "stranger",
+                format!("page {page} is live among strangers, and a clinician it met is here"),
+            ));
+        }
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `step` | what can happen next |
 //! | `scene` | a state, and what a step does to it |
+//! | `replaced` | groups that are replaced by a relay and a clinician without rules |
 //! | `check` | what must hold, and what is remembered for it |
 //! | `projection` | when two states are the same |
 //! | `explore` | the search, replay, shrinking |
@@ -12,6 +13,7 @@
 mod check;
 mod explore;
 mod projection;
+mod replaced;
 pub(super) mod scene;
 mod step;
 
@@ -43,6 +45,7 @@ const fn setting(name: &'static str, people: &'static [Role], begin: Begin) -> S
         evil: false,
         hosting: false,
         late: false,
+        stranger: false,
     }
 }
 
@@ -74,6 +77,13 @@ const fn with_evil(setting: Setting) -> Setting {
     }
 }
 
+const fn with_stranger(setting: Setting) -> Setting {
+    Setting {
+        stranger: true,
+        ..setting
+    }
+}
+
 const fn with_forks(setting: Setting) -> Setting {
     Setting {
         forks: true,
@@ -99,6 +109,8 @@ const SETTINGS: &[Setting] = &[
     with_hosting(setting("door", THREE, Begin::Waiting)),
     with_hosting(setting("two-hosts", TWO_HOSTS, Begin::Recording)),
     with_evil(with_hosting(setting("evil-door", TWO, Begin::Waiting))),
+    with_evil(setting("evil-refused", TWO, Begin::Refused)),
+    with_stranger(with_evil(setting("stranger", TWO, Begin::Live))),
     with_late(setting("late", THREE, Begin::Recording)),
     with_lies(with_late(setting("liar-late", THREE, Begin::Recording))),
 ];

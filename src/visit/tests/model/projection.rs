@@ -20,7 +20,8 @@ impl Scene {
         }
         let evil = self.evil.as_ref().map(|evil| {
             let member = evil.member.as_ref();
-            member.map(|member| self.epoch_in(member.group_id(), member.epoch()))
+            let at = member.map(|member| self.epoch_in(member.group_id(), member.epoch()));
+            (at, evil.replaced, evil.old.is_some())
         });
         evil.hash(&mut into);
         for waiting in self.ghost.waiting.keys() {

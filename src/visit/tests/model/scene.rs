@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 const MAX_UNDER_WAY: usize = 4;
 
 /// The number of the one without rules.
-const EVIL: u64 = 90;
+pub(super) const EVIL: u64 = 90;
 
 /// Who is there, how far the visit has come, and who lies.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +44,8 @@ pub struct Setting {
     pub hosting: bool,
     /// The last of the people comes when everything has begun.
     pub late: bool,
+    /// The one without rules was never let in.
+    pub stranger: bool,
 }
 
 /// What has happened before the exploration begins.
@@ -55,6 +57,8 @@ pub enum Begin {
     Asked,
     Agreed,
     Recording,
+    /// Everybody agreed, was asked anew, and all but the host refused.
+    Refused,
 }
 
 #[derive(Clone)]
@@ -98,6 +102,10 @@ pub struct EvilPage {
     /// None: it has lost its place.
     pub member: Option<Arc<Evil>>,
     welcome: Option<B64>,
+    /// The group in which most had agreed: its id, how many, and its context.
+    pub(super) old: Option<Arc<(Vec<u8>, usize, mls_rs::ExtensionList)>>,
+    /// How often it has replaced the group.
+    pub(super) replaced: u32,
 }
 
 /// Under way to a page.
@@ -182,7 +190,10 @@ impl Scene {
             self.must(What::Admit, 0);
         }
         let people = self.setting.people.len() - usize::from(self.setting.late);
-        if self.setting.evil {
+        if self.setting.stranger {
+            let admitted = Arc::new(self.admitted(EVIL, Role::Clinician));
+            self.evil = Some(EvilPage::outside(admitted));
+        } else if self.setting.evil {
             self.let_evil_in();
         }
         if begin >= Begin::Asked {
@@ -190,6 +201,11 @@ impl Scene {
         }
         if begin >= Begin::Agreed {
             (0..people).for_each(|page| self.must(What::Grant, page));
+        }
+        if begin == Begin::Refused {
+            self.ask_anew();
+            (1..people).for_each(|page| self.must(What::Refuse, page));
+            return;
         }
         if begin >= Begin::Recording {
             self.must(What::Start, 0);
@@ -288,11 +304,7 @@ impl Scene {
                 .handle(&admitted, ClientMessage::KeyPackage { key_package })
                 .unwrap(),
         );
-        self.evil = Some(EvilPage {
-            admitted,
-            member: None,
-            welcome: None,
-        });
+        self.evil = Some(EvilPage::outside(admitted));
         self.deliver(deliveries, Tag::None);
         self.settle().unwrap();
         let participant = self.evil.as_ref().unwrap().admitted.participant;
@@ -370,6 +382,8 @@ impl Scene {
                                 && *epoch == self.ghost.relay_epoch)
                     })
             }
+            What::EvilNew | What::EvilUsed => at == 0 && self.can_replace(what),
+            What::EvilLead => at == 0 && self.can_lead(),
             What::EvilDoor if !self.setting.hosting => false,
             What::EvilRecorder | What::EvilEverybody | What::EvilContext | What::EvilDoor => {
                 at == 0 && self.evil_can_commit() && !self.evil_adds(what).is_empty()
@@ -466,7 +480,7 @@ impl Scene {
             .map(|entry| entry.participant)
     }
 
-    fn evil_can_commit(&self) -> bool {
+    pub(super) fn evil_can_commit(&self) -> bool {
         self.evil
             .as_ref()
             .and_then(|evil| evil.member.as_ref())
@@ -477,7 +491,7 @@ impl Scene {
     }
 
     /// Whom an attack would add: who waits at the relay and has no leaf.
-    fn evil_adds(&self, what: What) -> Vec<(ParticipantId, B64)> {
+    pub(super) fn evil_adds(&self, what: What) -> Vec<(ParticipantId, B64)> {
         let Some(evil) = self.evil.as_ref().and_then(|evil| evil.member.as_ref()) else {
             return Vec::new();
         };
@@ -534,6 +548,8 @@ impl Scene {
             What::Overtake => self.pages[page].outbox.swap(0, 1),
             What::Garbage => self.garbage(page)?,
             What::Fork => self.fork(page),
+            What::EvilNew | What::EvilUsed => self.replace_group(step.what)?,
+            What::EvilLead => self.lead(),
             What::EvilRecorder | What::EvilEverybody | What::EvilContext | What::EvilDoor => {
                 self.evil_strikes(step.what);
             }
@@ -625,7 +641,7 @@ impl Scene {
         self.feed(page, Input::Relay { message })
     }
 
-    fn lose_connection(&mut self, page: usize) {
+    pub(super) fn lose_connection(&mut self, page: usize) {
         let this = &mut self.pages[page];
         (this.connected, this.present) = (false, false);
         this.inbox.clear();
@@ -834,7 +850,7 @@ impl Scene {
         pages.position(|page| page.admitted.participant == participant)
     }
 
-    fn feed(&mut self, page: usize, input: Input) -> Result<(), Broken> {
+    pub(super) fn feed(&mut self, page: usize, input: Input) -> Result<(), Broken> {
         let now_ms = self.now_ms;
         let this = &mut self.pages[page];
         let outputs = Arc::make_mut(&mut this.machine).handle(input, now_ms);
@@ -963,6 +979,9 @@ const EVERYTHING: &[What] = &[
     What::EvilEverybody,
     What::EvilContext,
     What::EvilDoor,
+    What::EvilLead,
+    What::EvilUsed,
+    What::EvilNew,
 ];
 
 fn is_for(to: To, who: ParticipantId) -> bool {
@@ -989,12 +1008,26 @@ impl Page {
 }
 
 impl EvilPage {
+    fn outside(admitted: Arc<Admitted>) -> Self {
+        Self {
+            admitted,
+            member: None,
+            welcome: None,
+            old: None,
+            replaced: 0,
+        }
+    }
+
     fn hear(&mut self, message: &RelayMessage) {
         match message {
             RelayMessage::Welcome { welcome, .. } => self.welcome = Some(welcome.clone()),
             RelayMessage::Commit { commit, .. } => {
                 if let Some(member) = &mut self.member {
                     Arc::make_mut(member).try_follow(&commit.0);
+                    let (count, context) = member.answered();
+                    if count > 0 && self.old.as_ref().is_none_or(|old| old.1 <= count) {
+                        self.old = Some(Arc::new((member.group_id().to_vec(), count, context)));
+                    }
                 }
             }
             RelayMessage::GroupCreated { .. } => self.member = None,

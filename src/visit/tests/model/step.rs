@@ -58,6 +58,12 @@ whats! {
     EvilContext = "evil-context",
     /// A dishonest clinician lets in who waits, locked or not.
     EvilDoor = "evil-door",
+    /// The relay has lost everything; a dishonest clinician, known or not, opens a group under a new id.
+    EvilNew = "evil-new",
+    /// The same under an id that was used, with what was said in that group.
+    EvilUsed = "evil-used",
+    /// It leads everybody who waits into its group.
+    EvilLead = "evil-lead",
     /// People.
     Ask = "ask",
     Grant = "grant",

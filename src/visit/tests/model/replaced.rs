@@ -1,0 +1,135 @@
+//! Groups that are replaced by a relay and a clinician without rules: under any id, old or new, with whatever the relay
+//! remembered lost.
+
+use super::check::Broken;
+use super::scene::{EVIL, Scene, Tag};
+use super::step::What;
+use crate::group::tests::evil::Evil;
+use crate::visit::app_message::AppMessage;
+use crate::visit::tests::consent::asked_of;
+use crate::visit::{Command, Input};
+use sealed_visit_protocol::wire::{ClientMessage, WelcomeFor};
+use sealed_visit_protocol::{B64, Hash32, Role};
+use std::sync::Arc;
+
+/// So often the group is replaced in one schedule.
+const MOST: u32 = 2;
+
+impl Scene {
+    /// The host asks for consent a second time, which ends the first round.
+    pub fn ask_anew(&mut self) {
+        let recorder = self.pages[self.recorder()].admitted.participant;
+        let asked = asked_of(&self.world, recorder);
+        let command = Command::RequestConsent(Box::new(asked));
+        let outcome = self.feed(0, Input::Command { id: 0, command });
+        outcome.expect("the host asks anew");
+        let until_ms = self.now_ms + 1_500;
+        self.run_until(until_ms, false).expect("a calm scene");
+    }
+
+    pub fn can_replace(&self, what: What) -> bool {
+        let is_set = self.setting.stranger || self.setting.begin == super::scene::Begin::Refused;
+        is_set
+            && self.evil.as_ref().is_some_and(|evil| {
+                evil.replaced < MOST && (what == What::EvilNew || evil.old.is_some())
+            })
+    }
+
+    pub fn replace_group(&mut self, what: What) -> Result<(), Broken> {
+        let Some(evil) = self.evil.clone() else {
+            return Ok(());
+        };
+        let identity = self.world.identity(EVIL, Role::Clinician);
+        let group = match (what, &evil.old) {
+            (What::EvilUsed, Some(old)) => Evil::revived(&self.world, &identity, &old.0, &old.2),
+            _ => {
+                let group_id = [b"evil group ".as_slice(), &[evil.replaced as u8]].concat();
+                Some(Evil::stranger(&self.world.policy, &identity, &group_id))
+            }
+        };
+        let Some(group) = group else { return Ok(()) };
+        let connected: Vec<usize> = (0..self.pages.len())
+            .filter(|page| self.pages[*page].connected)
+            .collect();
+        for page in &connected {
+            self.lose_connection(*page);
+        }
+        self.relay = Arc::default();
+        self.ghost.relay_forgot();
+        for page in connected {
+            self.feed(page, Input::RelayClosed)?;
+        }
+        let admitted = evil.admitted.clone();
+        let message = ClientMessage::CreateGroup {
+            group_id: B64(group.group_id().to_vec()),
+            replaces: None,
+        };
+        let relay = Arc::make_mut(&mut self.relay);
+        let mut deliveries = relay.connect(admitted.participant, None).unwrap();
+        deliveries.extend(relay.handle(&admitted, message).unwrap());
+        self.deliver(deliveries, Tag::None);
+        if let Some(evil) = &mut self.evil {
+            evil.member = Some(Arc::new(group));
+            evil.replaced += 1;
+        }
+        Ok(())
+    }
+
+    pub fn can_lead(&self) -> bool {
+        self.evil.as_ref().is_some_and(|evil| evil.replaced > 0)
+            && self.evil_can_commit()
+            && !self.evil_adds(What::EvilLead).is_empty()
+    }
+
+    /// Adds whoever waits, and proves the epoch to them, as an honest inviter would.
+    pub fn lead(&mut self) {
+        let adds = self.evil_adds(What::EvilLead);
+        let Some(evil) = self.evil.as_mut() else {
+            return;
+        };
+        let Some(member) = evil.member.take() else {
+            return;
+        };
+        let mut member = (*member).clone();
+        let packages: Vec<&[u8]> = adds.iter().map(|(_, package)| package.as_slice()).collect();
+        let (commit, welcome) = member.add_pending(&self.world.policy, &packages);
+        let (group_id, epoch) = (B64(member.group_id().to_vec()), member.epoch());
+        let welcome = B64(welcome.unwrap_or_default());
+        let ordered = ClientMessage::Commit {
+            group_id: group_id.clone(),
+            epoch,
+            commit: B64(commit),
+            welcomes: adds
+                .iter()
+                .map(|(to, _)| WelcomeFor {
+                    to: *to,
+                    welcome: welcome.clone(),
+                })
+                .collect(),
+            removed: Vec::new(),
+        };
+        member.follow_own();
+        let hello = AppMessage::Hello {
+            name: self.world.name(EVIL).0,
+            salt: B64(self.world.name(EVIL).1.to_vec()),
+            proof: Hash32(member.proof()),
+        };
+        let epoch = member.epoch();
+        self.ghost.proved(group_id.0.clone(), epoch, member.proof());
+        let said = ClientMessage::App {
+            data: B64(member.say(&hello.to_bytes())),
+            group_id,
+            epoch,
+        };
+        let admitted = evil.admitted.clone();
+        for message in [ordered, said] {
+            let outcome = Arc::make_mut(&mut self.relay).handle(&admitted, message);
+            if let Ok(deliveries) = outcome {
+                self.deliver(deliveries, Tag::Hello);
+            }
+        }
+        if let Some(evil) = &mut self.evil {
+            evil.member = Some(Arc::new(member));
+        }
+    }
+}
