@@ -280,9 +280,23 @@ export interface SpoolStatus {
 }
 
 export interface UploadWait {
-  /** `offline`, `server_error`, `locked`, `stalled`, `capability`, `refused`. */
-  readonly why: "offline" | "server_error" | "locked" | "stalled" | "capability" | "refused";
+  /**
+   * `method_refused`: something between page and vault takes no such HTTP method, also not by `X-HTTP-Method-Override`.
+   * `too_large`: it takes no body of even the smallest size. `redirected`: the vault's URL leads elsewhere.
+   */
+  readonly why:
+    | "offline"
+    | "server_error"
+    | "locked"
+    | "stalled"
+    | "capability"
+    | "refused"
+    | "method_refused"
+    | "too_large"
+    | "redirected";
   readonly http_status?: number;
+  /** For `method_refused`. */
+  readonly method?: string;
   readonly retry_in_ms?: number;
 }
 

@@ -64,6 +64,7 @@ export class FaultProxy {
     this.onHit = () => {};
     this.onRefused = () => {};
     this.onServerError = () => {};
+    this.onRequest = () => {};
   }
 
   arm(fault) {

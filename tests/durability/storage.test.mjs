@@ -4,6 +4,7 @@ import { after, before, beforeEach, test } from "node:test";
 import { readFileSync } from "node:fs";
 import * as module from "../../dist/wasm/recording.js";
 import { inRoot } from "../../scripts/lib/paths.mjs";
+import { encodeLine } from "../../worker/recording/journal.ts";
 import { recover } from "../../worker/recording/recovery.ts";
 import { RecorderService } from "../../worker/recording/recorder-service.ts";
 import { Consent } from "../interop/tus-recorder.mjs";
@@ -298,19 +299,21 @@ test("where the open statement is refused, too, recovery asks the page, once at 
   await judge(page, world, new Set());
 });
 
-/** The next ends of a part are answered as by a server that knows no receipts. */
+/** Envelopes and the next ends of a part are answered as by a plain tus server, which knows neither. */
 function noReceipts() {
+  for (let times = 0; times < 10; times++)
+    world.proxy.arm({ kind: "status", status: 404, isAfter: true, steps: ["envelope"] });
   for (let times = 0; times < 5; times++) world.proxy.arm({ kind: "status", status: 404, steps: ["end"] });
 }
 
 test("with a server that gives no receipts the spool stays until it is released", async () => {
   const page = new Page();
   await atVirtualTime(async () => {
+    noReceipts();
     page.start();
     await page.begin();
     page.slice();
     await assert.rejects(page.service.release(page.part.recording, 0), { code: "bad-argument" });
-    noReceipts();
     page.service.endPart("stopped");
     assert.equal((await page.settle()).state, "uploaded");
     assert.equal(page.disk.folders().length, 1);
@@ -322,10 +325,10 @@ test("with a server that gives no receipts the spool stays until it is released"
 test("a page after it may release it, too, and only if it is told to", async () => {
   const page = new Page();
   await atVirtualTime(async () => {
+    noReceipts();
     page.start();
     await page.begin();
     page.slice();
-    noReceipts();
     page.service.endPart("stopped");
     await page.settle();
     page.die();
@@ -344,16 +347,102 @@ test("a page after it may release it, too, and only if it is told to", async () 
 test("a page after it asks again: a server that gives receipts after all lets the spool go", async () => {
   const page = new Page();
   await atVirtualTime(async () => {
+    noReceipts();
     page.start();
     await page.begin();
     page.slice();
-    noReceipts();
     page.service.endPart("stopped");
     assert.equal((await page.settle()).state, "uploaded");
     page.die();
     assert.equal(page.disk.folders().length, 1);
+    world.proxy.disarm();
     const [status] = await new Page(page.disk).recover();
     assert.equal(status.state, "safe");
+  });
+  await judge(page, world, new Set());
+});
+
+test("404s on the way to the envelope lose nothing: the vault says that it is missing, and gets it", async () => {
+  const page = new Page();
+  await atVirtualTime(async () => {
+    for (let times = 0; times < 10; times++) world.proxy.arm({ kind: "status", status: 404, steps: ["envelope"] });
+    page.start();
+    await page.begin();
+    for (let slice = 0; slice < 4; slice++) page.slice();
+    page.service.endPart("stopped");
+    assert.equal((await page.settle()).state, "safe");
+  });
+  await judge(page, world, new Set());
+});
+
+test("404s on the way to the receipt are waited out: a vault that took the envelope gives one", async () => {
+  const page = new Page();
+  await atVirtualTime(async () => {
+    page.start();
+    await page.begin();
+    page.slice();
+    for (let times = 0; times < 30; times++) world.proxy.arm({ kind: "status", status: 404, steps: ["end"] });
+    page.service.endPart("stopped");
+    assert.equal((await page.settle()).state, "safe");
+  });
+  await judge(page, world, new Set());
+});
+
+test("a journal that says an envelope was stored when it was not is put right by the next page", async () => {
+  const page = new Page();
+  await atVirtualTime(async () => {
+    world.proxy.isOffline = false;
+    page.start();
+    // The part is open; then the line is cut, and nothing but its spool remains.
+    const begun = page.begin();
+    await begun;
+    world.proxy.isOffline = true;
+    page.slice();
+    page.die();
+    const spools = await page.disk.openOrigin().getDirectory();
+    const folder = await (await spools.getDirectoryHandle("sealed-visit-spool")).getDirectoryHandle(
+      `${page.part.recording}.0`,
+    );
+    const journal = await (await folder.getFileHandle("journal")).createSyncAccessHandle();
+    for (const track of [page.part.mixed, page.part.events])
+      for (const entry of [{ k: "envelope_stored", track }, { k: "unconfirmed" }]) {
+        const line = encodeLine(entry);
+        journal.write(line, { at: journal.getSize() });
+        journal.flush();
+      }
+    journal.close();
+    world.proxy.isOffline = false;
+    const [status] = await new Page(page.disk).recover({ releasesUnconfirmed: true });
+    assert.equal(status.state, "safe");
+  });
+  await judge(page, world, new Set());
+});
+
+test("a vault that refuses even fresh capabilities is asked ever more seldom, and the journal does not grow", async () => {
+  const page = new Page();
+  let asked = 0;
+  await atVirtualTime(async () => {
+    page.start();
+    await page.begin();
+    page.slice();
+    await time.delay(2_000);
+    const before = page.disk.usedBytes();
+    // A proxy that refuses appends, whatever is shown to it.
+    for (let times = 0; times < 100_000; times++)
+      world.proxy.arm({ kind: "status", status: times % 2 ? 401 : 403, steps: ["append", "offset"] });
+    world.proxy.onRequest = (step) => {
+      if (!step.startsWith("->")) asked += 1;
+    };
+    page.slice();
+    const sealed = () => page.events.findLast(({ e }) => e === "spool").status.sealed_bytes;
+    const spooled = sealed();
+    await time.delay(3_600_000);
+    assert.ok(asked < 300, `${asked} requests in an hour`);
+    assert.equal(sealed(), spooled);
+    assert.ok(page.disk.usedBytes() - before < 8_000, "one slice, and next to nothing besides");
+    world.proxy.disarm();
+    page.service.endPart("stopped");
+    assert.equal((await page.settle()).state, "safe");
   });
   await judge(page, world, new Set());
 });

@@ -4,6 +4,9 @@
  * Append-only lines `CRC-32 in hex, space, JSON, newline`. A torn or altered end is cut off at the
  * last good line. It holds the upload capability, and the key that renews it and signs nothing else;
  * never one that seals, opens, or signs for the recording.
+ *
+ * It records what a server acknowledged, never what this device gave up on, and it does not grow without bound: past
+ * {@link ROUTINE_BYTES} only what a later page cannot find out by asking is written.
  */
 import type { CompactJws, RecordingId, TrackId } from "../core-types.js";
 import type { SpoolFile } from "./spool-storage.js";
@@ -32,8 +35,10 @@ export type JournalEntry =
     }
   | { readonly k: "capability"; readonly capability: string }
   | { readonly k: "envelope"; readonly track: TrackId; readonly envelope: CompactJws }
+  | { readonly k: "envelope_acknowledged"; readonly track: TrackId }
+  /** Written by earlier versions, also when nothing was stored. Not believed: the envelope is sent again. */
   | { readonly k: "envelope_stored"; readonly track: TrackId }
-  /** Where a track's bytes go; null after the vault said that it has forgotten the upload. */
+  /** Where a track's bytes go. Earlier versions wrote null when the server had forgotten the upload. */
   | { readonly k: "upload"; readonly track: TrackId; readonly url: string | null }
   | { readonly k: "uploaded"; readonly track: TrackId }
   | { readonly k: "manifest"; readonly manifest: CompactJws }
@@ -42,7 +47,7 @@ export type JournalEntry =
   | { readonly k: "wipe"; readonly order: CompactJws }
   /** The vault's record that the recording is deleted: from here on there is nothing to upload. */
   | { readonly k: "deleted"; readonly record: CompactJws }
-  /** The server gives no receipts; the embedding page may release the spool. */
+  /** Written by earlier versions when a server seemed to give no receipts. Not believed: each page asks again. */
   | { readonly k: "unconfirmed" };
 
 export type PartEntry = Extract<JournalEntry, { readonly k: "part" }>;
@@ -60,6 +65,10 @@ export function openJournal(file: SpoolFile): { entries: readonly JournalEntry[]
   return { entries, journal: new Journal(file) };
 }
 
+/** Lines that only save a later page a request stop here. */
+export const ROUTINE_BYTES = 1 << 20;
+const ROUTINE: ReadonlySet<JournalEntry["k"]> = new Set(["capability", "upload", "envelope_acknowledged"]);
+
 export class Journal {
   readonly #file: SpoolFile;
 
@@ -67,8 +76,9 @@ export class Journal {
     this.#file = file;
   }
 
-  /** Durable when it returns. */
+  /** Durable when it returns, except for routine entries past the bound. */
   append(entry: JournalEntry): void {
+    if (ROUTINE.has(entry.k) && this.#file.size > ROUTINE_BYTES) return;
     this.#file.append(encodeLine(entry));
   }
 

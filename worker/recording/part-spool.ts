@@ -16,6 +16,7 @@ export interface SpooledTrack {
   readonly about: JournalTrack;
   readonly spool: TrackSpool;
   envelope: CompactJws | null;
+  /** The vault said so. */
   isEnvelopeStored: boolean;
   uploadUrl: string | null;
   acknowledged: number;
@@ -38,6 +39,8 @@ export class PartSpool {
   readonly #releaseLock: () => void;
   readonly #onStatus: (status: SpoolStatus) => void;
   #capability: string;
+  #journaledCapability: string;
+  readonly #journaledUrls = new Map<TrackId, string>();
   #manifest: CompactJws | null = null;
   #receipt: CompactJws | null = null;
   #wipeOrder: CompactJws | null = null;
@@ -65,6 +68,7 @@ export class PartSpool {
     this.#releaseLock = releaseLock;
     this.#onStatus = onStatus;
     this.#capability = about.capability;
+    this.#journaledCapability = about.capability;
   }
 
   /** The journal stands before the first byte of a track: what is found later can be uploaded. */
@@ -169,7 +173,7 @@ export class PartSpool {
     return this.#deletion;
   }
 
-  /** Whether everything is at a server that gives no receipts. */
+  /** Whether this page found everything at a server that gives no receipts. */
   get isUnconfirmed(): boolean {
     return this.#isUnconfirmed;
   }
@@ -189,7 +193,14 @@ export class PartSpool {
   // None of them is worth a sealed byte. Where the disk takes no more lines, this page goes on with what it knows; a
   // page after it asks the vault again, or the vault closes the part without its manifest.
 
+  /** Used from now on; written down once the vault has taken it. */
   setCapability(capability: string): void {
+    this.#capability = capability;
+  }
+
+  /** The vault has taken this capability: a later page starts with it. */
+  noteCapabilityWorks(capability: string): void {
+    if (capability === this.#journaledCapability || capability !== this.#capability) return;
     this.#note({ k: "capability", capability });
   }
 
@@ -198,12 +209,34 @@ export class PartSpool {
     for (const { spool } of this.tracks) spool.complete();
   }
 
+  /** Only when the vault has acknowledged it. */
   noteEnvelopeStored(track: TrackId): void {
-    this.#note({ k: "envelope_stored", track });
+    this.#note({ k: "envelope_acknowledged", track });
   }
 
+  /** The vault says that it has no envelope of this track. */
+  noteEnvelopeMissing(track: TrackId): void {
+    this.track(track).isEnvelopeStored = false;
+  }
+
+  /** Null: the server has forgotten it. That is not written down: a later page asks at the old URL, and hears the same. */
   noteUploadUrl(track: TrackId, url: string | null): void {
-    this.#note({ k: "upload", track, url });
+    if (url === null) {
+      this.track(track).uploadUrl = null;
+      this.track(track).isUploaded = false;
+    } else if (this.#journaledUrls.get(track) === url) {
+      this.track(track).uploadUrl = url;
+    } else {
+      this.#note({ k: "upload", track, url });
+    }
+  }
+
+  /** The vault no longer has what it acknowledged: this page asks for the offset, and sends what is missing. */
+  noteBytesMissing(track: TrackId): void {
+    this.track(track).isUploaded = false;
+    this.track(track).isEnvelopeStored = false;
+    this.#state = "sealed";
+    this.publish();
   }
 
   noteUploaded(track: TrackId): void {
@@ -212,7 +245,8 @@ export class PartSpool {
 
   /** The server gives no receipts: only the embedding page may let go. */
   noteUnconfirmed(): void {
-    this.#note({ k: "unconfirmed" });
+    // Nobody has acknowledged anything: a later page asks again.
+    this.#isUnconfirmed = true;
     this.#setState("uploaded");
   }
 
@@ -314,15 +348,19 @@ export class PartSpool {
         break;
       case "capability":
         this.#capability = entry.capability;
+        this.#journaledCapability = entry.capability;
         break;
       case "envelope":
         this.track(entry.track).envelope = entry.envelope;
         break;
-      case "envelope_stored":
+      case "envelope_acknowledged":
         this.track(entry.track).isEnvelopeStored = true;
+        break;
+      case "envelope_stored":
         break;
       case "upload":
         this.track(entry.track).uploadUrl = entry.url;
+        if (entry.url !== null) this.#journaledUrls.set(entry.track, entry.url);
         if (entry.url === null) this.track(entry.track).isUploaded = false;
         break;
       case "uploaded":
@@ -345,8 +383,6 @@ export class PartSpool {
         this.#state = "wiped";
         break;
       case "unconfirmed":
-        this.#isUnconfirmed = true;
-        this.#state = "uploaded";
         break;
       default:
         entry satisfies never;

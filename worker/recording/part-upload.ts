@@ -10,7 +10,7 @@ import type { UploadWait } from "../protocol.js";
 import type { PartSpool, SpooledTrack } from "./part-spool.js";
 import type { Prove } from "./renewal.js";
 import { TrackUpload, type UploadPlatform } from "./track-upload.js";
-import { VaultClient, VaultError } from "./vault-client.js";
+import { METHOD_REFUSED, REDIRECTED, VaultClient, VaultError } from "./vault-client.js";
 
 export interface PartUploadHooks {
   /** Proves that this device made the part; null: only a sign-in renews the capability. */
@@ -31,10 +31,14 @@ export interface PartUploadPlatform extends UploadPlatform {
 
 /** A vault that refuses a receipt or manifest is asked again this often, at most. */
 const FINISH_CAP_MS = 60_000;
+/** A vault that refuses even a fresh capability is asked for another this often, at most. */
+const RENEWAL_CAP_MS = 300_000;
 /** How often a part that is still recorded is looked at, when its recording is deleted meanwhile. */
 const STILL_RECORDED_MS = 1_000;
-/** So many answers that there is no such route are believed. */
+/** So many answers that there is no such route are believed, for now and in this page only. */
 const BELIEVED_ABSENT = 5;
+/** The vault has bytes missing that it acknowledged once, as after a restored backup; or it never had the envelope. */
+const BYTES_MISSING = new Set(["track_incomplete", "envelope_missing"]);
 
 export class PartUpload {
   readonly #part: PartSpool;
@@ -45,16 +49,24 @@ export class PartUpload {
   #capabilityWaiters: (() => void)[] = [];
   #renewal: Promise<void> | null = null;
   #isDeleted = false;
-  #wake: () => void = () => undefined;
+  /** A renewed capability that the vault has not taken yet. */
+  #untried: string | null = null;
+  readonly #renewalBackoff: Backoff;
+  readonly #resendBackoff: Backoff;
+  #signal: AbortSignal | null = null;
+  #wakes = new Set<() => void>();
 
   constructor(part: PartSpool, hooks: PartUploadHooks, platform: PartUploadPlatform = {}) {
     this.#part = part;
     this.#vault = new VaultClient(part.about.vault_url, platform.fetch);
     this.#hooks = hooks;
     this.#platform = platform;
+    this.#renewalBackoff = new Backoff({ firstMs: 2_000, capMs: RENEWAL_CAP_MS }, platform.random);
+    this.#resendBackoff = new Backoff({ firstMs: 1_000, capMs: FINISH_CAP_MS }, platform.random);
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    this.#signal = signal;
     if (this.#part.receipt !== null || this.#part.deletion !== null) {
       await this.#part.letGo();
       return;
@@ -74,14 +86,29 @@ export class PartUpload {
       await this.#part.letGo();
       return;
     }
-    await this.#uploadTracks(signal);
-    this.#part.noteAllUploaded();
-    await this.#finish(signal);
+    for (;;) {
+      await this.#uploadTracks(signal);
+      this.#part.noteAllUploaded();
+      if (await this.#finish(signal)) return;
+    }
   }
 
+  /** From somebody who signed in. */
   setCapability(capability: string): void {
+    this.#renewalBackoff.reset();
+    this.#take(capability);
+  }
+
+  #take(capability: string): void {
     this.#part.setCapability(capability);
     this.#wakeWaiters();
+  }
+
+  /** The vault took this capability. */
+  #works(capability: string): void {
+    this.#part.noteCapabilityWorks(capability);
+    this.#untried = null;
+    this.#renewalBackoff.reset();
   }
 
   #wakeWaiters(): void {
@@ -93,7 +120,7 @@ export class PartUpload {
   /** The device is online again. */
   retryNow(): void {
     for (const upload of this.#uploads.values()) upload.retryNow();
-    this.#wake();
+    for (const wake of this.#wakes) wake();
   }
 
   /** Rejects when none of them runs any more. */
@@ -118,7 +145,6 @@ export class PartUpload {
     const { verifyDeletion, onBadReceipt } = this.#hooks;
     if (verifyDeletion === null) return;
     const record = await this.#insist(signal, () => this.#vault.deletion(this.#ref, this.#part.capability));
-    if (record === null) return;
     try {
       verifyDeletion(record, this.#part);
     } catch (error) {
@@ -137,12 +163,14 @@ export class PartUpload {
   async #uploadTrack(track: SpooledTrack, signal: AbortSignal): Promise<void> {
     if (track.isUploaded) return;
     const id = track.about.track;
+    const { envelope } = track;
+    // A page that died before it had spooled the envelope had sealed nothing yet.
+    if (envelope === null) return;
+    const store = () => this.#vault.storeEnvelope(this.#ref, this.#part.capability, id, envelope);
     if (!track.isEnvelopeStored) {
-      const { envelope } = track;
-      // A page that died before it had spooled the envelope had sealed nothing yet.
-      if (envelope === null) return;
-      await this.#insist(signal, () => this.#vault.storeEnvelope(this.#ref, this.#part.capability, id, envelope));
-      this.#part.noteEnvelopeStored(id);
+      // A plain tus server has no place for it. A vault that was hidden for a while says so when the bytes come.
+      const stored = await this.#insistUnlessAbsent(signal, store);
+      if (stored !== ABSENT) this.#part.noteEnvelopeStored(id);
     }
     // Not even the header survived: there is nothing to send, and the vault names it with length 0.
     if (track.spool.isComplete && track.spool.size === 0) return;
@@ -156,6 +184,12 @@ export class PartUpload {
         onDeleted: () => {
           throw new RecordingDeleted();
         },
+        onEnvelopeMissing: async () => {
+          this.#part.noteEnvelopeMissing(id);
+          await this.#insist(signal, store);
+          this.#part.noteEnvelopeStored(id);
+        },
+        onWorks: (capability) => this.#works(capability),
         onUrl: (url) => this.#part.noteUploadUrl(id, url),
         onAcknowledged: (offset) => this.#part.noteAcknowledged(id, offset),
         onWait: (wait) => this.#part.noteWait(wait),
@@ -168,30 +202,56 @@ export class PartUpload {
     this.#part.noteUploaded(id);
   }
 
-  async #finish(signal: AbortSignal): Promise<void> {
-    const receipt = await this.#insist(signal, () => {
-      const { manifest, capability, tracks } = this.#part;
-      if (manifest !== null) return this.#vault.finish(this.#ref, capability, manifest);
-      const lengths = Object.fromEntries(tracks.map(({ about, spool }) => [about.track, spool.size]));
-      return this.#vault.close(this.#ref, capability, lengths);
-    });
-    if (receipt === null || this.#hooks.verifyReceipt === null) {
-      if (receipt === null) this.#part.noteUnconfirmed();
-      return;
+  /** False: the vault misses bytes that it had acknowledged, and they are sent again. */
+  async #finish(signal: AbortSignal): Promise<boolean> {
+    const { tracks } = this.#part;
+    const end = async () => {
+      const { manifest, capability } = this.#part;
+      try {
+        if (manifest !== null) return await this.#vault.finish(this.#ref, capability, manifest);
+        const lengths = Object.fromEntries(tracks.map(({ about, spool }) => [about.track, spool.size]));
+        return await this.#vault.close(this.#ref, capability, lengths);
+      } catch (error) {
+        if (error instanceof VaultError && BYTES_MISSING.has(error.code)) return BYTES_ARE_MISSING;
+        throw error;
+      }
+    };
+    // Whoever took an envelope is a vault, and a vault gives receipts, whatever stands before it says meanwhile.
+    const isVault = tracks.some(({ isEnvelopeStored }) => isEnvelopeStored);
+    const receipt = isVault ? await this.#insist(signal, end) : await this.#insistUnlessAbsent(signal, end);
+    if (receipt === BYTES_ARE_MISSING) {
+      for (const { about } of tracks) this.#part.noteBytesMissing(about.track);
+      await this.#pause(this.#resendBackoff.nextMs(), signal);
+      return false;
     }
+    if (receipt === null || receipt === ABSENT) {
+      this.#part.noteUnconfirmed();
+      return true;
+    }
+    if (this.#hooks.verifyReceipt === null) return true;
     try {
       this.#hooks.verifyReceipt(receipt, this.#part);
     } catch (error) {
       this.#hooks.onBadReceipt(error);
-      return;
+      return true;
     }
     this.#part.noteReceipt(receipt);
     this.#hooks.onReceipt(receipt);
     await this.#part.letGo();
+    return true;
   }
 
-  /** Tries until it works or `signal` is aborted. A tus server without these routes keeps answering 404 or 405: null. */
-  async #insist<T>(signal: AbortSignal, act: () => Promise<T>): Promise<T | null> {
+  /** Tries until it works or `signal` is aborted. */
+  async #insist<T>(signal: AbortSignal, act: () => Promise<T>): Promise<T> {
+    return (await this.#attempts(signal, act, Number.POSITIVE_INFINITY)) as T;
+  }
+
+  /** A server without this route keeps answering 404 or 405: then nothing was done, and nobody may note that it was. */
+  #insistUnlessAbsent<T>(signal: AbortSignal, act: () => Promise<T>): Promise<T | typeof ABSENT> {
+    return this.#attempts(signal, act, BELIEVED_ABSENT);
+  }
+
+  async #attempts<T>(signal: AbortSignal, act: () => Promise<T>, believedAbsent: number): Promise<T | typeof ABSENT> {
     const backoff = new Backoff({ firstMs: 500, capMs: FINISH_CAP_MS }, this.#platform.random);
     let absent = 0;
     for (;;) {
@@ -199,15 +259,18 @@ export class PartUpload {
       const { capability } = this.#part;
       try {
         const result = await act();
+        this.#works(capability);
         this.#part.noteWait(null);
         return result;
       } catch (error) {
         if (!(error instanceof VaultError)) throw error;
         if (error.isDeleted) throw new RecordingDeleted();
         // Not the vault's own words. Once, it may come from something in between.
-        const isAbsent = error.code.startsWith("http_") && (error.status === 404 || error.status === 405);
+        const isAbsent =
+          (error.code.startsWith("http_") && (error.status === 404 || error.status === 405)) ||
+          error.code === METHOD_REFUSED;
         absent = isAbsent ? absent + 1 : 0;
-        if (absent >= BELIEVED_ABSENT) return null;
+        if (absent >= believedAbsent) return ABSENT;
         const retryInMs = error.retryAfterMs ?? backoff.nextMs();
         this.#part.noteWait(waitFor(error, retryInMs));
         if (error.status === 401 || error.status === 403) {
@@ -257,9 +320,15 @@ export class PartUpload {
       this.#hooks.onCapabilityNeeded();
       return;
     }
+    // The one before was fresh, too, and refused: it is not the capability.
+    if (this.#untried !== null) {
+      await this.#pause(this.#renewalBackoff.nextMs(), this.#signal ?? new AbortController().signal);
+      if (this.#signal?.aborted) return;
+    }
     try {
       const { capability } = await this.#vault.open(this.#part.about.open, prove);
-      this.setCapability(capability);
+      this.#untried = capability;
+      this.#take(capability);
     } catch (error) {
       if (error instanceof VaultError && error.isDeleted) {
         this.#isDeleted = true;
@@ -277,10 +346,11 @@ export class PartUpload {
       const finish = () => {
         clearTimeout(timer);
         signal.removeEventListener("abort", finish);
+        this.#wakes.delete(finish);
         resolve();
       };
       const timer = setTimeout(finish, ms);
-      this.#wake = finish;
+      this.#wakes.add(finish);
       signal.addEventListener("abort", finish, { once: true });
     });
   }
@@ -290,6 +360,9 @@ export class PartUpload {
   }
 }
 
+const ABSENT = Symbol("no such route");
+const BYTES_ARE_MISSING = Symbol("the vault misses bytes");
+
 /** The vault takes nothing more of this recording. */
 class RecordingDeleted extends Error {
   override readonly name = "RecordingDeleted";
@@ -298,6 +371,9 @@ class RecordingDeleted extends Error {
 function waitFor(error: VaultError, retryInMs: number): UploadWait {
   const { status } = error;
   const facts = { http_status: status, retry_in_ms: Math.round(retryInMs) };
+  if (error.code === REDIRECTED) return { why: "redirected", ...facts };
+  // Only PUT is one that a firewall may not know.
+  if (error.code === METHOD_REFUSED) return { why: "method_refused", method: "PUT", ...facts };
   if (status === 0) return { why: "offline", ...facts };
   if (status === 401 || status === 403) return { why: "capability", ...facts };
   if (status === 409 || status === 423) return { why: "locked", ...facts };

@@ -7,11 +7,17 @@
  * | answer | what follows |
  * |---|---|
  * | none, 5xx, 429 | the same URL again, after capped exponential backoff with jitter or `Retry-After` |
- * | 401, 403 | a new capability is asked for |
+ * | 401, 403 | a new capability is asked for; the old one is tried again ever more seldom |
  * | 404, 410 | a new upload from the spool; none when the recording is deleted |
- * | 409, 423, 460 | the offset is asked for again, soon |
+ * | 405, 501 to PATCH | POST with `X-HTTP-Method-Override`; if that is refused, too, people are told the method |
+ * | 408, 504 | a body of half the size |
+ * | 409, 423, 460 | the offset is asked for again, soon; no body before the lock is free |
+ * | 412 `envelope_missing` | the envelope is sent again |
+ * | 413 | a body of half the size, and for a while none as large |
  * | other 4xx | as 5xx; the reason is reported |
- * | nothing for nine seconds | the request is aborted, and made again |
+ * | none in time ({@link Pace}) | the request is aborted, and made again with half the size |
+ *
+ * Progress is what the server acknowledged, nothing else.
  */
 import { type DetailedError, type HttpRequest, type HttpResponse, type HttpStack, Upload } from "tus-js-client";
 import { Backoff } from "../backoff.js";
@@ -19,13 +25,13 @@ import type { TrackId } from "../core-types.js";
 import type { UploadWait } from "../protocol.js";
 import type { TrackSpool } from "./track-spool.js";
 import type { Courtesy } from "./courtesy.js";
+import { LARGEST_BYTES, Pace } from "./pace.js";
 import { SpoolReader } from "./tus-reader.js";
 import { RECORDING_DELETED, retryAfterMs } from "./vault-client.js";
 
-/** One request's body at most: what a lost connection costs. */
-const CHUNK_BYTES = 4 << 20;
-const STALLED_AFTER_MS = 9_000;
 const STALL_CHECK_MS = 1_000;
+/** How often a refused capability is tried again, at most, while nobody has a better one. */
+const CAPABILITY_CAP_MS = 300_000;
 
 export interface UploadTarget {
   readonly track: TrackId;
@@ -39,6 +45,10 @@ export interface UploadHooks {
   readonly capability: () => string;
   /** Resolves when there is a newer capability than `used`. */
   readonly renewCapability: (used: string, signal: AbortSignal) => Promise<void>;
+  /** The vault took this capability. */
+  readonly onWorks: (capability: string) => void;
+  /** The vault has no envelope of this track; resolves when it has. */
+  readonly onEnvelopeMissing: (signal: AbortSignal) => Promise<void>;
   /** The vault takes nothing more of the recording; throws. */
   readonly onDeleted: () => never;
   /** To be remembered before a byte is sent; null: forget it. */
@@ -60,7 +70,13 @@ type Outcome = { readonly kind: "done" } | { readonly kind: "failed"; readonly f
 interface AttemptFailure {
   readonly status: number;
   readonly isStalled: boolean;
-  readonly isDeleted: boolean;
+  /** The vault's own code; null: something else answered. */
+  readonly code: string | null;
+  readonly method: string;
+  readonly bodyBytes: number;
+  /** By something on the way: the vault knows the method. */
+  readonly isMethodRefused: boolean;
+  readonly wasOverridden: boolean;
   readonly retryAfterMs: number | null;
   /** The capability that was used. */
   readonly capability: string;
@@ -72,6 +88,12 @@ export class TrackUpload {
   readonly #hooks: UploadHooks;
   readonly #platform: UploadPlatform;
   readonly #backoff: Backoff;
+  readonly #capabilityBackoff: Backoff;
+  readonly #pace: Pace;
+  /** PATCH was refused on the way: POST says that it means PATCH. */
+  #overridesMethod = false;
+  /** The last request may still hold the upload. */
+  #mayBeLocked = false;
   #url: string | null;
   #acknowledged = 0;
   #wake: () => void = () => undefined;
@@ -82,6 +104,8 @@ export class TrackUpload {
     this.#hooks = hooks;
     this.#platform = platform;
     this.#backoff = new Backoff({ firstMs: 500, capMs: 30_000 }, platform.random);
+    this.#capabilityBackoff = new Backoff({ firstMs: 1_000, capMs: CAPABILITY_CAP_MS }, platform.random);
+    this.#pace = new Pace();
     this.#url = target.url;
   }
 
@@ -106,12 +130,21 @@ export class TrackUpload {
   /** The device is online again: do not wait for the timer. */
   retryNow(): void {
     this.#backoff.reset();
+    this.#capabilityBackoff.reset();
     this.#wake();
   }
 
   async #recover(failure: AttemptFailure, signal: AbortSignal): Promise<void> {
     const { status } = failure;
-    if (failure.isDeleted) this.#hooks.onDeleted();
+    if (status === 410 && failure.code === RECORDING_DELETED) this.#hooks.onDeleted();
+    if (status === 412 && failure.code === "envelope_missing") {
+      await this.#hooks.onEnvelopeMissing(signal);
+      signal.throwIfAborted();
+      // A vault that takes it and still has none is in trouble.
+      await this.#pause(this.#backoff.nextMs(), signal);
+      return;
+    }
+    this.#adapt(failure);
     if (status === 401 || status === 403) {
       this.#hooks.onWait({ why: "capability", http_status: status });
       // Whoever renews it may be away: try the old one now and then.
@@ -120,11 +153,15 @@ export class TrackUpload {
       signal.addEventListener("abort", stop, { once: true });
       const renewed = this.#hooks.renewCapability(failure.capability, either.signal);
       try {
-        await Promise.race([renewed, this.#pause(this.#backoff.nextMs() + 5_000, either.signal)]);
+        await Promise.race([renewed, this.#pause(this.#capabilityBackoff.nextMs() + 5_000, either.signal)]);
       } finally {
         either.abort();
         signal.removeEventListener("abort", stop);
       }
+      return;
+    }
+    if (failure.isMethodRefused && this.#overridesMethod && failure.wasOverridden === false) {
+      // The same at once, by the other way.
       return;
     }
     if (status === 404 || status === 410) {
@@ -134,15 +171,31 @@ export class TrackUpload {
       this.#hooks.onAcknowledged(0);
     }
     const retryInMs = failure.retryAfterMs ?? this.#backoff.nextMs();
-    this.#hooks.onWait({ why: whyOf(failure), http_status: status, retry_in_ms: retryInMs });
+    const why = status === 413 && this.#pace.isSmallest ? "too_large" : whyOf(failure);
+    const method = why === "method_refused" ? { method: failure.method } : {};
+    // A smaller body is no reason to worry anybody.
+    if (status !== 413 || why === "too_large")
+      this.#hooks.onWait({ why, http_status: status, retry_in_ms: retryInMs, ...method });
     await this.#pause(retryInMs, signal);
+  }
+
+  /** Learns from a failure what the line, or something on it, does not take. */
+  #adapt({ status, isStalled, bodyBytes, isMethodRefused }: AttemptFailure): void {
+    if (status === 413) this.#pace.refused(bodyBytes);
+    if ((isStalled || status === 408 || status === 504) && bodyBytes > 0) this.#pace.stalled();
+    this.#mayBeLocked = isStalled || status === 0 || status === 423 || status === 408 || status === 504;
+    // What refuses both may be gone tomorrow: they take turns.
+    if (isMethodRefused) this.#overridesMethod = !this.#overridesMethod;
   }
 
   #attempt(signal: AbortSignal): Promise<Outcome> {
     return new Promise((resolve) => {
       const abort = new AbortController();
       const capability = this.#hooks.capability();
-      let inFlightSince: number | null = null;
+      const wasOverridden = this.#overridesMethod;
+      /** The request that has no answer yet. */
+      let sent: { readonly at: number; readonly from: number; readonly bytes: number; readonly method: string } | null =
+        null;
       let isOver = false;
       const finish = (outcome: Outcome) => {
         if (isOver) return;
@@ -155,50 +208,92 @@ export class TrackUpload {
       const fail = (status: number, facts: Partial<AttemptFailure> = {}) =>
         finish({
           kind: "failed",
-          failure: { status, isStalled: false, isDeleted: false, retryAfterMs: null, capability, ...facts },
+          failure: {
+            status,
+            isStalled: false,
+            code: null,
+            method: "",
+            bodyBytes: 0,
+            isMethodRefused: false,
+            wasOverridden,
+            retryAfterMs: null,
+            capability,
+            ...facts,
+          },
         });
+      /** What the server has now; after a restored backup that is less than it once acknowledged. */
+      let held = 0;
       const heard = (offset: number) => {
-        inFlightSince = inFlightSince === null ? null : performance.now();
+        held = offset;
         if (offset <= this.#acknowledged) return;
         this.#acknowledged = offset;
         this.#backoff.reset();
+        this.#capabilityBackoff.reset();
+        this.#mayBeLocked = false;
         this.#hooks.onAcknowledged(offset);
         this.#hooks.onWait(null);
       };
       const stack = this.#platform.httpStack;
+      const reader = new SpoolReader(this.#spool, abort.signal, {
+        courtesy: this.#platform.courtesy,
+        most: () => this.#pace.bytes,
+        asksFirst: this.#mayBeLocked && this.#url !== null,
+      });
       const upload = new Upload(PLACEHOLDER, {
         ...(this.#url === null ? { endpoint: this.#target.createUrl } : { uploadUrl: this.#url }),
         ...(stack ? { httpStack: stack } : {}),
-        fileReader: new SpoolReader(this.#spool, abort.signal, this.#platform.courtesy),
+        fileReader: reader,
+        overridePatchMethod: wasOverridden,
         fingerprint: async () => "",
         metadata: { track: this.#target.track },
-        chunkSize: CHUNK_BYTES,
+        chunkSize: LARGEST_BYTES,
         uploadLengthDeferred: true,
         storeFingerprintForResuming: false,
         retryDelays: null,
         onBeforeRequest: (request: HttpRequest) => {
           request.setHeader("Authorization", `Bearer ${capability}`);
-          inFlightSince = performance.now();
+          const from = Number(request.getHeader("Upload-Offset") ?? Number.NaN);
+          const isAppend = Number.isInteger(from);
+          const bytes = isAppend ? reader.bodyBytes : 0;
+          const method = isAppend ? "PATCH" : request.getMethod();
+          sent = { at: performance.now(), from: isAppend ? from : 0, bytes, method };
         },
         onAfterResponse: (_request: HttpRequest, response: HttpResponse) => {
-          inFlightSince = null;
           const offset = Number(response.getHeader("Upload-Offset") ?? Number.NaN);
-          if (response.getStatus() < 300 && Number.isInteger(offset)) heard(offset);
-        },
-        onProgress: () => {
-          if (inFlightSince !== null) inFlightSince = performance.now();
+          if (response.getStatus() >= 300) return;
+          this.#hooks.onWorks(capability);
+          if (wasOverridden && sent?.method === "PATCH" && response.getStatus() === 201) {
+            // It heard POST alone, and made another upload: nothing was appended to ours.
+            void upload.abort();
+            fail(405, { method: "PATCH", isMethodRefused: true });
+            return;
+          }
+          const answered = sent;
+          sent = null;
+          if (!Number.isInteger(offset)) return;
+          if (answered && answered.bytes > 0)
+            this.#pace.acknowledged(offset - answered.from, performance.now() - answered.at);
+          heard(offset);
         },
         onUploadUrlAvailable: () => {
           if (upload.url === null || upload.url === this.#url) return;
           this.#url = upload.url;
           this.#hooks.onUrl(upload.url);
         },
-        onSuccess: () => finish({ kind: "done" }),
+        // A server that thinks it has everything, and has less than there is here, has not.
+        onSuccess: () => (held >= this.#spool.size ? finish({ kind: "done" }) : fail(409)),
         onError: (error) => {
           const response = (error as Partial<DetailedError>).originalResponse ?? null;
-          const isDeleted = response?.getHeader("Error-Code") === RECORDING_DELETED;
+          const code = response?.getHeader("Error-Code") ?? null;
           const status = response?.getStatus() ?? 0;
-          fail(status, { isDeleted, retryAfterMs: retryAfterMs(response?.getHeader("Retry-After")) });
+          const method = sent?.method ?? "";
+          fail(status, {
+            code,
+            method,
+            bodyBytes: sent?.bytes ?? 0,
+            isMethodRefused: method === "PATCH" && code === null && (status === 405 || status === 501),
+            retryAfterMs: retryAfterMs(response?.getHeader("Retry-After")),
+          });
         },
       });
       const onAbort = () => {
@@ -206,9 +301,10 @@ export class TrackUpload {
         fail(0);
       };
       const watch = setInterval(() => {
-        if (inFlightSince === null || performance.now() - inFlightSince < STALLED_AFTER_MS) return;
+        if (sent === null || performance.now() - sent.at < this.#pace.patienceMs(sent.bytes)) return;
+        const { method, bytes: bodyBytes } = sent;
         void upload.abort();
-        fail(0, { isStalled: true });
+        fail(0, { isStalled: true, method, bodyBytes });
       }, STALL_CHECK_MS);
       signal.addEventListener("abort", onAbort, { once: true });
       upload.start();
@@ -232,8 +328,9 @@ export class TrackUpload {
 /** tus-js-client wants a file; what it reads is the reader's. */
 const PLACEHOLDER = new Blob();
 
-function whyOf({ status, isStalled }: AttemptFailure): UploadWait["why"] {
-  if (isStalled) return "stalled";
+function whyOf({ status, isStalled, isMethodRefused }: AttemptFailure): UploadWait["why"] {
+  if (isMethodRefused) return "method_refused";
+  if (isStalled || status === 408) return "stalled";
   if (status === 0) return "offline";
   if (status === 409 || status === 423 || status === 460) return "locked";
   return status >= 500 || status === 429 ? "server_error" : "refused";

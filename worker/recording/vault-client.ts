@@ -4,6 +4,10 @@ import { WorkerError } from "../failure.js";
 import type { Prove } from "./renewal.js";
 
 const TIMEOUT_MS = 10_000;
+/** Ours, for a vault's URL that leads elsewhere: no capability follows it there. */
+export const REDIRECTED = "redirected";
+/** Ours, for a method that something between page and vault does not take. */
+export const METHOD_REFUSED = "method_refused";
 /** The vault's code for a recording whose deletion was granted. */
 export const RECORDING_DELETED = "recording_deleted";
 
@@ -49,7 +53,7 @@ export class VaultError extends Error {
 
   /** As the page hears of it. */
   toWorkerError(): WorkerError {
-    const code = this.status === 0 ? "vault-unreachable" : "vault-refused";
+    const code = this.status === 0 && this.code !== REDIRECTED ? "vault-unreachable" : "vault-refused";
     return new WorkerError(code, this.message, { detail: { http_status: this.status, vault_code: this.code } });
   }
 }
@@ -121,6 +125,29 @@ export class VaultClient {
     body: string | null,
     more: Readonly<Record<string, string>> = {},
   ): Promise<unknown> {
+    try {
+      return await this.#request(method, path, capability, body, more);
+    } catch (error) {
+      if (!(error instanceof VaultError) || !isMethodRefused(error, method)) throw error;
+    }
+    // Application firewalls may know no method but GET and POST.
+    try {
+      return await this.#request("POST", path, capability, body, { ...more, "X-HTTP-Method-Override": method });
+    } catch (error) {
+      // The vault's own words, or none: those count.
+      if (!(error instanceof VaultError) || !(error.status === 404 || isMethodRefused(error, method))) throw error;
+      const message = `something between this page and the vault refuses the HTTP method ${method}`;
+      throw new VaultError(405, METHOD_REFUSED, message, { cause: error });
+    }
+  }
+
+  async #request(
+    method: string,
+    path: string,
+    capability: string | null,
+    body: string | null,
+    more: Readonly<Record<string, string>>,
+  ): Promise<unknown> {
     let response: Response;
     try {
       response = await this.#fetch(new URL(path, this.#base), {
@@ -133,7 +160,7 @@ export class VaultClient {
         },
         credentials: "omit",
         cache: "no-store",
-        redirect: "error",
+        redirect: "manual",
         referrerPolicy: "no-referrer",
         signal: AbortSignal.timeout(TIMEOUT_MS),
       });
@@ -141,8 +168,17 @@ export class VaultClient {
     } catch (cause) {
       throw new VaultError(0, "unreachable", "the vault does not answer", { cause });
     }
+    if (response.type === "opaqueredirect" || (response.status >= 300 && response.status < 400)) {
+      const message = `the vault's URL ${this.#base} is redirected; configure the URL that it leads to`;
+      throw new VaultError(0, REDIRECTED, message);
+    }
     throw await refusal(response);
   }
+}
+
+/** By something on the way: the vault itself would say so with a code of its own. */
+function isMethodRefused({ status, code }: VaultError, method: string): boolean {
+  return method !== "POST" && method !== "GET" && code.startsWith("http_") && (status === 405 || status === 501);
 }
 
 interface PartRef {

@@ -141,7 +141,8 @@ function bar(spool: SpoolStatus): HTMLElement {
       { class: "muted small" },
       text.bytes.replace("{done}", megabytes(uploaded_bytes)).replace("{all}", megabytes(sealed_bytes)),
     ),
-    waiting && h("p", { class: "small notice" }, text[`waiting_${waiting.why}`]),
+    waiting &&
+      h("p", { class: "small notice" }, text[`waiting_${waiting.why}`].replace("{method}", waiting.method ?? "")),
   );
 }
 

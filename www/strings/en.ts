@@ -199,6 +199,11 @@ export const en = {
     waiting_stalled: "The upload stands still. We are starting it again.",
     waiting_capability: "Your sign-in has run out. Please sign in again.",
     waiting_refused: "The clinic’s store refused the upload.",
+    waiting_method_refused:
+      "Something between this device and the clinic blocks the upload (HTTP method {method}). Try another network, or tell the clinic.",
+    waiting_too_large:
+      "Something between this device and the clinic blocks even small uploads. Try another network, or tell the clinic.",
+    waiting_redirected: "The clinic’s upload address leads somewhere else. Please tell the clinic.",
     warn_in_memory:
       "This browser does not let us store the locked recording on this device. It is lost if this page closes before it is sent.",
     warn_storage_low: "There is little room left on this device ({megabytes} MB).",

@@ -200,6 +200,11 @@ export const es: PageStrings = {
     waiting_stalled: "El envío está parado. Lo empezamos de nuevo.",
     waiting_capability: "Su sesión caducó. Entre de nuevo.",
     waiting_refused: "El almacén de la clínica rechazó el envío.",
+    waiting_method_refused:
+      "Algo entre este equipo y la clínica bloquea el envío (método HTTP {method}). Pruebe otra red o avise a la clínica.",
+    waiting_too_large:
+      "Algo entre este equipo y la clínica bloquea incluso envíos pequeños. Pruebe otra red o avise a la clínica.",
+    waiting_redirected: "La dirección de envío de la clínica lleva a otro sitio. Avise a la clínica.",
     warn_in_memory:
       "Este navegador no deja guardar la grabación sellada en el equipo. Se pierde si esta página se cierra antes de enviarla.",
     warn_storage_low: "Queda poco espacio en este equipo ({megabytes} MB).",

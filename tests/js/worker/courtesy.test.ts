@@ -12,7 +12,7 @@ async function reader(courtesy: Courtesy, signal = new AbortController().signal)
   const spool = TrackSpool.create(await folder.open("track"), trackStart());
   spool.appendSegment(segment(1_000_000, 1), spool.size);
   spool.complete();
-  const source = await new SpoolReader(spool, signal, courtesy).openFile();
+  const source = await new SpoolReader(spool, signal, { courtesy }).openFile();
   return async (start: number) => {
     const { value, done } = await source.slice(start, start + (4 << 20));
     return { bytes: (value as Uint8Array).byteLength, done };
