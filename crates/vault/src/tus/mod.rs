@@ -99,7 +99,7 @@ async fn protocol_version(request: Request, next: Next) -> Response {
     response
 }
 
-/// A request by a proxy-bound client that cannot send PATCH, DELETE or HEAD ("X-HTTP-Method-Override"). Applied before
+/// A request by a proxy-bound client that cannot send PUT, PATCH, DELETE or HEAD ("X-HTTP-Method-Override"). Applied before
 /// routing.
 pub fn override_method(mut request: Request) -> Request {
     if request.method() == Method::POST {
@@ -107,7 +107,8 @@ pub fn override_method(mut request: Request) -> Request {
             .headers()
             .get("X-HTTP-Method-Override")
             .and_then(|value| Method::from_bytes(value.as_bytes()).ok());
-        if let Some(method @ (Method::PATCH | Method::DELETE | Method::HEAD)) = wanted {
+        if let Some(method @ (Method::PUT | Method::PATCH | Method::DELETE | Method::HEAD)) = wanted
+        {
             *request.method_mut() = method;
         }
     }
