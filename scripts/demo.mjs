@@ -16,6 +16,7 @@ import { build } from "./build.mjs";
 import { holdVisit } from "./lib/demo-visit.mjs";
 import { checkNothingAfter, checkOpened, openRecording } from "./lib/demo-recording.mjs";
 import { allDone, result, say, sayTimes, timed } from "./lib/log.mjs";
+import { fitCamera, measureMachine } from "./lib/machine.mjs";
 import { inRoot } from "./lib/paths.mjs";
 import { startStack } from "./lib/stack.mjs";
 import { searchTap } from "./lib/tap.mjs";
@@ -56,11 +57,15 @@ const check = (what, holds, detail = "") => {
   say(`${holds ? "ok  " : "FAIL"} ${what}${detail === "" ? "" : ` (${detail})`}`);
 };
 
+// Three browsers and a recorder: what they send is as much as this machine carries now. What is checked stays the same.
+const camera = fitCamera(await measureMachine(), { people: 3 });
+say(`cameras of ${camera.width}x${camera.height}, ${camera.fps} pictures a second`);
+
 const stack = await startStack({ directory: path.join(out, "clinic"), logDirectory: path.join(out, "logs"), tap });
-const report = { ok: false };
+const report = { ok: false, camera };
 try {
   const visit = await timed(`a visit of ${seconds} s with clinician, patient and a relative`, () =>
-    holdVisit(stack, { seconds, recorder: values.recorder, pictures: path.join(out, "pictures"), check }),
+    holdVisit(stack, { seconds, recorder: values.recorder, camera, pictures: path.join(out, "pictures"), check }),
   );
   Object.assign(report, {
     visit_s: visit.visit_s,

@@ -49,6 +49,14 @@ function segmentsOf({ parts = [] }) {
   return parts.flatMap(({ tracks = [] }) => tracks).reduce((sum, track) => sum + (track.segments ?? 0), 0);
 }
 
+/** Pictures a second of everybody that a recording must hold. */
+const LEAST_FPS = 5;
+
+/** Different pictures of one person a second of the file: the same picture again is no new one. */
+export function picturesPerSecond({ wallMs }, durationS) {
+  return Math.round((new Set(wallMs).size / durationS) * 10) / 10;
+}
+
 /** Looks for what was recorded: length, everybody's moving code and tone, sound with picture. */
 export async function checkOpened(file, { recordedS, shown: { fromMs, untilMs, sources }, check }) {
   const media = await measureMedia(file, { aroundMs: fromMs });
@@ -63,8 +71,15 @@ export async function checkOpened(file, { recordedS, shown: { fromMs, untilMs, s
     Math.abs(media.duration_s - recordedS) <= 0.5,
     `${media.duration_s.toFixed(2)} s of ${recordedS.toFixed(2)} s`,
   );
+  const fps = {};
   for (const source of sources) {
     const seen = media.sources.get(source);
+    fps[source] = seen ? picturesPerSecond(seen, media.duration_s) : 0;
+    check(
+      `participant ${source} has at least ${LEAST_FPS} different pictures a second`,
+      fps[source] >= LEAST_FPS,
+      `${fps[source]}`,
+    );
     check(
       `participant ${source}'s picture is in the recording`,
       (seen?.frames ?? 0) > 20,
@@ -85,6 +100,7 @@ export async function checkOpened(file, { recordedS, shown: { fromMs, untilMs, s
   return {
     duration_s: Math.round(media.duration_s * 100) / 100,
     video_frames: media.video_frames,
+    fps,
     audio_peak: Math.round(media.audio_peak * 1_000) / 1_000,
     av_offset_ms: media.av_offset_ms === null ? null : Math.round(media.av_offset_ms),
   };

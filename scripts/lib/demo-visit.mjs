@@ -17,13 +17,13 @@ const people = [
   { role: "guest", page: "guest", name: "Robin Lindqvist" },
 ];
 
-export async function holdVisit(stack, { seconds, recorder, pictures, check }) {
+export async function holdVisit(stack, { seconds, recorder, camera, pictures, check }) {
   const roles = [...people.map(({ role }) => role), ...(recorder === "separate" ? ["recorder"] : [])];
   const { visit, links } = await stack.makeVisit(roles);
   const browsers = [];
   try {
     const open = async (index, person) => {
-      const actor = await openPerson(stack, visit, links[index], person, index);
+      const actor = await openPerson(stack, visit, links[index], person, index, { picture: camera });
       browsers.push(actor.browser);
       return actor;
     };
