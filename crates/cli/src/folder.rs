@@ -147,8 +147,12 @@ impl RecordingFolder {
         }
     }
 
+    pub fn path_of(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
     pub fn track_path(&self, track: TrackId) -> PathBuf {
-        self.path.join(format!("{track}.track"))
+        self.path_of(&format!("{track}.track"))
     }
 }
 

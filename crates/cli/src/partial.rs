@@ -260,3 +260,45 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     let _ = folder;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FOLDER: &str = "PARTIAL_TEST_FOLDER";
+
+    /// In a process of its own, since nothing can be written after it.
+    #[test]
+    fn what_is_abandoned_leaves_neither_plaintext_nor_a_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = folder.path().join("kept");
+        std::fs::write(&kept, "older").unwrap();
+        let status = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "partial::tests::abandoning_process", "--ignored"])
+            .env(FOLDER, folder.path())
+            .status()
+            .unwrap();
+        assert_eq!(status.code(), Some(42));
+        let left: Vec<_> = std::fs::read_dir(&folder).unwrap().flatten().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+        assert_eq!(std::fs::read(kept).unwrap(), b"older");
+    }
+
+    #[test]
+    #[ignore = "the other half of the test above, which starts it"]
+    fn abandoning_process() {
+        let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else {
+            return;
+        };
+        let mut new = PartialFile::create(&folder.join("new"), 0o600, false).unwrap();
+        new.write_all(b"plaintext").unwrap();
+        new.flush().unwrap();
+        let kept = PartialFile::with(&folder.join("kept"), 0o600, true, b"newer").unwrap();
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 3);
+        abandon();
+        // The run's own thread goes on until the process ends, and must get nowhere.
+        std::thread::spawn(move || place_all(vec![new, kept]));
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::process::exit(42);
+    }
+}

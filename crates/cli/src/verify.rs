@@ -2,12 +2,13 @@
 
 use std::io::Read;
 
-use anyhow::Context as _;
 use clap::Args;
 use sealed_visit::recording::{
     Ending, PartReport, PartVerifier, Problem, ReceiptState, RecordingReport, report_recording,
 };
 use sealed_visit_protocol::TrackId;
+use sealed_visit_protocol::jws::JwsError;
+use sealed_visit_protocol::recording::OpenError;
 use sealed_visit_protocol::track::TrackState;
 
 use crate::exit::{Exit, Failure};
@@ -53,10 +54,19 @@ fn verify_part(folder: &RecordingFolder, part: &PartFile) -> anyhow::Result<Part
 
 /// The open statement of a part, without which nothing of it can be judged.
 pub fn begin_part(folder: &RecordingFolder, part: &PartFile) -> anyhow::Result<PartVerifier> {
-    PartVerifier::new(&part.open, folder.document_for(part)?).context(Failure::new(
-        Exit::Tampered,
-        "the open statement is refused",
-    ))
+    PartVerifier::new(&part.open, folder.document_for(part)?).map_err(|error| {
+        let file = shown(folder.path_of("recording.json").display());
+        let statement = format!("an open statement in {file}");
+        let failure = match &error {
+            OpenError::Jws(JwsError::UnknownVersion { .. }) => {
+                Failure::new(Exit::Unreadable, format!("{statement} is of a later version"))
+                    .next("Use a newer version of this program.")
+            }
+            _ => Failure::new(Exit::Tampered, format!("{statement} is refused"))
+                .next("Fetch the recording from the vault again; if that does not help, do not rely on it."),
+        };
+        anyhow::Error::new(error).context(failure)
+    })
 }
 
 /// Follows a track's chain to its end; one that is not there is left for the report.

@@ -94,7 +94,7 @@ impl Claims for ClinicClaims {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClinicError {
-    #[error("the clinic's document is not signed by its root key: {0}")]
+    #[error("the clinic document is refused: {0}")]
     Signature(#[from] JwsError),
     #[error(
         "the clinic's document is not valid at {now_ms} (from {not_before_ms} to {not_after_ms})"

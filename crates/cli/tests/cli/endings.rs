@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::made::Made;
+use super::made::{Made, make_recording_of};
 use super::{PASSPHRASE, keygen, text, tool, well, with_recording};
 
 fn command() -> Command {
@@ -230,6 +230,22 @@ fn no_text_of_a_file_reaches_the_terminal_as_control_characters() {
             }
         }
     }
+    // Signed, by a recorder that means harm.
+    let keys = keygen(temp.path());
+    let folder = temp.path().join("recording");
+    let made = make_recording_of(&folder, &keys, &format!("video/webm;{hostile}"));
+    let out = temp.path().join("out");
+    for arguments in [
+        vec!["inspect", text(&made.folder)],
+        vec!["verify", text(&made.folder), "--root", &made.root],
+        open(&made, &keys[1], &out),
+        [open(&made, &keys[1], &out), vec!["--json", "--force"]].concat(),
+    ] {
+        let (code, stdout, stderr) = plain(&arguments);
+        assert_eq!(code, 0, "{stderr}");
+        assert!(quiet(&stdout) && quiet(&stderr), "{stdout:?} {stderr:?}");
+        assert!(stdout.contains("]0;owned"), "{stdout}");
+    }
     let (_, line) = tool(["inspect", text(&json)]);
     assert_eq!(
         line["says"]["content"]["says"], hostile,
@@ -372,6 +388,37 @@ fn an_interrupted_run_says_so_and_leaves_nothing_partial() {
     }
 }
 
+/// The result cannot be printed while nobody reads, and by then every file is in place.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_interrupted_at_its_end_names_the_files_that_are_complete() {
+    let (temp, keys, made) = with_recording();
+    let out = temp.path().join("out");
+    let (_reader, mut writer) = std::io::pipe().unwrap();
+    fill(&mut writer);
+    let mut child = command()
+        .args(open(&made, &keys[1], &out))
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // From its first name to its last, a signal waits.
+    while !out.join("part-0-mixed.webm").exists() {
+        assert!(child.try_wait().unwrap().is_none());
+        std::thread::yield_now();
+    }
+    let kill = ["-s", "INT", &child.id().to_string()];
+    assert!(Command::new("kill").args(kill).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.contains("part-1-events.jsonl") && told.contains("Nothing partial"),
+        "{told}"
+    );
+    assert_eq!(names(&out).len(), 4);
+}
+
 #[cfg(target_os = "linux")]
 fn fill(writer: &mut std::io::PipeWriter) {
     // Linux gives a pipe 64 KiB, macOS at most as many.
@@ -402,8 +449,14 @@ fn a_partial_file_of_a_killed_run_is_removed_and_other_files_are_not() {
     for kept in ["notes.partial", "x.12345678.partial.txt"] {
         fs::write(out.join(kept), "mine").unwrap();
     }
+    // One that another run still writes is locked.
+    let writing = out.join("part-1-mixed.webm.0a1b2c3d.partial");
+    let lock = fs::File::create(&writing).unwrap();
+    lock.lock().unwrap();
     well(open(&made, &keys[1], &out));
     assert!(!left.exists());
+    assert!(writing.exists());
+    fs::remove_file(&writing).unwrap();
     let names = names(&out);
     assert_eq!(
         names
@@ -659,4 +712,38 @@ fn a_key_outside_the_recipients_is_named_with_those_inside() {
         "{json}"
     );
     assert_eq!(names(&out), [""; 0]);
+}
+
+#[test]
+fn a_track_that_stays_shut_does_not_keep_the_others_from_being_opened() {
+    let (temp, keys, made) = with_recording();
+    let path = made.folder.join("recording.json");
+    let mut json: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let track = json["parts"][1]["tracks"][0].as_object_mut().unwrap();
+    track.remove("share");
+    fs::write(&path, json.to_string()).unwrap();
+    let out = temp.path().join("out");
+    let (code, json) = tool(open(&made, &keys[1], &out));
+    assert_eq!((code, &json["ok"]), (7, &Value::Bool(false)), "{json}");
+    assert_eq!(json["files"].as_array().unwrap().len(), 3);
+    assert_eq!(json["not_opened"][0]["code"], "no-share");
+    assert_eq!(names(&out).len(), 3);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_passphrase_may_come_through_a_pipe_that_is_meant_to_be_one() {
+    let temp = tempfile::tempdir().unwrap();
+    let key = temp.path().join("key.jwe");
+    let mut child = command()
+        .args(["keygen", text(&key), "--passphrase-file", "/dev/stdin"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(PASSPHRASE.as_bytes()).unwrap();
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+    well(["fingerprint", text(&key)]);
 }

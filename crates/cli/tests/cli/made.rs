@@ -38,6 +38,11 @@ struct Track {
 }
 
 pub fn make_recording(folder: &Path, keys: &[PathBuf]) -> Made {
+    make_recording_of(folder, keys, "video/webm;codecs=\"vp8,opus\"")
+}
+
+/// With this media type of the mixed tracks.
+pub fn make_recording_of(folder: &Path, keys: &[PathBuf], media_type: &str) -> Made {
     let recipients: Vec<(WrapSuite, Vec<u8>)> = keys
         .iter()
         .map(|key| {
@@ -54,12 +59,12 @@ pub fn make_recording(folder: &Path, keys: &[PathBuf]) -> Made {
         .chunks(WEBM.len().div_ceil(8))
         .map(<[u8]>::to_vec)
         .collect();
-    let first = part(&world, folder, 0, &slices, None);
+    let first = part(&world, folder, media_type, &slices, None);
     let previous = PreviousPart {
         part: 0,
         heads: first.heads,
     };
-    let second = part(&world, folder, 1, &slices, Some(previous));
+    let second = part(&world, folder, media_type, &slices, Some(previous));
     let file = json!({
         "recording": world.recording,
         "expires_ms": START_MS + 900_000,
@@ -87,13 +92,14 @@ struct MadePart {
 fn part(
     world: &World,
     folder: &Path,
-    number: u32,
+    media_type: &str,
     slices: &[Vec<u8>],
     previous: Option<PreviousPart>,
 ) -> MadePart {
+    let number = u32::from(previous.is_some());
     let mut rng = system_rng();
     let plans = [
-        (TrackKind::Mixed, "video/webm;codecs=\"vp8,opus\""),
+        (TrackKind::Mixed, media_type),
         (TrackKind::Events, EVENTS_MEDIA_TYPE),
     ]
     .map(|(content, media_type)| TrackPlan {
