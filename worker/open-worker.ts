@@ -94,7 +94,7 @@ function load(rootKey: string, clinicDocument: CompactJws, opened: OpenedRecordi
   const made = new module.RecordingReader(rootKey);
   const tracks: TrackAbout[] = [];
   for (const part of opened.parts) {
-    const info = made.addPart(clinicDocument, part.open);
+    const info = made.addPart(clinicDocument, part.open, opened.recording, part.part);
     if (part.manifest !== null) made.addManifest(part.part, part.manifest);
     if (part.closing !== null) made.addClosing(part.part, part.closing);
     if (part.receipt !== null) made.addReceipt(part.part, part.receipt);

@@ -17,6 +17,7 @@ mod error;
 mod events;
 mod opener;
 mod part;
+mod problem;
 mod renewal;
 mod report;
 mod sealer;
@@ -26,10 +27,11 @@ pub use error::{OpenTrackError, RecordError};
 pub use events::{Event, EventLine, MEDIA_TYPE as EVENTS_MEDIA_TYPE, encode_events, parse_events};
 pub use opener::{OpenedSegment, TrackEnd, TrackOpener, unwrap_track_key};
 pub use part::{PartDraft, PartEnd, PartPlan, PartRecorder, TrackPlan};
+pub use problem::{Problem, ProblemClass, ProblemCode};
 pub use renewal::RenewalKey;
 pub use report::{
-    Ending, PartReport, PauseBetweenParts, Problem, ReceiptState, RecordingReport, StatedPlace,
-    TrackReport, report_recording,
+    Ending, PartReport, PauseBetweenParts, ReceiptState, RecordingReport, StatedPlace, TrackReport,
+    report_recording,
 };
 pub use sealer::SealedSegment;
 pub use verifier::PartVerifier;

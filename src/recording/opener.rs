@@ -103,29 +103,34 @@ impl TrackOpener {
             return Err(OpenTrackError::Poisoned);
         }
         self.pending.extend_from_slice(bytes);
-        let mut verified: Vec<(CheckpointClaims, SegmentRef)> = Vec::new();
+        let before = self.state.clone();
+        let mut verified: Vec<(CheckpointClaims, SegmentRef, u64)> = Vec::new();
         let fed = self.state.feed(bytes, |event| {
             if let TrackEvent::Segment {
                 checkpoint,
                 segment,
-                ..
+                verified_bytes,
             } = event
             {
-                verified.push((checkpoint, segment));
+                verified.push((checkpoint, segment, verified_bytes));
             }
         });
         let mut result = fed.map_err(OpenTrackError::from);
-        for (checkpoint, segment) in verified {
+        let mut good_bytes = before.verified_bytes();
+        for (checkpoint, segment, verified_bytes) in verified {
             match self.open(&segment) {
                 Ok(plaintext) => on_segment(OpenedSegment {
                     checkpoint,
                     plaintext,
                 }),
                 Err(error) => {
+                    // A segment that does not decrypt is not good, whoever signed its checkpoint.
+                    self.state = good_up_to(before, bytes, good_bytes);
                     result = Err(error);
                     break;
                 }
             }
+            good_bytes = verified_bytes;
         }
         let covered = (self.state.verified_bytes() - self.pending_offset) as usize;
         self.pending.drain(..covered.min(self.pending.len()));
@@ -161,4 +166,12 @@ impl TrackOpener {
                 error,
             })
     }
+}
+
+/// The state before these bytes, fed with as many of them as lead to this offset in the file.
+fn good_up_to(mut before: TrackState, bytes: &[u8], good_bytes: u64) -> TrackState {
+    let more = good_bytes.saturating_sub(before.offset()) as usize;
+    // They were good a moment ago.
+    let _ = before.feed(&bytes[..more.min(bytes.len())], |_| {});
+    before
 }

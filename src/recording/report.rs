@@ -1,22 +1,11 @@
 //! What is found out about a recording, as data.
 
+use super::problem::{Problem, ProblemClass, ProblemCode};
 use sealed_visit_protocol::consent::Purpose;
-use sealed_visit_protocol::recording::{EndReason, Gap};
+use sealed_visit_protocol::recording::{EndReason, Gap, PreviousPart};
 use sealed_visit_protocol::track::TrackKind;
 use sealed_visit_protocol::{Hash32, ParticipantId, RecordingId, TrackId, VisitId};
 use serde::Serialize;
-
-/// Something that is not as it should be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Problem {
-    /// Stable, for programs: e.g. `track-altered`.
-    pub code: &'static str,
-    /// For people.
-    pub message: String,
-    /// The track it concerns, if one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub track: Option<TrackId>,
-}
 
 /// How a part ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -119,6 +108,9 @@ pub struct PartReport {
     pub receipt: ReceiptState,
     /// What is wrong.
     pub problems: Vec<Problem>,
+    /// The part that the open statement says came before.
+    #[serde(skip)]
+    pub previous: Option<PreviousPart>,
 }
 
 impl PartReport {
@@ -170,35 +162,25 @@ pub struct RecordingReport {
 /// Puts the parts' reports together.
 pub fn report_recording(mut parts: Vec<PartReport>) -> RecordingReport {
     parts.sort_by_key(|part| part.part);
-    let mut problems = Vec::new();
-    let mut problem = |code, message| {
-        problems.push(Problem {
-            code,
-            message,
-            track: None,
-        })
-    };
-    if parts.is_empty() {
-        problem("no-part", "there is no part here".to_owned());
-    }
-    for (index, part) in parts.iter().enumerate() {
-        if (part.recording, part.visit) != (parts[0].recording, parts[0].visit) {
-            problem(
-                "other-recording",
-                format!("part {} belongs to another recording", part.part),
-            );
-        }
-        if index > 0 && part.part == parts[index - 1].part {
-            problem("part-twice", format!("part {} is here twice", part.part));
-        }
-        let expected = if index == 0 {
-            0
-        } else {
-            parts[index - 1].part + 1
-        };
-        for missing in expected..part.part {
-            problem("part-missing", format!("part {missing} is not here"));
-        }
+    let mut problems = judge_parts(&parts);
+    let last = parts.last().map(|part| part.ending);
+    let ends_in_pause = matches!(
+        last,
+        Some(
+            Ending::Finished {
+                reason: EndReason::Paused,
+                ..
+            } | Ending::ClosedByVault {
+                reason: EndReason::Paused,
+                ..
+            }
+        )
+    );
+    if ends_in_pause {
+        problems.push(problem(
+            ProblemCode::EndsInPause,
+            "the last part here ends in a pause: another may have followed".to_owned(),
+        ));
     }
     let pauses = parts
         .windows(2)
@@ -208,24 +190,77 @@ pub fn report_recording(mut parts: Vec<PartReport>) -> RecordingReport {
             to_ms: pair[1].started_ms,
         })
         .collect();
-    let ok = problems
-        .iter()
-        .all(|problem: &Problem| is_absence(problem.code))
-        && !parts.is_empty()
-        && parts
-            .iter()
-            .flat_map(|part| &part.problems)
-            .all(|problem| is_absence(problem.code));
-    let nothing_wrong = problems.is_empty() && parts.iter().all(|part| part.problems.is_empty());
-    let all_ended = parts.iter().all(|part| part.ending != Ending::Open);
+    let all = || {
+        let of_parts = parts.iter().flat_map(|part| &part.problems);
+        of_parts.chain(&problems)
+    };
+    let ok = all().all(|problem| problem.code.class() == ProblemClass::Missing);
     RecordingReport {
         v: 1,
         ok,
-        complete: ok && nothing_wrong && all_ended,
+        complete: all().next().is_none() && parts.iter().all(|part| part.ending != Ending::Open),
         media_us: parts.iter().map(longest_us).sum(),
         parts,
         pauses,
         problems,
+    }
+}
+
+/// Whether the parts, in order, are one whole recording from part 0 on.
+fn judge_parts(parts: &[PartReport]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if parts.is_empty() {
+        let message = "there is no part here".to_owned();
+        problems.push(problem(ProblemCode::NoPart, message));
+    }
+    for (index, part) in parts.iter().enumerate() {
+        let number = part.part;
+        let before = index.checked_sub(1).map(|index| &parts[index]);
+        if (part.recording, part.visit) != (parts[0].recording, parts[0].visit) {
+            let message = format!("part {number} belongs to another recording");
+            problems.push(problem(ProblemCode::OtherRecording, message));
+        }
+        if before.is_some_and(|before| before.part == number) {
+            let message = format!("part {number} is here twice");
+            problems.push(problem(ProblemCode::PartTwice, message));
+            continue;
+        }
+        let expected = before.map_or(0, |before| before.part + 1);
+        for missing in expected..number {
+            let message = format!("part {missing} is not here");
+            problems.push(problem(ProblemCode::PartMissing, message));
+        }
+        let before = before.filter(|_| expected == number);
+        match &part.previous {
+            None if number > 0 => {
+                let message = format!("part {number} does not name the part before it");
+                problems.push(problem(ProblemCode::PreviousMissing, message));
+            }
+            Some(previous) if !is_named(part, previous, before) => {
+                let message = format!("part {number} names another part as the one before it");
+                problems.push(problem(ProblemCode::PreviousDiffers, message));
+            }
+            _ => {}
+        }
+    }
+    problems
+}
+
+/// Whether `previous` names the part before this one and, where that one is here, only tracks of it. The chain heads are
+/// as far as the recorder knew them, which may be before the end.
+fn is_named(part: &PartReport, previous: &PreviousPart, before: Option<&PartReport>) -> bool {
+    let names_its_tracks = before.is_none_or(|before| {
+        let is_its = |track| before.tracks.iter().any(|known| known.track == track);
+        previous.heads.iter().all(|(track, _)| is_its(*track))
+    });
+    part.part.checked_sub(1) == Some(previous.part) && names_its_tracks
+}
+
+fn problem(code: ProblemCode, message: String) -> Problem {
+    Problem {
+        code,
+        message,
+        track: None,
     }
 }
 
@@ -235,17 +270,4 @@ fn longest_us(part: &PartReport) -> u64 {
         .map(|track| track.media_end_us)
         .max()
         .unwrap_or(0)
-}
-
-/// Problems that say that something is not here, as opposed to altered.
-fn is_absence(code: &str) -> bool {
-    matches!(
-        code,
-        "part-missing"
-            | "receipt-covers-more"
-            | "track-missing"
-            | "track-truncated"
-            | "track-without-header"
-            | "envelope-missing"
-    )
 }

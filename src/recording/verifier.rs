@@ -4,15 +4,18 @@
 //! parts' documents claim is checked against the tracks' own bytes; what cannot be checked is listed as a problem,
 //! never left out. A part without an end is no problem but a state: any prefix of a track is good on its own.
 
-use super::report::{Ending, PartReport, Problem, ReceiptState, StatedPlace, TrackReport};
+use super::problem::{Problem, ProblemCode};
+use super::report::{Ending, PartReport, ReceiptState, StatedPlace, TrackReport};
 use sealed_visit_protocol::clinic::ClinicDocument;
-use sealed_visit_protocol::consent::{Place, PlaceClaims, Request};
+use sealed_visit_protocol::consent::{
+    Place, PlaceClaims, Request, Statement, StatementClaims, StatementKind,
+};
 use sealed_visit_protocol::recording::{
-    ClosingClaims, EnvelopeClaims, ManifestClaims, OpenClaims, OpenError, OpenStatement,
-    ReceiptClaims, TrackSummary,
+    ClosingClaims, EnvelopeClaims, EnvelopeError, Gap, ManifestClaims, OpenClaims, OpenError,
+    OpenStatement, ReceiptClaims, TrackSummary,
 };
 use sealed_visit_protocol::track::{Header, TrackState};
-use sealed_visit_protocol::{Jws, ParticipantId, TrackId};
+use sealed_visit_protocol::{Jws, ParticipantId, RecordingId, TrackId};
 
 /// Verifies one part: begin with its open statement, hand in what there is, ask for the report.
 pub struct PartVerifier {
@@ -30,7 +33,7 @@ struct VerifiedTrack {
     state: TrackState,
     unverified_bytes: u64,
     seen: bool,
-    envelope: Option<Jws<EnvelopeClaims>>,
+    envelopes: Vec<Jws<EnvelopeClaims>>,
 }
 
 impl PartVerifier {
@@ -41,10 +44,16 @@ impl PartVerifier {
         let mut problems = Vec::new();
         if open.claims().clinic != clinic.hash() {
             problems.push(Problem {
-                code: "other-clinic-document",
-                message:
-                    "the open statement was made under another clinic document than the one given"
-                        .into(),
+                code: ProblemCode::OtherClinicDocument,
+                message: "the part was recorded under another clinic document than the one given"
+                    .into(),
+                track: None,
+            });
+        }
+        if let Err(error) = clinic.check_time(open.claims().at_ms) {
+            problems.push(Problem {
+                code: ProblemCode::ClinicDocumentNotValid,
+                message: error.to_string(),
                 track: None,
             });
         }
@@ -56,7 +65,7 @@ impl PartVerifier {
                 state: TrackState::expecting(header.hash()),
                 unverified_bytes: 0,
                 seen: false,
-                envelope: None,
+                envelopes: Vec::new(),
             })
             .collect();
         Ok(Self {
@@ -75,6 +84,25 @@ impl PartVerifier {
         &self.open
     }
 
+    /// Whether the clinic document given is the one under which the part was recorded, and was valid then. Nothing is to be
+    /// decrypted under another.
+    pub fn may_open(&self) -> bool {
+        self.open.claims().clinic == self.clinic.hash()
+            && self.clinic.check_time(self.open.claims().at_ms).is_ok()
+    }
+
+    /// Says under which recording and part the documents were found.
+    pub fn listed_as(&mut self, recording: RecordingId, part: u32) {
+        let claims = self.open.claims();
+        let (signed_recording, signed_part) = (claims.recording, claims.part);
+        if (recording, part) != (signed_recording, signed_part) {
+            let message = format!(
+                "listed as part {part} of recording {recording}, signed as part {signed_part} of {signed_recording}"
+            );
+            self.problem(ProblemCode::ListedElsewhere, None, message);
+        }
+    }
+
     /// Hands in a track's verified state: of a [`TrackState`] that was fed with its bytes, or of a
     /// [`super::TrackEnd`]. `error` is what stopped it.
     pub fn track(&mut self, track: TrackId, state: TrackState, error: Option<String>) {
@@ -84,8 +112,12 @@ impl PartVerifier {
             .find(|known| known.header.claims().track == track)
         else {
             let message = "a track that the open statement does not name".to_owned();
-            return self.problem("unknown-track", Some(track), message);
+            return self.problem(ProblemCode::UnknownTrack, Some(track), message);
         };
+        if known.seen {
+            let message = "the track stands here twice".to_owned();
+            return self.problem(ProblemCode::TrackTwice, Some(track), message);
+        }
         known.unverified_bytes = state.offset() - state.verified_bytes();
         known.seen = true;
         let headless = state
@@ -95,33 +127,39 @@ impl PartVerifier {
             known.state = state;
         }
         if let Some(error) = error {
-            self.problem("track-altered", Some(track), error);
+            self.problem(ProblemCode::TrackAltered, Some(track), error);
         } else if headless {
             self.problem(
-                "track-without-header",
+                ProblemCode::TrackWithoutHeader,
                 Some(track),
                 "the file ends inside its header".into(),
             );
         }
     }
 
-    /// Hands in a track's envelope.
-    pub fn envelope(&mut self, envelope: Jws<EnvelopeClaims>) {
-        let track = envelope.unverified_claims().map(|claims| claims.track).ok();
+    /// Hands in an envelope that was found with this track.
+    pub fn envelope(&mut self, track: TrackId, envelope: Jws<EnvelopeClaims>) {
         let known = self
             .tracks
             .iter_mut()
-            .find(|known| Some(known.header.claims().track) == track);
+            .find(|known| known.header.claims().track == track);
         let Some(known) = known else {
             return self.problem(
-                "unknown-envelope",
-                track,
+                ProblemCode::EnvelopeElsewhere,
+                Some(track),
                 "an envelope of no track of this part".into(),
             );
         };
         match EnvelopeClaims::verify(&envelope, &known.header, None) {
-            Ok(_) => known.envelope = Some(envelope),
-            Err(error) => self.problem("envelope-invalid", track, error.to_string()),
+            Ok(_) => known.envelopes.push(envelope),
+            Err(EnvelopeError::OtherTrack) => self.problem(
+                ProblemCode::EnvelopeElsewhere,
+                Some(track),
+                "the envelope belongs to another track".into(),
+            ),
+            Err(error) => {
+                self.problem(ProblemCode::EnvelopeInvalid, Some(track), error.to_string());
+            }
         }
     }
 
@@ -144,6 +182,9 @@ impl PartVerifier {
     pub fn report(mut self) -> PartReport {
         let mut started_ms = self.open.claims().at_ms;
         let (ending, summaries) = self.judge_ending(&mut started_ms);
+        if ending != Ending::Open {
+            self.judge_coverage(&summaries);
+        }
         for summary in &summaries {
             self.judge_summary(summary);
         }
@@ -181,48 +222,115 @@ impl PartVerifier {
             tracks,
             receipt,
             problems: self.problems,
+            previous: self.open.claims().previous.clone(),
         }
     }
 
     fn judge_ending(&mut self, started_ms: &mut u64) -> (Ending, Vec<TrackSummary>) {
         let open = self.open.jws().hash();
         let part = (self.open.claims().recording, self.open.claims().part);
+        let mut ends = Vec::new();
         if let Some(manifest) = self.manifest.clone() {
             match manifest.verify(&self.open.claims().recording_key) {
                 Ok(claims) if claims.open == open && (claims.recording, claims.part) == part => {
                     *started_ms = claims.started_ms;
+                    if claims.ended_ms < claims.started_ms {
+                        let message = "the manifest ends before it begins".to_owned();
+                        self.problem(ProblemCode::EndTimesInvalid, None, message);
+                    }
+                    self.judge_withdrawal(claims.withdrawal.as_ref());
                     let ending = Ending::Finished {
                         reason: claims.reason,
                         ended_ms: claims.ended_ms,
                     };
-                    return (ending, claims.tracks);
+                    ends.push((ending, claims.tracks));
                 }
                 Ok(_) => self.problem(
-                    "manifest-of-another-part",
+                    ProblemCode::ManifestElsewhere,
                     None,
                     "the manifest is for another part".into(),
                 ),
-                Err(error) => self.problem("manifest-invalid", None, error.to_string()),
+                Err(error) => self.problem(ProblemCode::ManifestInvalid, None, error.to_string()),
             }
         }
+        // Beside a manifest it is a part that the vault had closed before its device had more: judged all the same.
         if let Some(closing) = self.closing.clone() {
             match closing.verify(&self.clinic.claims().vault) {
                 Ok(claims) if claims.open == open && (claims.recording, claims.part) == part => {
+                    self.judge_withdrawal(claims.withdrawal.as_ref());
+                    if let Some((_, signed)) = ends.first() {
+                        self.judge_earlier_end(&claims.tracks, signed);
+                    }
                     let ending = Ending::ClosedByVault {
                         reason: claims.reason,
                         stopped_ms: claims.stopped_ms,
                     };
-                    return (ending, claims.tracks);
+                    ends.push((ending, claims.tracks));
                 }
                 Ok(_) => self.problem(
-                    "closing-of-another-part",
+                    ProblemCode::ClosingElsewhere,
                     None,
                     "the closing record is for another part".into(),
                 ),
-                Err(error) => self.problem("closing-invalid", None, error.to_string()),
+                Err(error) => self.problem(ProblemCode::ClosingInvalid, None, error.to_string()),
             }
         }
-        (Ending::Open, Vec::new())
+        ends.into_iter()
+            .next()
+            .unwrap_or((Ending::Open, Vec::new()))
+    }
+
+    /// A closing record beside a manifest covers no more than the manifest does.
+    fn judge_earlier_end(&mut self, earlier: &[TrackSummary], signed: &[TrackSummary]) {
+        let covers_more = earlier.iter().find(|summary| {
+            let same = signed.iter().find(|signed| signed.track == summary.track);
+            same.is_none_or(|signed| {
+                signed.segments < summary.segments
+                    || (signed.segments == summary.segments && signed.head != summary.head)
+            })
+        });
+        if let Some(track) = covers_more.map(|summary| summary.track) {
+            let message = "the vault closed the part with other bytes than the manifest has";
+            self.problem(ProblemCode::EndDiffers, Some(track), message.to_owned());
+        }
+    }
+
+    /// Every track of the open statement exactly once, and nothing else.
+    fn judge_coverage(&mut self, summaries: &[TrackSummary]) {
+        let mut named: Vec<TrackId> = summaries.iter().map(|summary| summary.track).collect();
+        let mut opened: Vec<TrackId> = self
+            .tracks
+            .iter()
+            .map(|known| known.header.claims().track)
+            .collect();
+        named.sort();
+        opened.sort();
+        if named != opened {
+            let message = "the signed end does not name every track of the part once".to_owned();
+            self.problem(ProblemCode::EndTracksDiffer, None, message);
+        }
+    }
+
+    /// The withdrawal that ended the part is by somebody of the roster, for the part's own round.
+    fn judge_withdrawal(&mut self, withdrawal: Option<&Jws<StatementClaims>>) {
+        let Some(jws) = withdrawal else { return };
+        let claims = self.open.claims();
+        let asked = claims.request.unverified_claims().ok();
+        let verified = Statement::verify(jws, &self.clinic, claims.visit, &claims.group_id.0);
+        let problem = match verified {
+            Err(error) => Some(error.to_string()),
+            Ok(statement) => {
+                let said = statement.claims();
+                let is_of_round = asked.is_some_and(|asked| asked.round == said.round);
+                let is_genuine = said.kind == StatementKind::Withdrawal
+                    && is_of_round
+                    && self.open.granted_by().contains(&statement.participant());
+                (!is_genuine).then(|| "it is not a withdrawal from this part's round".to_owned())
+            }
+        };
+        if let Some(message) = problem {
+            self.problem(ProblemCode::WithdrawalInvalid, None, message);
+        }
     }
 
     /// A signed summary against what the bytes show.
@@ -233,33 +341,44 @@ impl PartVerifier {
             .iter()
             .find(|known| known.header.claims().track == summary.track)
         else {
-            return self.problem(
-                "manifest-differs",
-                track,
-                "names a track that the open statement does not".into(),
-            );
+            // Told already: the end does not name every track once.
+            return;
         };
+        let is_gap = |gap: &Gap| gap.from_us <= gap.to_us && gap.to_us <= summary.media_end_us;
+        let gaps_fit = summary.gaps.iter().all(is_gap);
         if !known.seen {
             return;
         }
         let (segments, unverified) = (known.state.segments(), known.unverified_bytes);
+        let here = known.state.verified_bytes() + unverified;
         if summary.describes(&known.header, &known.state) {
             if unverified > 0 {
                 let message = format!("{unverified} bytes after the end that was signed");
-                self.problem("bytes-after-end", track, message);
+                self.problem(ProblemCode::BytesAfterEnd, track, message);
             }
+        } else if segments < summary.segments && here >= summary.length_bytes {
+            // All bytes are here, and not all of them are good.
+            let message = format!(
+                "good up to segment {segments} of {}, and altered after that",
+                summary.segments
+            );
+            self.problem(ProblemCode::TrackAltered, track, message);
         } else if segments < summary.segments {
             let message = format!(
                 "good up to segment {segments} of the {} that were signed",
                 summary.segments
             );
-            self.problem("track-truncated", track, message);
+            self.problem(ProblemCode::TrackTruncated, track, message);
         } else {
             self.problem(
-                "manifest-differs",
+                ProblemCode::EndDiffers,
                 track,
                 "the track is not as its signed summary says".into(),
             );
+        }
+        if !gaps_fit {
+            let message = "a gap lies outside of the track".to_owned();
+            self.problem(ProblemCode::EndTimesInvalid, track, message);
         }
     }
 
@@ -271,20 +390,20 @@ impl PartVerifier {
                 (
                     known.header.claims().track,
                     known.seen,
-                    known.envelope.is_some(),
+                    !known.envelopes.is_empty(),
                 )
             })
             .collect();
         for (track, seen, envelope) in missing {
             if !seen {
                 self.problem(
-                    "track-missing",
+                    ProblemCode::TrackMissing,
                     Some(track),
                     "the open statement names a track that is not here".into(),
                 );
             } else if !envelope {
                 self.problem(
-                    "envelope-missing",
+                    ProblemCode::EnvelopeMissing,
                     Some(track),
                     "no valid envelope: nobody can open this track".into(),
                 );
@@ -299,7 +418,7 @@ impl PartVerifier {
         let claims = match receipt.verify(&self.clinic.claims().vault) {
             Ok(claims) => claims,
             Err(error) => {
-                self.problem("receipt-invalid", None, error.to_string());
+                self.problem(ProblemCode::ReceiptInvalid, None, error.to_string());
                 return ReceiptState::Invalid;
             }
         };
@@ -319,12 +438,16 @@ impl PartVerifier {
                     .to_owned(),
             )
         } else {
+            let names_once = claims.tracks.len() == self.tracks.len();
             self.tracks
                 .iter()
                 .find_map(|known| known.differs_from_receipt(&claims))
+                .or_else(|| {
+                    (!names_once).then(|| "the receipt names a track twice, or another".to_owned())
+                })
         };
         if let Some(message) = differs {
-            self.problem("receipt-differs", None, message);
+            self.problem(ProblemCode::ReceiptDiffers, None, message);
             return ReceiptState::Invalid;
         }
         let shorter: Vec<_> = self
@@ -335,7 +458,7 @@ impl PartVerifier {
             .collect();
         for track in &shorter {
             let message = "the vault's receipt is for more of this track than is here".to_owned();
-            self.problem("receipt-covers-more", Some(*track), message);
+            self.problem(ProblemCode::ReceiptCoversMore, Some(*track), message);
         }
         match shorter.is_empty() {
             true => ReceiptState::Valid,
@@ -368,11 +491,11 @@ impl PartVerifier {
                     confirmed.push(place.claims().clone());
                 }
                 Ok(_) => self.problem(
-                    "place-invalid",
+                    ProblemCode::PlaceInvalid,
                     None,
                     "a confirmed place is of another consent round".into(),
                 ),
-                Err(error) => self.problem("place-invalid", None, error.to_string()),
+                Err(error) => self.problem(ProblemCode::PlaceInvalid, None, error.to_string()),
             }
         }
         let is_confirmed = |participant: ParticipantId, place: &str| {
@@ -397,7 +520,7 @@ impl PartVerifier {
         claims.map(|claims| claims.places).unwrap_or_default()
     }
 
-    fn problem(&mut self, code: &'static str, track: Option<TrackId>, message: String) {
+    fn problem(&mut self, code: ProblemCode, track: Option<TrackId>, message: String) {
         self.problems.push(Problem {
             code,
             message,
@@ -425,7 +548,7 @@ impl VerifiedTrack {
             media_end_us: self.state.media_end_us(),
             last_at_ms: self.state.last_at_ms(),
             gaps,
-            envelope: self.envelope.is_some(),
+            envelope: !self.envelopes.is_empty(),
         }
     }
 
@@ -443,8 +566,9 @@ impl VerifiedTrack {
         if !same && !self.is_shorter_than(receipt) {
             return Some(format!("the receipt is for other bytes of track {track}"));
         }
-        let envelope = self.envelope.as_ref().map(Jws::hash);
-        let other = envelope.is_some_and(|envelope| envelope != said.envelope);
+        // More may have been added since.
+        let is_named = |envelope: &Jws<_>| envelope.hash() == said.envelope;
+        let other = !self.envelopes.is_empty() && !self.envelopes.iter().any(is_named);
         other.then(|| format!("the receipt is for another envelope of track {track}"))
     }
 

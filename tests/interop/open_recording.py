@@ -51,13 +51,26 @@ def read_open(text, clinic):
         need(said["kind"] == "grant" and agreed and author["sub"] not in grants, "not a grant")
         need(len(shown) == 2 and set(shown.values()) <= set(said["texts"]), "other texts were shown")
         need((said["round"], said["request"], said["group_id"]) == request, "another request was granted")
-        grants[author["sub"]] = author["role"], said.get("spoken", "")
+        grants[author["sub"]] = (author["role"], author["cnf"]), said.get("spoken", "")
         interpreted += said.get("interpreted_for", []) if author["role"] == "interpreter" else []
     roster = [read_pass(member, clinic, visit) for member in opened["roster"]]
     need([m["sub"] for m in roster if m["role"] == "recorder"] == [recorder["sub"]], "another recorder")
-    people = [(m["sub"], m["role"], *grants.get(m["sub"], (None, ""))) for m in roster if m["role"] != "recorder"]
-    need(all(role == granted and (not foreign or sub in interpreted) for sub, role, granted, foreign in people), "a member without a grant")
+    people = [(m["sub"], (m["role"], m["cnf"]), *grants.get(m["sub"], (None, ""))) for m in roster if m["role"] != "recorder"]
+    need(all(member == granted and (not foreign or sub in interpreted) for sub, member, granted, foreign in people), "a member without a grant")
+    opened["round"], opened["granted_by"] = asked["round"], set(grants)
     return opened
+
+def judge_end(end, opened, clinic, tracks):  # a manifest or closing record, as far as it needs no bytes
+    need((end["recording"], end["part"]) == (opened["recording"], opened["part"]), "another part's end")
+    need(sorted(t["track"] for t in end["tracks"]) == sorted(t["track"] for t in tracks), "every track is named once")
+    need(end.get("started_ms", 0) <= end.get("ended_ms", 0), "it ends before it begins")
+    need(all(g["from_us"] <= g["to_us"] <= t["media_end_us"] for t in end["tracks"] for g in t["gaps"]), "a gap outside")
+    for text, typ in [(end.get("withdrawal"), "sv-statement+jwt"), *((p, "sv-place+jwt") for p in end.get("places", []))]:
+        if not text: continue
+        said, author = by_pass(text, typ, clinic, opened["visit"])
+        need((said["group_id"], said["round"]) == (opened["group_id"], opened["round"]), "of another round")
+        if typ == "sv-place+jwt": need(author["role"] == "clinician", "a place that the host did not confirm")
+        else: need(said["kind"] == "withdrawal" and author["sub"] in opened["granted_by"], "not a withdrawal of this part's")
 
 def read_key(path, passphrase):  # a compact JWE (RFC 7516, RFC 7518)
     header, wrapped, iv, text, tag = path.read_text().strip().split(".")
@@ -112,8 +125,12 @@ def open_track(data, header, header_bytes, key, out):  # the summary of the good
     return dict(track=header["track"], header_hash=encode(header_hash), segments=index, length_bytes=good,
                 head=encode(head), index_hash=encode(sha256(ends)), media_end_us=media_end_us, unverified_bytes=len(data) - good)
 
-def open_part(part, clinic, key, folder, out_folder):  # its tracks, and whether all that was signed is here
+def open_part(part, recording, clinic_text, clinic, key, folder, out_folder):  # its tracks, and whether all that was signed is here
     opened, tracks, end = read_open(part["open"], clinic), [], None
+    need((opened["recording"], opened["part"]) == (recording, part["part"]), "listed as another recording or part")
+    need(opened["clinic"] == name(clinic_text), "recorded under another clinic document")
+    need(clinic["not_before_ms"] <= opened["at_ms"] < clinic["not_after_ms"], "the clinic document was not valid then")
+    need(sorted(t["track"] for t in part["tracks"]) == sorted(t["track"] for t in opened["tracks"]), "other tracks are listed")
     for track, header_bytes in ((t["track"], b64(t["header"])) for t in opened["tracks"]):
         header, listed = json.loads(header_bytes), next(t for t in part["tracks"] if t["track"] == track)
         same = dict(v=1, suite="cobblestone-256", track=track) | {k: opened[k] for k in ("visit", "recording", "part")}
@@ -126,24 +143,40 @@ def open_part(part, clinic, key, folder, out_folder):  # its tracks, and whether
             tracks.append(open_track(sealed.read(), header, header_bytes, opening, out) | {"file": str(path)})
     if part.get("manifest"): end = jws(part["manifest"], "sv-manifest+jwt", opened["recording_key"])
     elif part.get("closing"): end = jws(part["closing"], "sv-closing+jwt", clinic["vault"])
-    if not end: return tracks, False
+    if not end: return opened, None, tracks, False
+    judge_end(end, opened, clinic, tracks)
+    if part.get("manifest") and part.get("closing"):  # closed by the vault before its device had more
+        earlier, signed = jws(part["closing"], "sv-closing+jwt", clinic["vault"]), {t["track"]: t for t in end["tracks"]}
+        judge_end(earlier, opened, clinic, tracks)
+        need(all(t["segments"] <= signed[t["track"]]["segments"] for t in earlier["tracks"]), "closed with more than the manifest has")
+        need(earlier["open"] == name(part["open"]), "another part's closing record")
     receipt = jws(part["receipt"], "sv-receipt+jwt", clinic["vault"]) if part.get("receipt") else end
     need(all(d["open"] == name(part["open"]) for d in (end, receipt)), "another part's end or receipt")
     need(receipt.get("ended_by") in (None, name(part.get("manifest") or part["closing"])), "a receipt of another end")
     pairs = [(said, here) for said in end["tracks"] + receipt["tracks"] for here in tracks if said["track"] == here["track"]]
     differing = [(said, here) for said, here in pairs if any(said[k] != here[k] for k in said.keys() & here.keys())]
     need(all(here["segments"] < said["segments"] for said, here in differing), "not as was signed at the end")
-    return tracks, len(pairs) == 2 * len(tracks) and not differing and not any(t["unverified_bytes"] for t in tracks)
+    need(all(here["length_bytes"] + here["unverified_bytes"] < said["length_bytes"] for said, here in differing), "altered")
+    need(sorted(t["track"] for t in receipt["tracks"]) == sorted(t["track"] for t in tracks), "the receipt names other tracks")
+    return opened, end, tracks, len(pairs) == 2 * len(tracks) and not differing and not any(t["unverified_bytes"] for t in tracks)
 
 if __name__ == "__main__":
     try:
         folder, root, key_file, passphrase_file, out_folder = map(pathlib.Path, sys.argv[1:])
-        clinic = jws((folder / "clinic.jws").read_text().strip(), "sv-clinic+jwt", {"x": root.read_text().strip()})
+        text = (folder / "clinic.jws").read_text().strip()
+        clinic = jws(text, "sv-clinic+jwt", {"x": root.read_text().strip()})
         key = read_key(key_file, passphrase_file.read_text().split("\n")[0].encode())
-        parts = json.loads((folder / "recording.json").read_text())["parts"]
-        results = [open_part(part, clinic, key, folder, out_folder) for part in parts]
-        complete = all(whole for _, whole in results)
-        print(json.dumps(dict(ok=True, complete=complete, tracks=[t for tracks, _ in results for t in tracks])))
+        listed = json.loads((folder / "recording.json").read_text())
+        results = [open_part(part, listed["recording"], text, clinic, key, folder, out_folder) for part in listed["parts"]]
+        results.sort(key=lambda result: result[0]["part"])
+        numbers = [opened["part"] for opened, *_ in results]
+        need(numbers and len(set(numbers)) == len(numbers), "no part, or one twice")
+        need(len({opened["visit"] for opened, *_ in results}) == 1, "parts of different visits")
+        previous = [opened.get("previous") or {} for opened, *_ in results]
+        need(all(p.get("part", n - 1) == n - 1 for p, n in zip(previous, numbers)), "another part is named as the one before")
+        whole = numbers == list(range(len(numbers))) and all(previous[1:]) and all(result[3] for result in results)
+        complete = whole and results[-1][1]["reason"] != "paused"
+        print(json.dumps(dict(ok=True, complete=complete, tracks=[t for result in results for t in result[2]])))
         sys.exit(0 if complete else 3)
     except Exception as error:
         print(json.dumps(dict(ok=False, error=f"{type(error).__name__}: {error}")))

@@ -4,6 +4,8 @@
 mod attacks;
 mod mutations;
 mod sealing;
+#[cfg(not(target_arch = "wasm32"))]
+mod verdicts;
 mod world;
 
 use hpke::rand_core::{CryptoRng, Rng};
@@ -209,7 +211,7 @@ pub fn verify(
             .err()
             .map(|error| error.to_string());
         verifier.track(track.header.claims().track, state, error);
-        verifier.envelope(track.envelope.clone());
+        verifier.envelope(track.header.claims().track, track.envelope.clone());
     }
     if ended {
         verifier.manifest(part.manifest.clone());
@@ -218,5 +220,9 @@ pub fn verify(
 }
 
 pub fn codes(report: &PartReport) -> Vec<&'static str> {
-    report.problems.iter().map(|problem| problem.code).collect()
+    report
+        .problems
+        .iter()
+        .map(|problem| problem.code.as_str())
+        .collect()
 }

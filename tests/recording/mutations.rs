@@ -98,7 +98,7 @@ fn mutated_documents_are_refused_or_are_the_same() {
             "round {round}"
         );
         let mut verifier = PartVerifier::new(&part.open, &world.clinic).unwrap();
-        verifier.envelope(Jws::from_text(envelope));
+        verifier.envelope(track.header.claims().track, Jws::from_text(envelope));
         verifier.manifest(Jws::from_text(manifest.clone()));
         let ended = verifier.report().ending != Ending::Open;
         assert!(

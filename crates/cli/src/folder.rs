@@ -51,6 +51,8 @@ pub struct RecordingFile {
 
 #[derive(Deserialize)]
 pub struct PartFile {
+    /// Compared with what was signed.
+    pub part: u32,
     pub open: Jws<OpenClaims>,
     #[serde(default)]
     pub manifest: Option<Jws<ManifestClaims>>,

@@ -202,9 +202,16 @@ impl Open {
         progress: &mut Progress,
     ) -> anyhow::Result<PartReport> {
         let mut verifier = begin_part(folder, part)?;
+        if !verifier.may_open() {
+            let message = format!(
+                "part {} was recorded under another clinic document than those given, or one that was not valid then",
+                part.part
+            );
+            return Err(Failure::new(Exit::Tampered, message).into());
+        }
         for track in &part.tracks {
             for envelope in &track.envelopes {
-                verifier.envelope(envelope.clone());
+                verifier.envelope(track.track, envelope.clone());
             }
             let wanted = self.track.is_none_or(|wanted| wanted == track.track);
             let header = verifier.open_statement().header(track.track).cloned();

@@ -44,7 +44,7 @@ fn verify_part(folder: &RecordingFolder, part: &PartFile) -> anyhow::Result<Part
     let mut verifier = begin_part(folder, part)?;
     for track in &part.tracks {
         for envelope in &track.envelopes {
-            verifier.envelope(envelope.clone());
+            verifier.envelope(track.track, envelope.clone());
         }
         verify_track(&mut verifier, folder, track.track)?;
     }
@@ -54,7 +54,8 @@ fn verify_part(folder: &RecordingFolder, part: &PartFile) -> anyhow::Result<Part
 
 /// The open statement of a part, without which nothing of it can be judged.
 pub fn begin_part(folder: &RecordingFolder, part: &PartFile) -> anyhow::Result<PartVerifier> {
-    PartVerifier::new(&part.open, folder.document_for(part)?).map_err(|error| {
+    let verifier = PartVerifier::new(&part.open, folder.document_for(part)?);
+    let mut verifier = verifier.map_err(|error| {
         let file = shown(folder.path_of("recording.json").display());
         let statement = format!("an open statement in {file}");
         let failure = match &error {
@@ -66,7 +67,9 @@ pub fn begin_part(folder: &RecordingFolder, part: &PartFile) -> anyhow::Result<P
                 .next("Fetch the recording from the vault again; if that does not help, do not rely on it."),
         };
         anyhow::Error::new(error).context(failure)
-    })
+    })?;
+    verifier.listed_as(folder.file.recording, part.part);
+    Ok(verifier)
 }
 
 /// Follows a track's chain to its end; one that is not there is left for the report.
@@ -130,6 +133,9 @@ pub fn describe(report: &RecordingReport) -> String {
         }
     };
     let mut text = format!("{verdict} {} of media.\n", seconds(report.media_us));
+    if let Some(part) = report.parts.first() {
+        text += &format!("Recording {}\n", part.recording);
+    }
     for part in &report.parts {
         text += &describe_part(part);
         if let Some(pause) = report
@@ -212,7 +218,7 @@ fn describe_problem(problem: &Problem) -> String {
     format!(
         "  ! {track}{} ({})\n",
         shown(&problem.message),
-        problem.code
+        problem.code.as_str()
     )
 }
 

@@ -66,13 +66,23 @@ impl RecordingReader {
         }
     }
 
-    /// Verifies a part's open statement; returns `{recording, visit, part, at_ms, tracks}` with the tracks' headers.
+    /// Verifies a part's open statement, found under this recording and part; returns `{recording, visit, part, at_ms, tracks}` with the tracks' headers.
     /// Throws `recording-clinic-refused`, `recording-open-refused`.
     #[wasm_bindgen(js_name = addPart, unchecked_return_type = "PartInfo")]
-    pub fn add_part(&mut self, clinic_document: &str, open: String) -> Result<JsValue> {
+    pub fn add_part(
+        &mut self,
+        clinic_document: &str,
+        open: String,
+        recording: &str,
+        part: u32,
+    ) -> Result<JsValue> {
         let clinic = clinic_of(&self.root_key, clinic_document)?;
-        let verifier = PartVerifier::new(&Jws::from_text(open), &clinic)
+        let mut verifier = PartVerifier::new(&Jws::from_text(open), &clinic)
             .map_err(|error| record_error(RecordError::OpenStatement(error)))?;
+        let recording: RecordingId = recording
+            .parse()
+            .map_err(|_| bad_input("recording: expected an id"))?;
+        verifier.listed_as(recording, part);
         let claims = verifier.open_statement().claims();
         let info = to_js(&PartInfo {
             recording: claims.recording,
@@ -103,6 +113,14 @@ impl RecordingReader {
     ) -> Result<TrackReader> {
         let track = track_of(track)?;
         let verifier = self.part(part)?;
+        if !verifier.may_open() {
+            let message = "the part was recorded under another clinic document, or one that was not valid then";
+            return Err(js_error(
+                "recording-clinic-refused",
+                message,
+                JsValue::UNDEFINED,
+            ));
+        }
         let header = verifier
             .open_statement()
             .header(track)
@@ -112,7 +130,7 @@ impl RecordingReader {
         let share = share.map(zeroize::Zeroizing::new);
         let share = share.as_ref().map(|share| share.as_slice());
         let track_key = unwrap_track_key(&envelope, &header, &key.0, share).map_err(open_error)?;
-        verifier.envelope(envelope);
+        verifier.envelope(track, envelope);
         Ok(TrackReader {
             part,
             track,
