@@ -11,7 +11,7 @@ use crate::visit::{Delivery, Denied, To, Visit};
 use axum::extract::ws::Utf8Bytes;
 use sealed_visit_protocol::wire::{ClientMessage, EndedBy, RelayErrorCode, RelayMessage};
 use sealed_visit_protocol::{ParticipantId, VisitId};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -112,10 +112,44 @@ pub struct Hub {
 }
 
 struct Inner {
-    visits: Mutex<HashMap<VisitId, Arc<Mutex<Slot>>>>,
+    registry: Mutex<Registry>,
     media: MediaHandle,
     retention: Retention,
     stats: Arc<Stats>,
+}
+
+/// Visits that go on, and what is remembered of those that ended. One lock: a visit that ends is never between the two.
+#[derive(Default)]
+struct Registry {
+    visits: HashMap<VisitId, Arc<Mutex<Slot>>>,
+    ended: HashMap<VisitId, EndedBy>,
+    /// In the order in which they ended.
+    ended_at: VecDeque<(Instant, VisitId)>,
+}
+
+impl Registry {
+    fn end(&mut self, id: VisitId, reason: EndedBy) {
+        self.visits.remove(&id);
+        if self.ended.insert(id, reason).is_none() {
+            self.ended_at.push_back((Instant::now(), id));
+        }
+        if self.ended_at.len() > limits::MAX_TOMBSTONES {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_older_than(&mut self, age: Duration, now: Instant) {
+        let is_old = |at: &Instant| now.saturating_duration_since(*at) >= age;
+        while self.ended_at.front().is_some_and(|(at, _)| is_old(at)) {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((_, id)) = self.ended_at.pop_front() {
+            self.ended.remove(&id);
+        }
+    }
 }
 
 struct Slot {
@@ -132,7 +166,7 @@ struct Slot {
 impl Hub {
     pub fn new(media: MediaHandle, retention: Retention, stats: Arc<Stats>) -> Self {
         let inner = Inner {
-            visits: Mutex::default(),
+            registry: Mutex::default(),
             media,
             retention,
             stats,
@@ -150,14 +184,20 @@ impl Hub {
         outbox: Outbox,
     ) -> Result<(), Denied> {
         loop {
-            let slot = self.slot(who.visit)?;
+            let slot = match self.slot(who.visit)? {
+                Found::Slot(slot) => slot,
+                Found::Ended(reason) => {
+                    // Whoever was away when it ended learns why.
+                    outbox.send(&RelayMessage::Ended { reason });
+                    return Err(Denied {
+                        code: RelayErrorCode::VisitOver,
+                        detail: "the visit is over",
+                    });
+                }
+            };
             let mut slot = lock(&slot);
             if slot.is_dropped {
                 continue;
-            }
-            if let Some(reason) = slot.visit.over() {
-                // Whoever was away when it ended learns why.
-                outbox.send(&RelayMessage::Ended { reason });
             }
             let deliveries = slot.visit.connect(who.participant, after_seq)?;
             slot.expires_s = slot.expires_s.max(who.pass.expires_s());
@@ -275,8 +315,10 @@ impl Hub {
     pub fn sweep(&self, now: Instant, now_ms: u64) {
         let Retention { empty, ended } = self.inner.retention;
         let slots: Vec<_> = {
-            let visits = lock(&self.inner.visits);
-            visits
+            let mut registry = lock(&self.inner.registry);
+            registry.forget_older_than(ended, now);
+            registry
+                .visits
                 .iter()
                 .map(|(id, slot)| (*id, slot.clone()))
                 .collect()
@@ -299,23 +341,29 @@ impl Hub {
                 self.after_end(id, &mut slot);
                 continue;
             }
-            let keep = if slot.visit.is_over() { ended } else { empty };
-            if slot.outboxes.is_empty() && idle >= keep {
+            if is_empty {
                 slot.is_dropped = true;
-                lock(&self.inner.visits).remove(&id);
+                lock(&self.inner.registry).visits.remove(&id);
                 self.inner.media.send(MediaCommand::DropVisit(id));
             }
         }
-        self.inner
-            .stats
-            .visits
-            .store(lock(&self.inner.visits).len() as u64, Ordering::Relaxed);
+        self.inner.stats.visits.store(
+            lock(&self.inner.registry).visits.len() as u64,
+            Ordering::Relaxed,
+        );
     }
 
     /// What ended a visit, for somebody who shows an expired pass; none while it goes on for others.
     pub fn over(&self, id: VisitId, now_ms: u64) -> Option<EndedBy> {
-        let Some(slot) = self.existing(id) else {
-            return Some(EndedBy::Time);
+        let slot = {
+            let registry = lock(&self.inner.registry);
+            if let Some(reason) = registry.ended.get(&id) {
+                return Some(*reason);
+            }
+            let Some(slot) = registry.visits.get(&id) else {
+                return Some(EndedBy::Time);
+            };
+            slot.clone()
         };
         let slot = lock(&slot);
         let by_time = || slot.has_expired(now_ms).then_some(EndedBy::Time);
@@ -324,7 +372,10 @@ impl Hub {
 
     /// Closes every connection; visits stay in memory until the process ends.
     pub fn shut_down(&self) {
-        let slots: Vec<_> = lock(&self.inner.visits).values().cloned().collect();
+        let slots: Vec<_> = {
+            let registry = lock(&self.inner.registry);
+            registry.visits.values().cloned().collect()
+        };
         for slot in slots {
             for outbox in lock(&slot).outboxes.values() {
                 outbox.close(CloseReason::ShuttingDown);
@@ -336,16 +387,23 @@ impl Hub {
         for outbox in slot.outboxes.drain().map(|(_, outbox)| outbox) {
             outbox.close(CloseReason::Ended);
         }
-        slot.idle_since = Instant::now();
+        slot.is_dropped = true;
+        if let Some(reason) = slot.visit.over() {
+            lock(&self.inner.registry).end(id, reason);
+        }
         self.inner.media.send(MediaCommand::DropVisit(id));
     }
 
     fn existing(&self, id: VisitId) -> Option<Arc<Mutex<Slot>>> {
-        lock(&self.inner.visits).get(&id).cloned()
+        lock(&self.inner.registry).visits.get(&id).cloned()
     }
 
-    fn slot(&self, id: VisitId) -> Result<Arc<Mutex<Slot>>, Denied> {
-        let mut visits = lock(&self.inner.visits);
+    fn slot(&self, id: VisitId) -> Result<Found, Denied> {
+        let mut registry = lock(&self.inner.registry);
+        if let Some(reason) = registry.ended.get(&id) {
+            return Ok(Found::Ended(*reason));
+        }
+        let visits = &mut registry.visits;
         if !visits.contains_key(&id) && visits.len() >= limits::MAX_VISITS {
             return Err(Denied {
                 code: RelayErrorCode::TooMuch,
@@ -361,8 +419,14 @@ impl Hub {
                 is_dropped: false,
             }))
         });
-        Ok(slot.clone())
+        Ok(Found::Slot(slot.clone()))
     }
+}
+
+/// A visit as the registry knows it.
+enum Found {
+    Slot(Arc<Mutex<Slot>>),
+    Ended(EndedBy),
 }
 
 impl Slot {
@@ -419,4 +483,31 @@ fn to_text(message: &RelayMessage) -> Utf8Bytes {
 /// A panic while a lock was held is a bug of one visit: the others go on.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ended_visits_hold_no_slot_and_their_tombstones_are_bounded() {
+        let mut registry = Registry::default();
+        let id = |index: usize| {
+            let mut bytes = [0; 16];
+            bytes[..8].copy_from_slice(&(index as u64).to_be_bytes());
+            VisitId::from_bytes(bytes)
+        };
+        for index in 0..limits::MAX_TOMBSTONES + 10 {
+            registry.end(id(index), EndedBy::Host);
+        }
+        assert!(registry.visits.is_empty());
+        assert_eq!(registry.ended.len(), limits::MAX_TOMBSTONES);
+        assert!(!registry.ended.contains_key(&id(9)));
+        assert_eq!(registry.ended.get(&id(10)), Some(&EndedBy::Host));
+        let now = Instant::now();
+        registry.forget_older_than(Duration::from_secs(3600), now);
+        assert_eq!(registry.ended.len(), limits::MAX_TOMBSTONES);
+        registry.forget_older_than(Duration::ZERO, now);
+        assert!(registry.ended.is_empty() && registry.ended_at.is_empty());
+    }
 }

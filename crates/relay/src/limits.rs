@@ -23,8 +23,14 @@ pub const MAX_GROUPS: usize = 1024;
 pub const MAX_PARTICIPANTS: usize = 64;
 /// What a visit's log keeps; the oldest entries go first.
 pub const MAX_LOG_BYTES: usize = 32 << 20;
-/// What may wait for one slow reader: a whole log, and some.
-pub const MAX_QUEUED_BYTES: usize = MAX_LOG_BYTES + (8 << 20);
+/// What may wait for one slow reader: a whole log in base64, and some.
+pub const MAX_QUEUED_BYTES: usize = MAX_LOG_BYTES / 3 * 4 + (8 << 20);
+/// Welcomes of one visit that wait for addressees who are away. One that has no room is not kept: its addressee asks to
+/// be let in again.
+pub const MAX_UNDELIVERED_BYTES: usize = 2 << 20;
+/// Visits of which the relay remembers that they are over. The oldest goes first; a pass for it outlives the visit by two
+/// hours at most.
+pub const MAX_TOMBSTONES: usize = 1 << 16;
 pub const MAX_CONNECTIONS: usize = 4096;
 pub const MAX_VISITS: usize = 2048;
 

@@ -1,4 +1,4 @@
-//! HTTP: `GET /v1/visit` (WebSocket), `GET /healthz`, `GET /v1/stats`; start and graceful stop.
+//! HTTP: `GET /v1/visit` (WebSocket), `GET /healthz`, `GET /v1/stats` (from this machine); start and graceful stop.
 
 use crate::admission::{Admission, AdmissionError};
 use crate::connection;
@@ -7,7 +7,7 @@ use crate::limits;
 use crate::media::{self, Media, MediaConfig, MediaError};
 use crate::stats::{Snapshot, Stats};
 use axum::extract::{State, WebSocketUpgrade};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
@@ -169,8 +169,17 @@ fn router(app: App) -> Router {
         .with_state(app)
 }
 
-async fn stats(State(app): State<App>) -> Json<Snapshot> {
-    Json(app.stats.snapshot())
+/// For this machine only, and not through a proxy on it.
+async fn stats(
+    State(app): State<App>,
+    Extension(client): Extension<Client>,
+    headers: HeaderMap,
+) -> Response {
+    let is_forwarded = headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded");
+    if !client.address().is_loopback() || is_forwarded {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    Json(app.stats.snapshot()).into_response()
 }
 
 async fn visit(

@@ -315,6 +315,15 @@ impl Visit {
             // Whoever asked to be let in may be gone by now; the commit stands, the welcome has no reader.
             tracing::debug!("a welcome for somebody who is away");
         }
+        let is_new = |to: &&ParticipantId| !group.members.contains(to);
+        let joining: BTreeSet<_> = welcomes.iter().map(|it| &it.to).filter(is_new).collect();
+        let leaving: BTreeSet<_> = removed
+            .iter()
+            .filter(|it| group.members.contains(it))
+            .collect();
+        if group.members.len() + joining.len() > limits::MAX_PARTICIPANTS + leaving.len() {
+            return Err(denied(RelayErrorCode::TooMuch, "the group is full"));
+        }
         group.info.epoch += 1;
         let joined_epoch = group.info.epoch;
         // Before the welcomes: who leaves with one leaf and comes back with another stays.
@@ -348,10 +357,24 @@ impl Visit {
                     message,
                 });
             } else {
-                self.undelivered.insert(to, (group_id.clone(), message));
+                self.keep_welcome(to, group_id.clone(), message);
             }
         }
         Ok(deliveries)
+    }
+
+    fn keep_welcome(&mut self, to: ParticipantId, group_id: B64, message: RelayMessage) {
+        self.undelivered.remove(&to);
+        let size_of = |message: &RelayMessage| match message {
+            RelayMessage::Welcome { welcome, .. } => welcome.0.len(),
+            _ => 0,
+        };
+        let kept: usize = self.undelivered.values().map(|(_, it)| size_of(it)).sum();
+        if kept + size_of(&message) <= limits::MAX_UNDELIVERED_BYTES
+            && self.undelivered.len() < limits::MAX_PARTICIPANTS
+        {
+            self.undelivered.insert(to, (group_id, message));
+        }
     }
 
     /// A message of an older epoch is ordered all the same: its sender sees from the order that it came late.

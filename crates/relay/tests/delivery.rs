@@ -740,3 +740,45 @@ async fn one_commit_wins_each_epoch_when_members_race() {
         "everybody saw one order"
     );
 }
+
+#[tokio::test]
+async fn what_is_wrong_with_a_description_is_said_without_the_relays_insides() {
+    let relay = TestRelay::start().await;
+    let (_, mut host, ..) = two_members(&relay).await;
+    let session = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n";
+    for sdp in [
+        "no description",
+        session,
+        &format!("{session}m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\na=sendonly\r\n"),
+    ] {
+        host.send(&ClientMessage::PublishOffer {
+            sdp: sdp.into(),
+            tracks: Vec::new(),
+        })
+        .await;
+        let detail = expect_error(&mut host, RelayErrorCode::Media).await;
+        let known = ["the offer cannot be read", "the offer cannot be served"];
+        assert!(known.contains(&detail.as_str()), "{detail}");
+    }
+    host.send(&ClientMessage::Subscribe {}).await;
+    host.send(&ClientMessage::SubscribeAnswer {
+        generation: 1,
+        sdp: "x".repeat(sealed_visit_relay::limits::MAX_SDP_BYTES + 1),
+    })
+    .await;
+    let detail = expect_error(&mut host, RelayErrorCode::Media).await;
+    assert_eq!(detail, "too large a description");
+}
+
+#[tokio::test]
+async fn counters_are_not_for_whoever_comes_through_a_proxy() {
+    let relay = TestRelay::start().await;
+    let mut stream = tokio::net::TcpStream::connect(relay.relay.address())
+        .await
+        .unwrap();
+    let request = "GET /v1/stats HTTP/1.1\r\nHost: relay\r\nX-Forwarded-For: 192.0.2.1\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+}

@@ -26,6 +26,12 @@ const AUDIO_ROOM_BPS: u64 = 60_000;
 #[error("{0}")]
 pub struct Unserved(pub String);
 
+/// What the WebRTC library says stays in the log: its texts quote its own state, addresses in memory included.
+pub(super) fn unserved(text: &str, error: &dyn std::fmt::Debug) -> Unserved {
+    tracing::debug!(?error, text);
+    Unserved(text.to_owned())
+}
+
 #[derive(Debug)]
 pub struct Publication {
     pub rtc: Rtc,
@@ -82,12 +88,12 @@ impl Publication {
             },
         };
         let offer = SdpOffer::from_sdp_string(&peer::without_candidates(sdp))
-            .map_err(|error| Unserved(format!("the offer cannot be read: {error}")))?;
+            .map_err(|error| unserved("the offer cannot be read", &error))?;
         let answer = publication
             .rtc
             .sdp_api()
             .accept_offer(offer)
-            .map_err(|error| Unserved(format!("the offer cannot be served: {error}")))?;
+            .map_err(|error| unserved("the offer cannot be served", &error))?;
         publication.take_tracks(tracks)?;
         Ok((publication, answer.to_sdp_string()))
     }

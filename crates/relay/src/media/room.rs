@@ -4,7 +4,7 @@
 //! its `due_at` is pulled forward; [`Room::run`] then moves it on and drains it.
 
 use super::peer::{self, PeerFactory};
-use super::publish::Publication;
+use super::publish::{Publication, Unserved};
 use super::share::{FLOOR_VIDEO_BPS, Share};
 use super::subscribe::{Forwarded, HeldBack, Subscription, TrackRef};
 use super::{Effects, MediaReply, Side};
@@ -110,10 +110,12 @@ impl Room {
                     return;
                 };
                 subscription.due_at = now;
-                if sdp.len() > limits::MAX_SDP_BYTES {
-                    return;
-                }
-                match subscription.inner.answer(generation, &sdp) {
+                let outcome = if sdp.len() > limits::MAX_SDP_BYTES {
+                    Err(Unserved("too large a description".into()))
+                } else {
+                    subscription.inner.answer(generation, &sdp)
+                };
+                match outcome {
                     Ok(is_stale) => {
                         if is_stale {
                             self.offer_to(from, effects, now);

@@ -3,7 +3,7 @@
 use super::evidence::Evidence;
 use super::keyframe::begins_key_frame;
 use super::peer::{self, INITIAL_ESTIMATE_BPS, PeerFactory};
-use super::publish::{Received, Unserved};
+use super::publish::{Received, Unserved, unserved};
 use super::rewrite::Rewriter;
 use super::share::{FLOOR_VIDEO_BPS, Share, VideoLine, share_out};
 use sealed_visit_protocol::ParticipantId;
@@ -221,11 +221,11 @@ impl Subscription {
             return Ok(false);
         };
         let answer = SdpAnswer::from_sdp_string(&peer::without_candidates(sdp))
-            .map_err(|error| Unserved(format!("the answer cannot be read: {error}")))?;
+            .map_err(|error| unserved("the answer cannot be read", &error))?;
         self.rtc
             .sdp_api()
             .accept_answer(pending.offer, answer)
-            .map_err(|error| Unserved(format!("the answer does not fit the offer: {error}")))?;
+            .map_err(|error| unserved("the answer does not fit the offer", &error))?;
         for line in &mut self.lines {
             if line.state == LineState::Offered {
                 line.state = LineState::Open;

@@ -464,3 +464,42 @@ fn a_full_visit_takes_nobody_more() {
         .connect(ParticipantId::from_bytes([3; 16]), None)
         .unwrap();
 }
+
+#[test]
+fn welcomes_for_people_who_are_away_have_a_bound() {
+    let mut visit = Visit::default();
+    let host = Admitted {
+        role: Role::Clinician,
+        ..people(1)[0].clone()
+    };
+    visit.connect(host.participant, None).unwrap();
+    let create = ClientMessage::CreateGroup {
+        group_id: group_id(0),
+        replaces: None,
+    };
+    visit.handle(&host, create).unwrap();
+    let away = |index: u64| {
+        let mut bytes = [255; 16];
+        bytes[..8].copy_from_slice(&index.to_be_bytes());
+        ParticipantId::from_bytes(bytes)
+    };
+    let full_at = limits::MAX_PARTICIPANTS as u64 - 1;
+    for index in 0..200 {
+        let epoch = index.min(full_at);
+        let commit = ClientMessage::Commit {
+            group_id: group_id(0),
+            epoch,
+            commit: B64(vec![]),
+            welcomes: vec![WelcomeFor {
+                to: away(index),
+                welcome: B64(vec![0; 700 << 10]),
+            }],
+            removed: vec![],
+        };
+        let outcome = visit.handle(&host, commit);
+        // The group is full before long; nobody was removed.
+        assert_eq!(outcome.is_ok(), index < full_at);
+    }
+    let kept = visit.undelivered.values();
+    assert_eq!(kept.count(), limits::MAX_UNDELIVERED_BYTES / (700 << 10));
+}
