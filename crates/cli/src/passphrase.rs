@@ -101,6 +101,11 @@ fn prompt(text: &str) -> anyhow::Result<Zeroizing<String>> {
     rpassword::prompt_password(shown(text))
         .map(Zeroizing::new)
         .map_err(|error| {
+            if error.kind() == std::io::ErrorKind::Interrupted {
+                // The thread that the signal reached says so, and ends the process.
+                std::thread::park_timeout(std::time::Duration::from_secs(10));
+                return Failure::new(Exit::Interrupted, "interrupted").into();
+            }
             let failure = Failure::new(
                 Exit::Unreadable,
                 "no passphrase was given, and there is no terminal to ask for one",
