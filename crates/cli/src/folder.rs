@@ -11,8 +11,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use sealed_visit_protocol::jws::JwsError;
 use sealed_visit_protocol::recording::{
-    ClosingClaims, EnvelopeClaims, ManifestClaims, OpenClaims, ReceiptClaims,
+    ClosingClaims, EnvelopeClaims, ManifestClaims, OpenClaims, OpenError, ReceiptClaims,
 };
 use sealed_visit_protocol::{B64, ClinicDocument, Jws, RecordingId, TrackId};
 use serde::Deserialize;
@@ -125,7 +126,7 @@ impl RecordingFolder {
         let wanted = part
             .open
             .unverified_claims()
-            .context("the open statement cannot be read")?
+            .map_err(|error| self.open_refused(part, error.into()))?
             .clinic;
         let newest = || {
             self.documents
@@ -137,6 +138,21 @@ impl RecordingFolder {
             .find(|document| document.hash() == wanted)
             .or_else(newest)
             .context("no clinic document")
+    }
+
+    /// Says which open statement is refused: nothing of its part can be judged without it.
+    pub fn open_refused(&self, part: &PartFile, error: OpenError) -> anyhow::Error {
+        let file = shown(self.path_of("recording.json").display());
+        let statement = format!("the open statement of part {} in {file}", part.part);
+        let failure = match &error {
+            OpenError::Jws(JwsError::UnknownVersion { .. }) => {
+                Failure::new(Exit::Unreadable, format!("{statement} is of a later version"))
+                    .next("Use a newer version of this program.")
+            }
+            _ => Failure::new(Exit::Tampered, format!("{statement} is refused"))
+                .next("Fetch the recording from the vault again; if that does not help, do not rely on it."),
+        };
+        anyhow::Error::new(error).context(failure)
     }
 
     /// The sealed track; `None` when it is not there.

@@ -207,7 +207,9 @@ impl Open {
                 "part {} was recorded under another clinic document than those given, or one that was not valid then",
                 part.part
             );
-            return Err(Failure::new(Exit::Tampered, message).into());
+            return Err(Failure::new(Exit::Tampered, message)
+                .next("Give the clinic document of that time with --clinic FILE.")
+                .into());
         }
         for track in &part.tracks {
             for envelope in &track.envelopes {

@@ -7,11 +7,8 @@ use sealed_visit::recording::{
     Ending, PartReport, PartVerifier, Problem, ReceiptState, RecordingReport, report_recording,
 };
 use sealed_visit_protocol::TrackId;
-use sealed_visit_protocol::jws::JwsError;
-use sealed_visit_protocol::recording::OpenError;
 use sealed_visit_protocol::track::TrackState;
 
-use crate::exit::{Exit, Failure};
 use crate::files;
 use crate::folder::{PartFile, RecordingArguments, RecordingFolder};
 use crate::output::{Outcome, Output};
@@ -55,19 +52,7 @@ fn verify_part(folder: &RecordingFolder, part: &PartFile) -> anyhow::Result<Part
 /// The open statement of a part, without which nothing of it can be judged.
 pub fn begin_part(folder: &RecordingFolder, part: &PartFile) -> anyhow::Result<PartVerifier> {
     let verifier = PartVerifier::new(&part.open, folder.document_for(part)?);
-    let mut verifier = verifier.map_err(|error| {
-        let file = shown(folder.path_of("recording.json").display());
-        let statement = format!("an open statement in {file}");
-        let failure = match &error {
-            OpenError::Jws(JwsError::UnknownVersion { .. }) => {
-                Failure::new(Exit::Unreadable, format!("{statement} is of a later version"))
-                    .next("Use a newer version of this program.")
-            }
-            _ => Failure::new(Exit::Tampered, format!("{statement} is refused"))
-                .next("Fetch the recording from the vault again; if that does not help, do not rely on it."),
-        };
-        anyhow::Error::new(error).context(failure)
-    })?;
+    let mut verifier = verifier.map_err(|error| folder.open_refused(part, error))?;
     verifier.listed_as(folder.file.recording, part.part);
     Ok(verifier)
 }

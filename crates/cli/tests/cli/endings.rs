@@ -747,3 +747,31 @@ fn a_passphrase_may_come_through_a_pipe_that_is_meant_to_be_one() {
     assert!(child.wait().unwrap().success());
     well(["fingerprint", text(&key)]);
 }
+
+#[test]
+fn an_open_statement_of_a_later_version_is_told_apart_from_an_altered_one() {
+    let (_temp, _, made) = with_recording();
+    let path = made.folder.join("recording.json");
+    let json: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let open = json["parts"][1]["open"].as_str().unwrap();
+    let parts: Vec<&str> = open.split('.').collect();
+    let later = sealed_visit_protocol::bytes::from_base64url(parts[1]).unwrap();
+    let mut later: Value = serde_json::from_slice(&later).unwrap();
+    later["v"] = 2.into();
+    let later = sealed_visit_protocol::bytes::to_base64url(later.to_string().as_bytes());
+    let later = format!("{}.{later}.{}", parts[0], parts[2]);
+    let altered = format!("{}AAAA", &open[..open.len() - 4]);
+    for (statement, code, said) in [
+        (later, 6, "later version"),
+        (altered, 4, "is refused"),
+        ("nonsense".to_owned(), 4, "is refused"),
+    ] {
+        let mut json = json.clone();
+        json["parts"][1]["open"] = statement.into();
+        fs::write(&path, json.to_string()).unwrap();
+        let (got, line) = tool(["verify", text(&made.folder), "--root", &made.root]);
+        let error = line["error"].as_str().unwrap();
+        assert_eq!(got, code, "{line}");
+        assert!(error.contains(said) && error.contains("part 1"), "{line}");
+    }
+}
