@@ -29,6 +29,9 @@ struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     serve: Option<Serve>,
+    // Not in `Serve`: clap takes options that hold further options for absent, whatever was given.
+    #[command(flatten)]
+    http: sealed_visit_serve::Options,
 }
 
 #[derive(Subcommand)]
@@ -128,8 +131,6 @@ struct Serve {
     /// Log as JSON lines.
     #[arg(long, env = "VAULT_LOG_JSON")]
     log_json: bool,
-    #[command(flatten)]
-    http: sealed_visit_serve::Options,
 }
 
 #[tokio::main]
@@ -161,7 +162,7 @@ async fn main() -> anyhow::Result<()> {
             println!("{} entries, head {}", chain.len(), chain.head());
             Ok(())
         }
-        (None, Some(options)) => serve(options).await,
+        (None, Some(options)) => serve(options, cli.http).await,
         (None, None) => anyhow::bail!("nothing to do; see --help"),
     }
 }
@@ -174,7 +175,7 @@ fn chain_through(heads: &std::path::Path, key: &PublicKey) -> anyhow::Result<aud
     Ok(audit::Chain::through(&heads, key)?)
 }
 
-async fn serve(options: Serve) -> anyhow::Result<()> {
+async fn serve(options: Serve, http: sealed_visit_serve::Options) -> anyhow::Result<()> {
     start_log(options.log_json);
     let identity = Identity {
         key: key::read(&options.key)?,
@@ -226,7 +227,7 @@ async fn serve(options: Serve) -> anyhow::Result<()> {
         let _ = stopping.send(());
     };
     tokio::select! {
-        () = sealed_visit_serve::serve(listener, router(vault), options.http, stop) => {}
+        () = sealed_visit_serve::serve(listener, router(vault), http, stop) => {}
         // A connection that hangs must not keep the program from ending; what arrived by it is recovered like after a
         // crash.
         () = patience(stopped) => {}
@@ -294,4 +295,42 @@ async fn told_to_stop() {
         }
     }
     let _ = interrupt.await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINIMUM: [&str; 9] = [
+        "sealed-visit-vault",
+        "--data",
+        "vault",
+        "--root-key",
+        "x",
+        "--clinic-document",
+        "clinic.jws",
+        "--key",
+        "vault.key",
+    ];
+
+    #[test]
+    fn a_vault_with_its_options_and_no_command_serves() {
+        let given = Cli::try_parse_from(MINIMUM).unwrap();
+        assert!(given.command.is_none() && given.serve.is_some());
+    }
+
+    #[test]
+    fn limits_on_connections_reach_the_server() {
+        let given =
+            Cli::try_parse_from(MINIMUM.into_iter().chain(["--trusted-proxy", "127.0.0.1"]))
+                .unwrap();
+        assert!(given.serve.is_some());
+        assert_eq!(given.http.trusted_proxy.len(), 1);
+    }
+
+    #[test]
+    fn a_command_needs_none_of_the_servers_options() {
+        let given = Cli::try_parse_from(["sealed-visit-vault", "keygen"]).unwrap();
+        assert!(given.command.is_some());
+    }
 }
