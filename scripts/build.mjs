@@ -229,6 +229,8 @@ async function buildPages(esbuild) {
     if (entries.length === 0) return;
     await esbuild.build({
       ...esbuildOptions,
+      // The package's promise to have no side effects is not the pages': they import modules for what they do.
+      ignoreAnnotations: true,
       entryPoints: entries.map((file) => inRoot(file)),
       outdir: wwwDir,
       splitting: true,
