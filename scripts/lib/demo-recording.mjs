@@ -76,7 +76,9 @@ export async function checkOpened(file, { recordedS, shown: { fromMs, untilMs, s
     const seen = media.sources.get(source);
     fps[source] = seen ? picturesPerSecond(seen, media.duration_s) : 0;
     if (fps[source] < LEAST_FPS)
-      say(`participant ${source} has ${fps[source]} different pictures a second in the recording; ${LEAST_FPS} are wanted`);
+      say(
+        `participant ${source} has ${fps[source]} different pictures a second in the recording; ${LEAST_FPS} are wanted`,
+      );
     check(
       `participant ${source}'s picture is in the recording`,
       (seen?.frames ?? 0) > 20,
