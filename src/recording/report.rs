@@ -225,35 +225,54 @@ fn judge_parts(parts: &[PartReport]) -> Vec<Problem> {
             problems.push(problem(ProblemCode::PartTwice, message));
             continue;
         }
-        let expected = before.map_or(0, |before| before.part + 1);
-        for missing in expected..number {
-            let message = format!("part {missing} is not here");
-            problems.push(problem(ProblemCode::PartMissing, message));
-        }
-        let before = before.filter(|_| expected == number);
         match &part.previous {
             None if number > 0 => {
+                for missing in before.map_or(0, |before| before.part + 1)..number {
+                    let message = format!("part {missing} is not here");
+                    problems.push(problem(ProblemCode::PartMissing, message));
+                }
                 let message = format!("part {number} does not name the part before it");
                 problems.push(problem(ProblemCode::PreviousMissing, message));
             }
-            Some(previous) if !is_named(part, previous, before) => {
-                let message = format!("part {number} names another part as the one before it");
-                problems.push(problem(ProblemCode::PreviousDiffers, message));
-            }
-            _ => {}
+            None => {}
+            Some(previous) => problems.extend(judge_previous(part, previous, before)),
         }
+    }
+    if parts
+        .first()
+        .is_some_and(|first| first.part > 0 && first.previous.is_some())
+    {
+        let message = "part 0 is not here".to_owned();
+        problems.push(problem(ProblemCode::PartMissing, message));
     }
     problems
 }
 
-/// Whether `previous` names the part before this one and, where that one is here, only tracks of it. The chain heads are
-/// as far as the recorder knew them, which may be before the end.
-fn is_named(part: &PartReport, previous: &PreviousPart, before: Option<&PartReport>) -> bool {
-    let names_its_tracks = before.is_none_or(|before| {
-        let is_its = |track| before.tracks.iter().any(|known| known.track == track);
-        previous.heads.iter().all(|(track, _)| is_its(*track))
+/// Whether the part before this one is the one that it names. A number in between may never have been recorded: an attempt
+/// to begin a part takes one. The chain heads are as far as the recorder knew them, which may be before the end.
+fn judge_previous(
+    part: &PartReport,
+    previous: &PreviousPart,
+    before: Option<&PartReport>,
+) -> Option<Problem> {
+    let number = part.part;
+    let is_here = before.filter(|before| before.part == previous.part);
+    let is_its =
+        |before: &PartReport, track| before.tracks.iter().any(|known| known.track == track);
+    let names_its_tracks = is_here.is_none_or(|before| {
+        let mut heads = previous.heads.iter();
+        heads.all(|(track, _)| is_its(before, *track))
     });
-    part.part.checked_sub(1) == Some(previous.part) && names_its_tracks
+    let is_skipped = before.is_some_and(|before| before.part > previous.part);
+    if previous.part >= number || is_skipped || !names_its_tracks {
+        let message = format!("part {number} names another part as the one before it");
+        Some(problem(ProblemCode::PreviousDiffers, message))
+    } else if is_here.is_none() && previous.part > 0 {
+        let message = format!("part {} is not here", previous.part);
+        Some(problem(ProblemCode::PartMissing, message))
+    } else {
+        None
+    }
 }
 
 fn problem(code: ProblemCode, message: String) -> Problem {

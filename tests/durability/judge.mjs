@@ -17,7 +17,7 @@ export async function judge(scenario, { vault, proxy, module }, salts) {
     const opened = JSON.parse(await vault.reads(`/v1/recordings/${part.recording}/open`, { method: "POST" }));
     const stored = opened.parts.find((candidate) => candidate.part === part.part);
     assert.ok(stored, `part ${part.part} of ${part.recording} has not ended in the vault`);
-    const read = await readPart(stored, { vault, module });
+    const read = await readPart(stored, part.recording, { vault, module });
     for (const track of read.tracks) {
       for (const salt of track.salts) {
         assert.ok(!salts.has(salt), `a salt occurs twice in track ${track.track}`);
@@ -54,11 +54,11 @@ export async function judge(scenario, { vault, proxy, module }, salts) {
   return { lossMs };
 }
 
-async function readPart(stored, { vault, module }) {
+async function readPart(stored, recording, { vault, module }) {
   const { clinic } = vault;
   const reader = new module.RecordingReader(clinic.root.x);
   const key = new module.OpeningKey(clinic.openingKey);
-  const info = reader.addPart(clinic.document, stored.open);
+  const info = reader.addPart(clinic.document, stored.open, recording, stored.part);
   if (stored.manifest) reader.addManifest(stored.part, stored.manifest);
   if (stored.closing) reader.addClosing(stored.part, stored.closing);
   reader.addReceipt(stored.part, stored.receipt);

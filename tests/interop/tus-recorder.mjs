@@ -61,7 +61,7 @@ export class Clinic {
     const documentOf = (vault) => ({
       number: 1,
       not_before_ms: now - 3_600_000,
-      not_after_ms: now + 3_600_000,
+      not_after_ms: now + 10 * 365 * 86_400_000,
       name: "A clinic",
       contact: "records@clinic.example",
       authorities: [this.authority.jwk],

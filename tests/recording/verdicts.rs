@@ -350,15 +350,23 @@ fn a_recording_that_ends_in_a_pause_or_skips_a_part_is_not_complete() {
         later,
         (true, false, vec!["part-missing", "previous-missing"])
     );
-    let elsewhere = judged(&|report| {
-        report.part = 1;
-        report.previous = Some(PreviousPart {
-            part: 3,
-            heads: Vec::new(),
-        });
-    });
+    let after = |number: u32, previous: u32| {
+        judged(&|report| {
+            report.part = number;
+            let heads = Vec::new();
+            report.previous = Some(PreviousPart {
+                part: previous,
+                heads,
+            });
+        })
+    };
     assert_eq!(
-        elsewhere,
-        (false, false, vec!["part-missing", "previous-differs"])
+        after(1, 3),
+        (false, false, vec!["previous-differs", "part-missing"])
+    );
+    assert_eq!(after(2, 0), (true, false, vec!["part-missing"]));
+    assert_eq!(
+        after(5, 3),
+        (true, false, vec!["part-missing", "part-missing"])
     );
 }
