@@ -23,7 +23,7 @@ use super::meeting::MeetingChange;
 use super::{MAX_MEMBERS, Policy, RosterMember};
 #[cfg(test)]
 use crate::sabotage::{Rule, breaks};
-use sealed_visit_protocol::consent::{Change, ConsentState, RosterEntry, verdict};
+use sealed_visit_protocol::consent::{Change, ConsentState, MAX_TOLD_SEQ, RosterEntry, verdict};
 use sealed_visit_protocol::{Pass, Role};
 
 /// More consent changes than every member's grant, refusal and withdrawal, and a request, fit no honest commit.
@@ -92,6 +92,14 @@ pub(super) fn judge_state(
     }
     if roster.len() > MAX_MEMBERS {
         return Err(GateError::TooMany(roster.len()));
+    }
+    if context
+        .consent
+        .said()
+        .values()
+        .any(|seq| *seq > MAX_TOLD_SEQ)
+    {
+        return Err(GateError::Context("a statement's number is out of range"));
     }
     for member in roster {
         if !context.roles.contains_key(&member.participant) {

@@ -113,6 +113,11 @@ impl Legacy {
         *last = seq.max(*last);
     }
 
+    /// Forgets the roles of those who are not there.
+    pub fn forget_absent(&mut self, is_there: impl Fn(ParticipantId) -> bool) {
+        self.roles.retain(|participant, _| is_there(*participant));
+    }
+
     /// Learns from another; how the meeting is run is taken from that one.
     pub fn absorb(&mut self, other: &Self) {
         for (participant, role) in other.roles.iter() {

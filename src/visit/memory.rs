@@ -108,7 +108,9 @@ impl Visit {
     /// What the confirmed epoch says, once for each epoch.
     pub(super) fn remember_epoch(&mut self) {
         let Some(member) = self.member() else { return };
-        let legacy = member.group.legacy();
+        // Whoever makes a group writes its first context: what it says of people who are not there is that person's word.
+        let mut legacy = member.group.legacy();
+        legacy.forget_absent(|participant| member.has(participant));
         let group_id = member.group.group_id().to_vec();
         self.memory.enter(&group_id);
         self.memory.legacy.absorb(&legacy);
@@ -157,7 +159,7 @@ impl Visit {
         let granted = round.statement_of(self.me).map(Statement::claims);
         let is_taken_back = |said: Said| {
             (said.round != round.id() || said.kind != StatementKind::Grant)
-                && granted.is_some_and(|granted| granted.seq < said.seq)
+                && granted.is_some_and(|granted| granted.seq <= said.seq)
         };
         self.role != Role::Recorder
             && (self.memory.legacy.is_dead(round.id())

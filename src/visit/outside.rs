@@ -14,7 +14,8 @@ use crate::group::{Joiner, inspect_key_package, seal_to_key_package};
 #[cfg(test)]
 use crate::sabotage::{Rule, breaks};
 use sealed_visit_protocol::consent::{
-    Change, Request, RequestClaims, RequestError, Statement, StatementClaims, StatementKind,
+    Change, MAX_TOLD_SEQ, Request, RequestClaims, RequestError, Statement, StatementClaims,
+    StatementKind,
 };
 use sealed_visit_protocol::hash::sha256;
 use sealed_visit_protocol::jws::Claims;
@@ -325,6 +326,7 @@ impl Visit {
         });
         let genuine = host.participant() == from
             && question.to == self.me
+            && question.seq <= MAX_TOLD_SEQ
             && reply.participant == from
             && reply.role == Role::Clinician
             && reply.pass.key() == host.key()

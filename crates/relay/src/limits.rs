@@ -19,6 +19,8 @@ pub const MAX_TRACK_NAME_BYTES: usize = 64;
 /// Groups of one visit. A group is left for a new one when somebody breaks a rule, so an honest visit has a handful. At
 /// the limit the visit keeps its current group and gets no other: ids are never forgotten to make room.
 pub const MAX_GROUPS: usize = 1024;
+/// Groups of one participant in one visit.
+pub const MAX_GROUPS_OF_ONE: usize = 128;
 /// A frame's key id has six bits for the leaf (RFC 9605 section 5.2).
 pub const MAX_PARTICIPANTS: usize = 64;
 /// What a visit's log keeps; the oldest entries go first.

@@ -70,7 +70,7 @@ pub struct Visit {
     clinicians: BTreeSet<ParticipantId>,
     /// Every group the visit has had: requests and grants name their group, so an id that is used again would make old ones
     /// new.
-    used_group_ids: BTreeSet<B64>,
+    used_group_ids: BTreeMap<B64, ParticipantId>,
     over: Option<EndedBy>,
 }
 
@@ -249,13 +249,19 @@ impl Visit {
             }
             _ => return Err(not_allowed("another group is current")),
         };
-        if self.used_group_ids.contains(&group_id) {
+        if self.used_group_ids.contains_key(&group_id) {
             return Err(not_allowed("a new group needs a new id"));
         }
-        if self.used_group_ids.len() >= limits::MAX_GROUPS {
+        // Nobody uses up what the others need to leave that person's group.
+        let makers = self.used_group_ids.values();
+        let of_this_one = makers.filter(|by| **by == from.participant).count();
+        if self.used_group_ids.len() >= limits::MAX_GROUPS
+            || of_this_one >= limits::MAX_GROUPS_OF_ONE
+        {
             return Err(not_allowed("the visit has had too many groups"));
         }
-        self.used_group_ids.insert(group_id.clone());
+        self.used_group_ids
+            .insert(group_id.clone(), from.participant);
         let group = GroupInfo {
             group_id,
             epoch: 0,

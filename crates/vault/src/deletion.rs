@@ -296,12 +296,16 @@ pub async fn resume_forever(vault: Arc<Vault>) {
     }
 }
 
-/// Withdrawals that delete, of recordings where that was requested and not granted.
+/// Withdrawals that delete, by people of recordings where that was requested and not granted. An earlier version noted such
+/// a request from anybody with a pass of the visit.
 async fn grant_noted(vault: &Vault) -> ApiResult<()> {
     let rows = sqlx::query(
-        "SELECT recording, on_withdrawal, statement, wish FROM recordings \
+        "SELECT recordings.recording AS recording, on_withdrawal, statement, wish FROM recordings \
          JOIN withdrawals USING (visit, group_id, round) \
-         WHERE deletion_requested_ms IS NOT NULL AND deletion_granted_ms IS NULL ORDER BY received_ms",
+         WHERE deletion_requested_ms IS NOT NULL AND deletion_granted_ms IS NULL \
+         AND (withdrawals.request = recordings.request OR EXISTS (SELECT 1 FROM people \
+           WHERE people.recording = recordings.recording AND people.participant = withdrawals.participant)) \
+         ORDER BY received_ms",
     )
     .fetch_all(vault.db.pool())
     .await?;

@@ -355,3 +355,15 @@ fn a_person_who_left_comes_back_under_its_grant_while_recording() {
     assert_eq!(sim.state(2).phase, Phase::Live);
     assert!(recorder_is_in(&sim));
 }
+
+/// Numbers run over the whole visit: whoever makes somebody use a very high one takes the later ones away, withdrawals
+/// included.
+#[test]
+fn a_question_that_would_use_up_somebodys_numbers_is_refused() {
+    let mut sim = late();
+    let id = sim.id(LATE);
+    sim.pages[0].visit.memory.legacy.hear(id, u64::MAX - 1);
+    ask(&mut sim);
+    assert!(sim.state(LATE).consent.is_none());
+    assert!(has_problem(&sim, LATE, ProblemCode::MessageRefused));
+}

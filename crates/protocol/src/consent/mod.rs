@@ -19,6 +19,7 @@ pub use request::{
 };
 pub use state::{Change, ConsentState, StateError};
 pub use statement::{
-    Answer, OnBehalfOf, Statement, StatementClaims, StatementError, StatementKind, WithdrawalWish,
+    Answer, MAX_TOLD_SEQ, OnBehalfOf, Statement, StatementClaims, StatementError, StatementKind,
+    WithdrawalWish,
 };
 pub use verdict::{RosterEntry, Verdict, verdict};

@@ -20,6 +20,12 @@ pub enum StatementKind {
     Withdrawal,
 }
 
+/// The highest number of a statement. A higher one would leave no number for what its author says next.
+pub const MAX_SEQ: u64 = 1 << 32;
+
+/// The highest number that a member takes for its own on somebody else's word: it leaves enough for itself.
+pub const MAX_TOLD_SEQ: u64 = 1 << 31;
+
 /// What somebody who withdraws wishes for what was recorded until then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -111,6 +117,8 @@ pub enum StatementError {
     OtherRound { expected: RoundId, got: RoundId },
     #[error("the statement answers another request of this round")]
     OtherRequest,
+    #[error("a statement's number is at most {MAX_SEQ}")]
+    OutOfNumbers,
     #[error("a recorder cannot make statements")]
     ByRecorder,
     #[error("a grant needs an answer of everybody at the device, agreeing to both layers")]
@@ -150,6 +158,9 @@ impl Statement {
         }
         if author.role() == Role::Recorder {
             return Err(StatementError::ByRecorder);
+        }
+        if claims.seq > MAX_SEQ {
+            return Err(StatementError::OutOfNumbers);
         }
         let interprets = !claims.interpreted_for.is_empty();
         if interprets && author.role() != Role::Interpreter
