@@ -66,8 +66,9 @@ impl Store {
             .busy_timeout(Duration::from_secs(10));
         let pool = SqlitePoolOptions::new()
             .max_connections(connections)
-            // A database in memory lives as long as its connection.
-            .min_connections(1)
+            // A database in memory lives as long as its connection. A file must not be opened twice at once while it is new:
+            // both would turn the write-ahead log on, and one would find the database locked.
+            .min_connections(u32::from(connections == 1))
             .idle_timeout(None)
             .max_lifetime(None)
             // SQLite rolls back by itself when the disk is full; sqlx then counts a transaction that is none, and the
