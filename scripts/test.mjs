@@ -10,16 +10,14 @@
  * streamed, and kept in `test-out/SUITE.log`. Everything runs even when something failed; the exit
  * code is 0 only if nothing did.
  */
-import { spawn } from "node:child_process";
 import { createWriteStream, mkdirSync } from "node:fs";
 import { build } from "./build.mjs";
+import { runToItsEnd } from "./lib/command.mjs";
 import { CountReader } from "./lib/counts.mjs";
 import { allDone, say, sayTimes, timed } from "./lib/log.mjs";
-import { inRoot, root } from "./lib/paths.mjs";
+import { inRoot } from "./lib/paths.mjs";
 import { suites } from "./lib/suites.mjs";
 import { ensure } from "./setup.mjs";
-
-const DEFAULT_TIMEOUT_MINUTES = 40;
 
 async function main(names) {
   if (names.includes("--list")) {
@@ -102,7 +100,7 @@ async function tried(command, outcome, print) {
   const { attempts = 1 } = command;
   for (let attempt = 1; ; attempt++) {
     const reader = new CountReader(command.counts);
-    const status = await stream(command, (text) => {
+    const status = await runToItsEnd(command, (text) => {
       print(text);
       reader.add(text);
     });
@@ -111,31 +109,6 @@ async function tried(command, outcome, print) {
     print(`\n--- ${command.title}: attempt ${attempt} failed, trying again\n`);
     outcome.notes.push(`${command.title}: attempt ${attempt} of ${attempts} failed`);
   }
-}
-
-/** Resolves with the exit code, or with the signal's name or the reason why it was ended. */
-function stream({ command, args, env = {}, timeoutMinutes = DEFAULT_TIMEOUT_MINUTES }, onText) {
-  return new Promise((resolve) => {
-    const child = spawn(command, args, {
-      cwd: root,
-      env: { ...process.env, ...env },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    let overdue = false;
-    const timer = setTimeout(() => {
-      overdue = true;
-      child.kill("SIGKILL");
-    }, timeoutMinutes * 60_000);
-    for (const output of [child.stdout, child.stderr]) output.setEncoding("utf8").on("data", onText);
-    child.on("error", (error) => {
-      clearTimeout(timer);
-      resolve(error.code === "ENOENT" ? `no such program: ${command}` : error.message);
-    });
-    child.on("close", (code, signal) => {
-      clearTimeout(timer);
-      resolve(overdue ? `not finished after ${timeoutMinutes} minutes` : (signal ?? code));
-    });
-  });
 }
 
 function report(outcomes) {

@@ -23,6 +23,7 @@ import { spawn } from "node:child_process";
 import { createWriteStream, mkdirSync } from "node:fs";
 import { createServer } from "node:net";
 import path from "node:path";
+import { atExit } from "./cleanup.mjs";
 import { say } from "./log.mjs";
 import { root } from "./paths.mjs";
 
@@ -31,7 +32,7 @@ const KILL_AFTER_MS = 3_000;
 const LOG_LIMIT_CHARS = 4_000_000;
 
 const running = new Set();
-let cleanupInstalled = false;
+let endWithUs = false;
 
 export class ProcessGroup {
   /** @param {{logDirectory?: string, onUnexpectedExit?: (process: SupervisedProcess) => void}} options */
@@ -74,7 +75,12 @@ class SupervisedProcess {
       mkdirSync(path.resolve(root, logDirectory), { recursive: true });
       this.file = createWriteStream(path.resolve(root, logDirectory, `${name}.log`));
     }
-    installCleanup();
+    if (!endWithUs) {
+      endWithUs = true;
+      atExit(() => {
+        for (const child of running) child.kill("SIGKILL");
+      });
+    }
     this.child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
     running.add(this.child);
     for (const stream of [this.child.stdout, this.child.stderr]) this.collect(stream);
@@ -168,20 +174,4 @@ export function freePort(host = "127.0.0.1") {
       server.close(() => resolve(port));
     });
   });
-}
-
-/** Whatever way this process ends (kill -9 excepted), its children end with it. */
-function installCleanup() {
-  if (cleanupInstalled) return;
-  cleanupInstalled = true;
-  process.on("exit", () => {
-    for (const child of running) child.kill("SIGKILL");
-  });
-  for (const [signal, number] of [
-    ["SIGINT", 2],
-    ["SIGTERM", 15],
-    ["SIGHUP", 1],
-  ]) {
-    process.on(signal, () => process.exit(128 + number));
-  }
 }

@@ -17,6 +17,9 @@ import { filesUnder } from "./fingerprint.mjs";
 import { inRoot, targetDir } from "./paths.mjs";
 import { which } from "./run.mjs";
 
+/** Compilers and test runners print more often than this, on any machine; only what hangs does not. */
+const QUIET_MINUTES = 15;
+
 const wasmTarget = "wasm32-unknown-unknown";
 const coreFeatures = ["frames", "visit", "recording"];
 
@@ -97,6 +100,7 @@ export const suites = [
       cargo("cargo test", ["test", "--profile", "quick", "--workspace", "--no-fail-fast"], {
         counts: "cargo",
         timeoutMinutes: 45,
+        quietMinutes: QUIET_MINUTES,
       }),
     ],
   },
@@ -135,6 +139,7 @@ export const suites = [
           WASM_BINDGEN_TEST_TIMEOUT: "600",
         },
         counts: "cargo",
+        quietMinutes: QUIET_MINUTES,
       },
     ],
   },
@@ -224,8 +229,8 @@ export const suites = [
   },
 ];
 
-function cargo(title, args, { counts, skip, timeoutMinutes }) {
-  return { title, command: "cargo", args, env: { CARGO_TARGET_DIR: targetDir }, counts, skip, timeoutMinutes };
+function cargo(title, args, rest) {
+  return { title, command: "cargo", args, env: { CARGO_TARGET_DIR: targetDir }, ...rest };
 }
 
 function nodeTests(name, { files = testFiles(name), oneAtATime = false, env = {}, attempts } = {}) {
@@ -240,6 +245,7 @@ function nodeTests(name, { files = testFiles(name), oneAtATime = false, env = {}
     env,
     counts: "node",
     attempts,
+    quietMinutes: QUIET_MINUTES,
     // Without files node would look for tests by itself, everywhere.
     missing: files.length === 0 ? `tests/${name} has no *.test.mjs or *.test.ts` : undefined,
   };

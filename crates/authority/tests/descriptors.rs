@@ -132,7 +132,8 @@ async fn half_sent_requests_of_one_address_leave_descriptors_for_others_and_end_
 #[tokio::test]
 async fn running_out_of_descriptors_is_survived() {
     let mut authority = Authority::start(512);
-    // Fewer than the limits on connections were made for.
+    // Once it serves, it has set its limits on connections, by more descriptors than it has from now on.
+    assert!(authority.is_served(4).await);
     let few = Rlimit {
         current: Some(40),
         maximum: Some(40),
