@@ -1,29 +1,47 @@
 //! One WebSocket: challenge, hello, then messages both ways until it ends.
 
 use crate::admission::{Admission, AdmissionError, Admitted, NONCE_BYTES};
+use crate::budget::{Budgets, Exhausted};
 use crate::hub::{CloseReason, Hub, Outbox, Outgoing, Outlet, now_ms};
-use crate::limits::{self, Pace};
+use crate::limits;
 use crate::stats::Stats;
 use crate::visit::Denied;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
-use sealed_visit_protocol::wire::{ClientMessage, RelayErrorCode, RelayMessage};
-use sealed_visit_protocol::{B64, VERSION};
+use sealed_visit_protocol::pass::PassClaims;
+use sealed_visit_protocol::wire::{ClientMessage, HelloClaims, RelayErrorCode, RelayMessage};
+use sealed_visit_protocol::{B64, Jws, VERSION};
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-/// Serves one connection to its end.
-pub async fn serve(socket: WebSocket, hub: Hub, admission: Arc<Admission>, stats: Arc<Stats>) {
+/// What all connections share.
+#[derive(Clone)]
+pub struct Services {
+    pub hub: Hub,
+    pub admission: Arc<Admission>,
+    pub stats: Arc<Stats>,
+    pub budgets: Arc<Budgets>,
+}
+
+/// Serves one connection to its end. `address` is what its client is counted by.
+pub async fn serve(socket: WebSocket, services: Services, address: IpAddr) {
     let (sink, stream) = socket.split();
     let (outbox, outlet) = Outbox::new();
     let started = Instant::now();
     let heard = Arc::new(Heard::new(started));
     let writer = tokio::spawn(write(sink, outlet, heard.clone()));
-    read(stream, &hub, &admission, &stats, &outbox, &heard).await;
+    let connection = Connection {
+        services: &services,
+        address,
+        outbox: &outbox,
+        heard: &heard,
+    };
+    connection.read(stream).await;
     // Everything queued so far, an error in particular, is written before the socket goes.
     outbox.close(CloseReason::Refused);
     drop(outbox);
@@ -64,141 +82,234 @@ impl Heard {
     }
 }
 
-async fn read(
-    mut stream: SplitStream<WebSocket>,
-    hub: &Hub,
-    admission: &Admission,
-    stats: &Stats,
-    outbox: &Outbox,
-    heard: &Heard,
-) {
-    let Some(who) = hello(&mut stream, hub, admission, outbox, heard).await else {
-        return;
-    };
-    let mut pace = Pace::new(Instant::now());
-    loop {
-        let text = tokio::select! {
-            text = next_text(&mut stream, heard) => text,
-            () = heard.gone_notify.notified() => break,
+/// The reading half of a connection, and what it needs.
+struct Connection<'a> {
+    services: &'a Services,
+    address: IpAddr,
+    outbox: &'a Outbox,
+    heard: &'a Heard,
+}
+
+impl Connection<'_> {
+    async fn read(&self, mut stream: SplitStream<WebSocket>) {
+        let Services {
+            hub,
+            stats,
+            budgets,
+            ..
+        } = self.services;
+        let Some(who) = self.hello(&mut stream).await else {
+            return;
         };
-        let text = match text {
-            Ok(Some(text)) => text,
-            Ok(None) => break,
-            Err(denied) => {
-                refuse(outbox, denied.code, denied.detail);
+        loop {
+            let text = tokio::select! {
+                text = next_text(&mut stream, self.heard) => text,
+                () = self.heard.gone_notify.notified() => break,
+            };
+            let text = match text {
+                Ok(Some(text)) => text,
+                Ok(None) => break,
+                Err(denied) => {
+                    self.refuse(denied.code, denied.detail);
+                    break;
+                }
+            };
+            stats.messages_received.fetch_add(1, Relaxed);
+            let Ok(wait) = budgets.message(&who, self.address, text.len(), Instant::now()) else {
+                self.refuse(TOO_MANY.code, TOO_MANY.detail);
+                break;
+            };
+            if !self.handle(&who, &text) || !self.wait(wait).await {
                 break;
             }
-        };
-        stats.messages_received.fetch_add(1, Relaxed);
-        let wait = pace.spend(text.len(), Instant::now());
-        let outcome = match serde_json::from_str::<ClientMessage>(&text) {
+        }
+        hub.disconnect(&who, self.outbox);
+        tracing::info!(visit = %who.visit, participant = %who.participant, "disconnected");
+    }
+
+    /// False when the connection is to end.
+    fn handle(&self, who: &Admitted, text: &str) -> bool {
+        let outcome = match serde_json::from_str::<ClientMessage>(text) {
             // A bug met by one message ends this connection, in order; others never wait for a participant who is gone.
             Ok(message) => {
-                match catch_unwind(AssertUnwindSafe(|| hub.handle(&who, outbox, message))) {
+                let handle = || self.services.hub.handle(who, self.outbox, message);
+                match catch_unwind(AssertUnwindSafe(handle)) {
                     Ok(outcome) => outcome,
                     Err(_) => {
                         tracing::error!(visit = %who.visit, "handling a message panicked");
-                        break;
+                        return false;
                     }
                 }
             }
             Err(_) => Err(MALFORMED),
         };
-        if let Err(denied) = outcome {
-            tracing::debug!(visit = %who.visit, participant = %who.participant, %denied, "refused a message");
-            refuse(outbox, denied.code, denied.detail);
-            if denied.code == RelayErrorCode::VisitOver {
-                break;
+        let Err(denied) = outcome else {
+            return true;
+        };
+        tracing::debug!(visit = %who.visit, participant = %who.participant, %denied, "refused a message");
+        self.refuse(denied.code, denied.detail);
+        denied.code != RelayErrorCode::VisitOver
+    }
+
+    /// Sends the challenge, judges the answer, and registers the connection.
+    async fn hello(&self, stream: &mut SplitStream<WebSocket>) -> Option<Admitted> {
+        match self.try_hello(stream).await {
+            Ok(who) => who,
+            Err(denied) => {
+                self.refuse(denied.code, &denied.detail);
+                None
             }
         }
-        if !wait.is_zero() {
-            // Not reading slows the sender down; the time spent so is no silence of theirs.
-            tokio::time::sleep(wait.min(limits::DEAD_AFTER / 2)).await;
-            heard.now();
+    }
+
+    /// None when the other side went away first.
+    async fn try_hello(
+        &self,
+        stream: &mut SplitStream<WebSocket>,
+    ) -> Result<Option<Admitted>, RefusedHello> {
+        let Services { hub, budgets, .. } = self.services;
+        let mut nonce = [0; NONCE_BYTES];
+        if getrandom::fill(&mut nonce).is_err() {
+            tracing::error!("no randomness for a challenge");
+            return Ok(None);
+        }
+        self.outbox.send(&RelayMessage::Challenge {
+            v: VERSION,
+            nonce: B64(nonce.to_vec()),
+        });
+        let next = timeout(limits::HELLO_TIMEOUT, next_text(stream, self.heard));
+        let Ok(text) = next.await else {
+            return Err(RefusedHello::new(
+                RelayErrorCode::NotAdmitted,
+                "no hello in time",
+            ));
+        };
+        let Some(text) = text? else {
+            return Ok(None);
+        };
+        if text.len() > limits::MAX_HELLO_BYTES {
+            return Err(TOO_LARGE.into());
+        }
+        let wait = budgets.hello(self.address, text.len(), Instant::now())?;
+        if !self.wait(wait).await {
+            return Ok(None);
+        }
+        let Ok(ClientMessage::Hello {
+            v,
+            pass,
+            proof,
+            after_seq,
+        }) = serde_json::from_str(&text)
+        else {
+            return Err(RefusedHello::new(
+                RelayErrorCode::Malformed,
+                "expected a hello",
+            ));
+        };
+        if v != VERSION {
+            return Err(RefusedHello::new(
+                RelayErrorCode::Malformed,
+                "this relay speaks version 1: a page of another version needs another relay",
+            ));
+        }
+        let who = self.admit(&pass, &proof, &nonce)?;
+        let wait = budgets.admitted(&who, Instant::now())?;
+        if !self.wait(wait).await {
+            return Ok(None);
+        }
+        hub.connect(&who, after_seq, self.outbox.clone())?;
+        tracing::info!(visit = %who.visit, participant = %who.participant, "connected");
+        Ok(Some(who))
+    }
+
+    fn admit(
+        &self,
+        pass: &Jws<PassClaims>,
+        proof: &Jws<HelloClaims>,
+        nonce: &[u8; NONCE_BYTES],
+    ) -> Result<Admitted, RefusedHello> {
+        let now_ms = now_ms();
+        let admitted = self.services.admission.admit(pass, proof, nonce, now_ms);
+        admitted.map_err(|error| {
+            // The error names key ids and times only.
+            tracing::info!(%error, "not admitted");
+            let over = match &error {
+                AdmissionError::Expired(expired) => self.services.hub.over(expired.visit, now_ms),
+                _ => None,
+            };
+            let Some(reason) = over else {
+                return RefusedHello {
+                    code: RelayErrorCode::NotAdmitted,
+                    detail: error.to_string(),
+                };
+            };
+            self.outbox.send(&RelayMessage::Ended { reason });
+            RefusedHello::new(RelayErrorCode::VisitOver, "the visit is over")
+        })
+    }
+
+    /// Not reading slows the sender down; the time spent so is no silence of theirs. False when the connection is gone.
+    async fn wait(&self, wait: Duration) -> bool {
+        let until = Instant::now() + wait;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(left.min(limits::DEAD_AFTER / 2)) => self.heard.now(),
+                () = self.heard.gone_notify.notified() => return false,
+            }
         }
     }
-    hub.disconnect(&who, outbox);
-    tracing::info!(visit = %who.visit, participant = %who.participant, "disconnected");
+
+    fn refuse(&self, code: RelayErrorCode, detail: &str) {
+        self.outbox.send(&RelayMessage::Error {
+            code,
+            detail: detail.to_owned(),
+        });
+    }
+}
+
+/// Why a hello was refused.
+struct RefusedHello {
+    code: RelayErrorCode,
+    detail: String,
+}
+
+impl RefusedHello {
+    fn new(code: RelayErrorCode, detail: &str) -> Self {
+        Self {
+            code,
+            detail: detail.to_owned(),
+        }
+    }
+}
+
+impl From<Denied> for RefusedHello {
+    fn from(denied: Denied) -> Self {
+        Self::new(denied.code, denied.detail)
+    }
+}
+
+impl From<Exhausted> for RefusedHello {
+    fn from(_: Exhausted) -> Self {
+        TOO_MANY.into()
+    }
 }
 
 const MALFORMED: Denied = Denied {
     code: RelayErrorCode::Malformed,
     detail: "a message that cannot be read",
 };
-
-/// Sends the challenge, judges the answer, and registers the connection.
-async fn hello(
-    stream: &mut SplitStream<WebSocket>,
-    hub: &Hub,
-    admission: &Admission,
-    outbox: &Outbox,
-    heard: &Heard,
-) -> Option<Admitted> {
-    let mut nonce = [0; NONCE_BYTES];
-    if getrandom::fill(&mut nonce).is_err() {
-        tracing::error!("no randomness for a challenge");
-        return None;
-    }
-    outbox.send(&RelayMessage::Challenge {
-        v: VERSION,
-        nonce: B64(nonce.to_vec()),
-    });
-    let text = match timeout(limits::HELLO_TIMEOUT, next_text(stream, heard)).await {
-        Ok(Ok(Some(text))) => text,
-        Ok(Ok(None)) => return None,
-        Ok(Err(denied)) => {
-            refuse(outbox, denied.code, denied.detail);
-            return None;
-        }
-        Err(_) => {
-            refuse(outbox, RelayErrorCode::NotAdmitted, "no hello in time");
-            return None;
-        }
-    };
-    let Ok(ClientMessage::Hello {
-        v,
-        pass,
-        proof,
-        after_seq,
-    }) = serde_json::from_str(&text)
-    else {
-        refuse(outbox, RelayErrorCode::Malformed, "expected a hello");
-        return None;
-    };
-    if v != VERSION {
-        refuse(
-            outbox,
-            RelayErrorCode::Malformed,
-            "this relay speaks version 1: a page of another version needs another relay",
-        );
-        return None;
-    }
-    let now_ms = now_ms();
-    let who = match admission.admit(&pass, &proof, &nonce, now_ms) {
-        Ok(who) => who,
-        Err(error) => {
-            // The error names key ids and times only.
-            tracing::info!(%error, "not admitted");
-            let over = match &error {
-                AdmissionError::Expired(expired) => hub.over(expired.visit, now_ms),
-                _ => None,
-            };
-            if let Some(reason) = over {
-                outbox.send(&RelayMessage::Ended { reason });
-                refuse(outbox, RelayErrorCode::VisitOver, "the visit is over");
-            } else {
-                refuse(outbox, RelayErrorCode::NotAdmitted, &error.to_string());
-            }
-            return None;
-        }
-    };
-    if let Err(denied) = hub.connect(&who, after_seq, outbox.clone()) {
-        refuse(outbox, denied.code, denied.detail);
-        return None;
-    }
-    tracing::info!(visit = %who.visit, participant = %who.participant, "connected");
-    Some(who)
-}
+const TOO_LARGE: Denied = Denied {
+    code: RelayErrorCode::TooMuch,
+    detail: "a message that is too large",
+};
+const TOO_MANY: Denied = Denied {
+    code: RelayErrorCode::TooMuch,
+    detail: "too many messages: try again later",
+};
 
 /// The next text message; None at the end of the connection.
 async fn next_text(
@@ -209,10 +320,7 @@ async fn next_text(
         let message = match stream.next().await {
             Some(Ok(message)) => message,
             Some(Err(error)) if is_too_large(&error) => {
-                return Err(Denied {
-                    code: RelayErrorCode::TooMuch,
-                    detail: "a message that is too large",
-                });
+                return Err(TOO_LARGE);
             }
             Some(Err(_)) | None => return Ok(None),
         };
@@ -236,13 +344,6 @@ fn is_too_large(error: &axum::Error) -> bool {
         source = error.source();
     }
     false
-}
-
-fn refuse(outbox: &Outbox, code: RelayErrorCode, detail: &str) {
-    outbox.send(&RelayMessage::Error {
-        code,
-        detail: detail.to_owned(),
-    });
 }
 
 /// Writes what is queued, and pings; a connection that stays silent is given up.

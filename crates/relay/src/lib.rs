@@ -7,6 +7,7 @@
 //! | [`visit`] | the ordered log, one commit for each epoch, the waiting room (sans-IO) |
 //! | [`hub`] | all visits, and whoever is connected |
 //! | [`connection`] | one WebSocket |
+//! | [`budget`] | how much each pass and each address may send |
 //! | [`media`] | the SFU: peer connections, forwarding, bandwidth |
 //! | [`server`] | HTTP routes, start and graceful stop |
 //! | [`limits`] | what anybody may take up |
@@ -15,6 +16,7 @@
 //! Visits are independent of each other, so a deployment shards by visit.
 
 pub mod admission;
+pub mod budget;
 pub mod connection;
 pub mod hub;
 pub mod limits;

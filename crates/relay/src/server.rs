@@ -1,7 +1,8 @@
 //! HTTP: `GET /v1/visit` (WebSocket), `GET /healthz`, `GET /v1/stats` (from this machine); start and graceful stop.
 
 use crate::admission::{Admission, AdmissionError};
-use crate::connection;
+use crate::budget::Budgets;
+use crate::connection::{self, Services};
 use crate::hub::{Hub, Retention, now_ms};
 use crate::limits;
 use crate::media::{self, Media, MediaConfig, MediaError};
@@ -80,10 +81,12 @@ impl Relay {
         let address = listener.local_addr().map_err(listen_error)?;
         let (stop, mut stopped) = watch::channel(false);
 
-        let app = router(App {
+        let budgets = Arc::new(Budgets::default());
+        let app = router(Services {
             hub: hub.clone(),
             admission,
             stats: stats.clone(),
+            budgets: budgets.clone(),
         });
         let server = tokio::spawn(serve(listener, app, config.http, async move {
             let _ = stopped.wait_for(|stop| *stop).await;
@@ -91,12 +94,13 @@ impl Relay {
         let sweeper = tokio::spawn({
             let hub = hub.clone();
             restarted("sweeper", move || {
-                let hub = hub.clone();
+                let (hub, budgets) = (hub.clone(), budgets.clone());
                 async move {
                     let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
                     loop {
                         ticks.tick().await;
                         hub.sweep(Instant::now(), now_ms());
+                        budgets.sweep(Instant::now());
                     }
                 }
             })
@@ -151,14 +155,7 @@ impl Drop for Relay {
     }
 }
 
-#[derive(Clone)]
-struct App {
-    hub: Hub,
-    admission: Arc<Admission>,
-    stats: Arc<Stats>,
-}
-
-fn router(app: App) -> Router {
+fn router(services: Services) -> Router {
     // A page of any origin may ask: nothing here rests on cookies, and a hello needs a pass and its key.
     let cors = CorsLayer::new().allow_origin(Any).allow_methods(Any);
     Router::new()
@@ -166,12 +163,12 @@ fn router(app: App) -> Router {
         .route("/v1/stats", get(stats))
         .route("/v1/visit", get(visit))
         .layer(cors)
-        .with_state(app)
+        .with_state(services)
 }
 
 /// For this machine only, and not through a proxy on it.
 async fn stats(
-    State(app): State<App>,
+    State(services): State<Services>,
     Extension(client): Extension<Client>,
     headers: HeaderMap,
 ) -> Response {
@@ -179,15 +176,15 @@ async fn stats(
     if !client.address().is_loopback() || is_forwarded {
         return StatusCode::NOT_FOUND.into_response();
     }
-    Json(app.stats.snapshot()).into_response()
+    Json(services.stats.snapshot()).into_response()
 }
 
 async fn visit(
-    State(app): State<App>,
+    State(services): State<Services>,
     Extension(client): Extension<Client>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    let guard = ConnectionCount::new(app.stats.clone());
+    let guard = ConnectionCount::new(services.stats.clone());
     if guard.is_too_many {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many connections\n").into_response();
     }
@@ -195,7 +192,7 @@ async fn visit(
         .max_message_size(limits::MAX_MESSAGE_BYTES)
         .max_frame_size(limits::MAX_MESSAGE_BYTES)
         .on_upgrade(async move |socket| {
-            connection::serve(socket, app.hub, app.admission, app.stats).await;
+            connection::serve(socket, services, client.address()).await;
             drop((guard, client));
         })
 }

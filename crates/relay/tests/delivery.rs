@@ -782,3 +782,35 @@ async fn counters_are_not_for_whoever_comes_through_a_proxy() {
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
 }
+
+/// A pass has a budget of 300 messages and 50 more each second. Connecting again must not fill it up.
+#[tokio::test]
+async fn connecting_again_gives_a_pass_no_fresh_budget() {
+    let relay = TestRelay::start().await;
+    let patient = relay.clinic.pass(new_visit(), Role::Patient);
+    let started = Instant::now();
+    let mut sent = 0;
+    for _ in 0..4 {
+        let mut client = relay.connect(&patient).await;
+        for _ in 0..150 {
+            client.send(&ClientMessage::Ping {}).await;
+            sent += 1;
+        }
+        for _ in 0..150 {
+            let answer = client.next().await;
+            assert!(matches!(answer, RelayMessage::Pong {}), "{answer:?}");
+        }
+    }
+    let at_least = Duration::from_secs((sent - 300) / 50);
+    assert!(started.elapsed() >= at_least, "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_hello_is_small() {
+    let relay = TestRelay::start().await;
+    let mut client = relay.dial().await;
+    let _challenge = client.next().await;
+    client.send_text(&"x".repeat(40 << 10)).await;
+    expect_error(&mut client, RelayErrorCode::TooMuch).await;
+    expect_closed(&mut client).await;
+}
