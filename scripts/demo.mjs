@@ -16,7 +16,7 @@ import { build } from "./build.mjs";
 import { holdVisit } from "./lib/demo-visit.mjs";
 import { checkNothingAfter, checkOpened, openRecording } from "./lib/demo-recording.mjs";
 import { allDone, result, say, sayTimes, timed } from "./lib/log.mjs";
-import { fitCamera, measureMachine } from "./lib/machine.mjs";
+import { cameraFor } from "./lib/machine.mjs";
 import { inRoot } from "./lib/paths.mjs";
 import { startStack } from "./lib/stack.mjs";
 import { searchTap } from "./lib/tap.mjs";
@@ -58,7 +58,7 @@ const check = (what, holds, detail = "") => {
 };
 
 // Three browsers and a recorder: what they send is as much as this machine carries now. What is checked stays the same.
-const camera = fitCamera(await measureMachine(), { people: 3 });
+const camera = await cameraFor(3);
 say(`cameras of ${camera.width}x${camera.height}, ${camera.fps} pictures a second`);
 
 const stack = await startStack({ directory: path.join(out, "clinic"), logDirectory: path.join(out, "logs"), tap });

@@ -18,7 +18,6 @@ const { values: options } = parseArgs({
     faults: { type: "string", default: "10000" },
     kills: { type: "string", default: "200" },
     "hidden-seconds": { type: "string", default: "420" },
-    "gap-limit-ms": { type: "string", default: "200" },
     seed: { type: "string" },
   },
 });
@@ -34,7 +33,6 @@ const killed =
   options.seed === undefined && (options.kills !== "0" || options["hidden-seconds"] !== "0")
     ? await layer("real browsers, killed and hidden", "kills.mjs", [
         ...["--kills", options.kills, "--hidden-seconds", options["hidden-seconds"]],
-        ...["--gap-limit-ms", options["gap-limit-ms"]],
       ])
     : null;
 const layers = [seeded, killed].filter((told) => told !== null);

@@ -191,6 +191,9 @@ export function watchWithdrawal() {
   });
 }
 
+/** Enough to see that pictures move, and whose they are. */
+const SMALL_PICTURE = { fps: 8, width: 320, height: 180 };
+
 /** `picture`: what the camera gives. `via`: a port of this machine through which media goes instead of the relay's own. */
 export async function openPerson(
   stack,
@@ -198,7 +201,7 @@ export async function openPerson(
   link,
   { role, page: pageName, name },
   source,
-  { picture = { fps: 15, width: 480, height: 270 }, via } = {},
+  { picture = SMALL_PICTURE, via } = {},
 ) {
   const browser = await openBrowser({ name: role });
   await installSyntheticMedia(browser.context, { participant: source, label: role, ...picture });

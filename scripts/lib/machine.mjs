@@ -1,10 +1,9 @@
 /**
  * What this machine can do now, with whatever else runs on it, and what real-time media fits.
  *
- *     const machine = await measureMachine();       // a second and a half of every core
- *     const camera = fitCamera(machine, { people: 3 });   // { width, height, fps }
+ *     const camera = await cameraFor(3);   // of three people: { width, height, fps }
  *
- * The measurement drives as many workers as there are cores with arithmetic of a known amount and counts how much of it
+ * The measurement, a second and a half, drives as many workers as there are cores with arithmetic of a known amount and counts how much of it
  * they got done. 1 core is what one undisturbed core of the machine did on which the limits below were found. Only the
  * load is fitted, never what is checked.
  */
@@ -29,12 +28,20 @@ export const cameras = [
 ];
 
 /** `{ cores }`: in cores of reference, under the load that is there. */
-export async function measureMachine() {
+async function measureMachine() {
   const count = Math.max(1, availableParallelism());
   const rounds = await Promise.all(Array.from({ length: count }, () => measureCore()));
   const machine = machineOf(rounds, MEASURE_MS);
   say(`this machine does now what ${machine.cores} cores of reference do (${count} of its own)`);
   return machine;
+}
+
+let measured;
+
+/** The camera that fits this machine as it was when this process first asked. */
+export async function cameraFor(people) {
+  measured ??= measureMachine();
+  return fitCamera(await measured, { people });
 }
 
 /** From how many rounds each core did in so many milliseconds. */

@@ -173,13 +173,9 @@ export const suites = [
       {
         title: "npm run torture -- --faults 0 --kills 0 --hidden-seconds 90",
         command: process.execPath,
-        args: [
-          ...["scripts/torture.mjs", "--faults", "0", "--kills", "0", "--hidden-seconds", "90"],
-          // Several browsers share the machine here; npm run torture wants 200.
-          ...["--gap-limit-ms", "400"],
-        ],
+        args: ["scripts/torture.mjs", "--faults", "0", "--kills", "0", "--hidden-seconds", "90"],
         counts: "json",
-        attempts: 3,
+        attempts: 2,
       },
       {
         title: "npm run soak -- --hours 0.5",
@@ -206,7 +202,7 @@ export const suites = [
     needs: ["node", "browser", "media"],
     builds: ["wasm", "js", "servers"],
     commands: () => [
-      { title: "npm run demo", command: process.execPath, args: ["scripts/demo.mjs"], counts: "json", attempts: 3 },
+      { title: "npm run demo", command: process.execPath, args: ["scripts/demo.mjs"], counts: "json", attempts: 2 },
       ...(testFiles("e2e").length > 0 ? [nodeTests("e2e", { oneAtATime: true, attempts: 2 })] : []),
     ],
   },

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
+import { cameraFor } from "../../scripts/lib/machine.mjs";
 import { longestSilenceMs, toneShare } from "../lib/audio.mjs";
 import { readCodes } from "../lib/code-reader.mjs";
 import { wallClockMs } from "../lib/media-code.mjs";
@@ -14,7 +15,7 @@ import { decodeAudio, decodeStrictly, decodeVideo, longestSoundHoleMs } from "..
 import { meet, record, startVisits } from "../lib/visit-people.mjs";
 
 /** Small: what is tried is not how much this machine can encode. */
-const CAMERA = { width: 480, height: 270, fps: 15 };
+const CAMERA = await cameraFor(2);
 const CAPTURE = { width: 640, height: 360, maxFps: 15, videoBitsPerSecond: 800_000 };
 const [CLINICIAN, PATIENT] = [0, 1];
 /** What the patient's second camera and microphone carry. */

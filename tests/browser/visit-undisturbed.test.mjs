@@ -7,12 +7,13 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
+import { cameraFor } from "../../scripts/lib/machine.mjs";
 import { longestSilenceMs } from "../lib/audio.mjs";
 import { decodeAudio, decodeStrictly } from "../lib/media-file.mjs";
 import { agree, meet, record, startVisits } from "../lib/visit-people.mjs";
 
 /** Small: what is tried is not how much this machine can encode. */
-const CAMERA = { width: 480, height: 270, fps: 15 };
+const CAMERA = await cameraFor(2);
 const CAPTURE = { width: 640, height: 360, maxFps: 15, videoBitsPerSecond: 800_000 };
 const [CLINICIAN, PATIENT] = [0, 1];
 /** docs/RECORDING.md: what is absent for 3 s is told within 5 s. */

@@ -3,7 +3,7 @@
  * its browser held.
  *
  *     const stay = await stayHidden(recorder, 420);
- *     const told = await judgeHidden(stay, openedFile, { gapLimitMs: 200 });
+ *     const told = await judgeHidden(stay, openedFile);
  *
  * Picture at 90 % or more of the rate that it had in front, no gap in it, no hole in the sound, and sound and picture as
  * far from each other at the end as in the first seconds. What all the browser's processes hold is told, memory and open
@@ -16,6 +16,9 @@ import { longestSoundHoleMs, measureMedia, median } from "../lib/media-file.mjs"
 const FRONT_MS = 12_000;
 const SAMPLE_EVERY_S = 10;
 const SHARE_LIMIT = 0.9;
+/** A tab behind another may not make gaps that one in front does not. */
+const GAP_LIMIT_MS = 200;
+const GAP_LIMIT_OF_FRONT = 2;
 /** Long enough for the stricter limits. */
 const LONG_S = 400;
 /** From so long on, the slopes of memory and files say something, once caches are filled. */
@@ -53,17 +56,20 @@ export async function stayHidden(recorder, seconds) {
   return { seconds, frontFrom, frontTo, from, to, wasHidden: hidden, samples };
 }
 
-export async function judgeHidden({ seconds, frontFrom, frontTo, from, to, wasHidden, samples }, file, { gapLimitMs }) {
+export async function judgeHidden({ seconds, frontFrom, frontTo, from, to, wasHidden, samples }, file) {
   const isLong = seconds >= LONG_S;
-  const told = { ok: wasHidden, seconds, sources: [] };
+  const told = { ok: wasHidden, seconds, sources: [], gap_limit_ms: GAP_LIMIT_MS };
   const { sources } = await measureMedia(file, { aroundMs: from });
   told.ok &&= sources.size === 2;
   for (const [source, { wallMs, offsetsMs }] of sources) {
     // The same picture again is no new one.
     const seen = wallMs.filter((at, index) => at !== wallMs[index - 1]);
     const rate = (begin, end) => (seen.filter((at) => at >= begin && at < end).length * 1_000) / (end - begin);
-    const inside = seen.filter((at) => at >= from && at <= to);
-    const gapMs = Math.max(...inside.slice(1).map((at, index) => at - inside[index]));
+    const longestGap = (begin, end) => {
+      const inside = seen.filter((at) => at >= begin && at <= end);
+      return Math.max(...inside.slice(1).map((at, index) => at - inside[index]));
+    };
+    const [gapMs, frontGapMs] = [longestGap(from, to), longestGap(frontFrom, frontTo)];
     const share = rate(from, to) / rate(frontFrom, frontTo);
     // Of the first seconds, and of the last.
     const beeps = isLong ? BEEPS : SHORT_BEEPS;
@@ -74,12 +80,15 @@ export async function judgeHidden({ seconds, frontFrom, frontTo, from, to, wasHi
       fps: round(rate(from, to)),
       share: round(share),
       gap_ms: Math.round(gapMs),
+      front_gap_ms: Math.round(frontGapMs),
       av_offset_ms: ends.map((some) => Math.round(median(some))),
     });
-    told.ok &&= share >= SHARE_LIMIT && gapMs <= gapLimitMs;
+    const limitMs = Math.max(GAP_LIMIT_MS, GAP_LIMIT_OF_FRONT * frontGapMs);
+    told.gap_limit_ms = Math.max(told.gap_limit_ms, Math.round(limitMs));
+    told.ok &&= share >= SHARE_LIMIT && gapMs <= limitMs;
   }
   told.sound_hole_ms = Math.round(await longestSoundHoleMs(file));
-  told.ok &&= told.sound_hole_ms <= gapLimitMs;
+  told.ok &&= told.sound_hole_ms <= told.gap_limit_ms;
   told.drift_ms = Math.max(...told.sources.map(({ av_offset_ms: [begin, end] }) => Math.abs(end - begin)));
   told.ok &&= told.drift_ms <= (isLong ? DRIFT_LIMIT_MS : SHORT_DRIFT_LIMIT_MS);
   const held = holdings(samples);

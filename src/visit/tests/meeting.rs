@@ -4,7 +4,9 @@ use super::consent::{asked_among, asked_among_with, given_grant, grant, is_recor
 use super::sim::Sim;
 use crate::group::Legacy;
 use crate::visit::app_message::AppMessage;
-use crate::visit::{Command, EndReason, ErrorCode, GivenAnswer, Input, Phase, ProblemCode};
+use crate::visit::{
+    Command, EndReason, ErrorCode, GivenAnswer, Input, Phase, ProblemCode, RecorderLeft, VisitEvent,
+};
 use sealed_visit_protocol::wire::ClientMessage;
 use sealed_visit_protocol::{B64, ParticipantId, Role};
 
@@ -359,6 +361,40 @@ fn the_host_confirms_the_place_that_somebody_stated() {
         (claims.participant, claims.place),
         (patient, "US-CA".into())
     );
+}
+
+#[test]
+fn a_place_that_was_confirmed_just_before_the_stop_reaches_the_recorder_first() {
+    let (mut sim, recorder) = asked_among(&[Role::Clinician, Role::Patient, Role::Guest]);
+    for page in 0..3 {
+        sim.must(page, grant());
+    }
+    sim.must(0, Command::StartRecorder);
+    sim.pass_ms(1_500);
+    let participant = sim.id(1);
+    // What the host says now loses the race against a commit, and is said again in the next epoch.
+    sim.hold = Some(|_| true);
+    sim.command(0, Command::ConfirmPlace { participant });
+    sim.command(0, Command::StopRecording);
+    sim.hold = None;
+    let elsewhere = GivenAnswer {
+        place: "US-NY".into(),
+        ..given_grant()
+    };
+    let answered = sim.command(2, Command::Answer(elsewhere));
+    for (page, message) in std::mem::take(&mut sim.held) {
+        sim.relay_hears(page, message);
+    }
+    sim.pass_ms(2_000);
+    assert!(sim.pages[2].done.contains(&answered));
+    let recorder = &sim.pages[recorder];
+    assert_eq!(recorder.places.len(), 1);
+    assert!(recorder.events.iter().any(|event| matches!(
+        event,
+        VisitEvent::RecorderLeft {
+            why: RecorderLeft::Stopped
+        }
+    )));
 }
 
 #[test]
