@@ -28,7 +28,12 @@ const LINK_RATE: Rate = Rate {
     burst: 10,
     every: Duration::from_secs(10),
 };
-const LINK_TABLE: usize = 65_536;
+/// Changes that one host makes to a visit: each is a write to the disk.
+const HOST_RATE: Rate = Rate {
+    burst: 60,
+    every: Duration::from_secs(1),
+};
+const LIMITER_TABLE: usize = 65_536;
 
 /// Whose keyed hashes the database holds.
 const HASH_KEY: &str = "hash_key";
@@ -164,7 +169,7 @@ pub enum BookError {
     BadVisit,
     #[error("a passcode needs at least 4 characters")]
     BadPasscode,
-    #[error("too many attempts with this link; wait a moment")]
+    #[error("too many attempts; wait a moment")]
     TooManyAttempts,
     #[error("the visit could not be read or saved; try again")]
     Storage,
@@ -210,6 +215,8 @@ pub struct Book {
     randomness: Randomness,
     /// By the hash of a link's secret.
     attempts: Mutex<Limiter<Hash32>>,
+    /// By the hash of a host's credential.
+    host_changes: Mutex<Limiter<Hash32>>,
 }
 
 impl Book {
@@ -260,7 +267,8 @@ impl Book {
             store,
             hasher,
             randomness,
-            attempts: Mutex::new(Limiter::new(LINK_RATE, LINK_TABLE)),
+            attempts: Mutex::new(Limiter::new(LINK_RATE, LIMITER_TABLE)),
+            host_changes: Mutex::new(Limiter::new(HOST_RATE, LIMITER_TABLE)),
         }
     }
 
@@ -335,7 +343,7 @@ impl Book {
         };
         // What is refused and noted is limited, so that a link cannot be used to keep the database busy.
         let may_write = |outcome: &Result<_, BookError>| match outcome {
-            Err(BookError::LinkUsed | BookError::WrongPasscode) => self.take_attempt(link),
+            Err(BookError::LinkUsed | BookError::WrongPasscode) => take(&self.attempts, link),
             _ => Ok(()),
         };
         let ((participant, role), closes_ms) = self.change(visit, rule, may_write).await?;
@@ -410,8 +418,9 @@ impl Book {
         let link = self.hasher.secret(&secret);
         let rule =
             |stored: &mut StoredVisit| stored.renew_recorder_link(credential, fresh, link, now_ms);
+        let may_write = |_: &_| take(&self.host_changes, credential);
         Ok(Link {
-            participant: self.change(visit, rule, |_| Ok(())).await?,
+            participant: self.change(visit, rule, may_write).await?,
             role: Role::Recorder,
             secret,
         })
@@ -438,7 +447,8 @@ impl Book {
     ) -> Result<(), BookError> {
         let credential = self.hasher.secret(credential);
         let rule = |stored: &mut StoredVisit| stored.lock(credential, locked, now_ms);
-        self.change(visit, rule, |_| Ok(())).await
+        let may_write = |_: &_| take(&self.host_changes, credential);
+        self.change(visit, rule, may_write).await
     }
 
     /// The host ends the visit: no more passes.
@@ -491,12 +501,6 @@ impl Book {
         written.await.map_err(storage)?
     }
 
-    fn take_attempt(&self, link: Hash32) -> Result<(), BookError> {
-        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = attempts.take(link, Instant::now());
-        taken.map_err(|_| BookError::TooManyAttempts)
-    }
-
     fn issue(
         &self,
         visit: VisitId,
@@ -529,6 +533,12 @@ impl Book {
         (self.randomness)(&mut bytes);
         Hash32(bytes).to_string()
     }
+}
+
+fn take(limiter: &Mutex<Limiter<Hash32>>, who: Hash32) -> Result<(), BookError> {
+    let mut limiter = limiter.lock().unwrap_or_else(PoisonError::into_inner);
+    let taken = limiter.take(who, Instant::now());
+    taken.map_err(|_| BookError::TooManyAttempts)
 }
 
 fn check_new(asked: &NewVisit) -> Result<(), BookError> {

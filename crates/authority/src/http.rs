@@ -14,13 +14,16 @@
 //!
 //! Host here is any clinician of the visit: who of them is host at the moment, the group knows alone.
 //!
-//! Each address has so many requests, and fewer that are refused; beyond that the answer is 429 with `Retry-After`.
+//! Each address has a budget of requests and a smaller one of guesses. Whoever is over either and shows nothing that this
+//! server knows gets 429 with `Retry-After`. A good link, credential, token or visit id is always served: a clinic's whole
+//! network may be one address, and one client in it that guesses must not lock the others out.
 
 use crate::book::{
     Admission, Book, BookError, Holder, Link, NewVisit, Overview, VisitInfo, VisitLinks,
 };
 use crate::limit::{Limiter, Rate};
-use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -32,6 +35,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::Semaphore;
 use tower_http::cors::CorsLayer;
 
 /// Requests of one address. A clinic's whole network may be one address: fifty hosts ask for the overview every ten
@@ -40,12 +44,18 @@ const REQUEST_RATE: Rate = Rate {
     burst: 240,
     every: Duration::from_millis(25),
 };
-/// Requests of one address that are refused: wrong secrets, unknown visits, used links.
-const REFUSAL_RATE: Rate = Rate {
+/// Requests of one address that show nothing this server knows: wrong secrets, unknown visits.
+const GUESS_RATE: Rate = Rate {
     burst: 60,
     every: Duration::from_secs(1),
 };
 const ADDRESS_TABLE: usize = 65_536;
+
+/// Requests of all addresses over [`REQUEST_RATE`] that are handled at one time. They wait for each other, and leave half
+/// of the database's connections to everybody else.
+const CROWDED_AT_ONCE: usize = 2;
+
+const MAX_BODY_BYTES: usize = 64 * 1024;
 
 const PURGE_EVERY: Duration = Duration::from_secs(60 * 60);
 
@@ -67,7 +77,20 @@ struct Authority {
     book: Book,
     scheduler_token: Hash32,
     requests: Mutex<Limiter<IpAddr>>,
-    refusals: Mutex<Limiter<IpAddr>>,
+    guesses: Mutex<Limiter<IpAddr>>,
+    crowded: Semaphore,
+}
+
+impl Authority {
+    fn new(book: Book, scheduler_token: &str) -> Arc<Self> {
+        Arc::new(Self {
+            book,
+            scheduler_token: token_hash(scheduler_token),
+            requests: Mutex::new(Limiter::new(REQUEST_RATE, ADDRESS_TABLE)),
+            guesses: Mutex::new(Limiter::new(GUESS_RATE, ADDRESS_TABLE)),
+            crowded: Semaphore::new(CROWDED_AT_ONCE),
+        })
+    }
 }
 
 /// The API as a router, to be served alone or inside a clinic's own server. Needs a Tokio runtime: it forgets old visits
@@ -77,14 +100,13 @@ pub async fn router(config: Config) -> anyhow::Result<Router> {
         Some(path) => Book::open(path, config.key, system_randomness).await?,
         None => Book::in_memory(config.key, system_randomness).await?,
     };
-    let authority = Arc::new(Authority {
-        book,
-        scheduler_token: token_hash(&config.scheduler_token),
-        requests: Mutex::new(Limiter::new(REQUEST_RATE, ADDRESS_TABLE)),
-        refusals: Mutex::new(Limiter::new(REFUSAL_RATE, ADDRESS_TABLE)),
-    });
+    let authority = Authority::new(book, &config.scheduler_token);
     tokio::spawn(forget(Arc::downgrade(&authority), config.forget_after));
-    Ok(Router::new()
+    Ok(routes(authority))
+}
+
+fn routes(authority: Arc<Authority>) -> Router {
+    Router::new()
         .route("/v1/visits", post(create))
         .route("/v1/visits/{visit}", get(info))
         .route("/v1/visits/{visit}/redeem", post(redeem))
@@ -94,11 +116,12 @@ pub async fn router(config: Config) -> anyhow::Result<Router> {
         .route("/v1/visits/{visit}/overview", post(overview))
         .route("/v1/visits/{visit}/lock", post(lock))
         .route("/v1/visits/{visit}/end", post(end))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn_with_state(authority.clone(), limited))
         .route("/healthz", get(|| async { "ok" }))
         // No cookies are used: any origin may call, each call carries its own secret.
         .layer(CorsLayer::permissive())
-        .with_state(authority))
+        .with_state(authority)
 }
 
 /// Deletes old visits, at once and then every hour.
@@ -121,35 +144,44 @@ async fn forget(authority: std::sync::Weak<Authority>, after: Duration) {
     }
 }
 
-/// Counts by the address that [`address_of`] finds.
+/// Counts by the address that [`address_of`] finds. What a limit refuses is the answer to a guess, never the request: only
+/// the handler can tell whether a request is one, by a single read. So an address over its limits still learns whether a
+/// guess was right. That helps nobody: secrets and ids have 128 bits or more, and passcodes have a count of their own,
+/// behind a secret.
 async fn limited(
     State(authority): State<Arc<Authority>>,
     request: Request,
     next: Next,
 ) -> Response {
     let address = address_of(&request);
-    let now = Instant::now();
-    let taken = lock_of(&authority.requests).take(address, now);
-    let allowed = taken.and_then(|()| lock_of(&authority.refusals).check(&address, now));
-    if let Err(wait) = allowed {
-        return ApiError::TooMany(wait).into_response();
+    let taken = lock_of(&authority.requests).take(address, Instant::now());
+    let response = match taken {
+        Ok(()) => next.run(request).await,
+        Err(wait) => {
+            // Whoever sends slowly must not keep the others waiting.
+            let (head, body) = request.into_parts();
+            let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {
+                return ApiError::TooMany(wait).into_response();
+            };
+            let _turn = authority.crowded.acquire().await;
+            next.run(Request::from_parts(head, Body::from(body))).await
+        }
+    };
+    let is_guess = response.status().is_client_error()
+        && response.extensions().get::<KnownCaller>().is_none();
+    if !is_guess {
+        return response;
     }
-    let response = next.run(request).await;
-    let is_refusal = matches!(
-        response.status(),
-        StatusCode::UNAUTHORIZED
-            | StatusCode::FORBIDDEN
-            | StatusCode::NOT_FOUND
-            | StatusCode::GONE
-            | StatusCode::LOCKED
-            | StatusCode::TOO_MANY_REQUESTS
-    );
-    if is_refusal {
-        // The answer stands; the next request is the one that waits.
-        let _ = lock_of(&authority.refusals).take(address, Instant::now());
+    let allowed = lock_of(&authority.guesses).take(address, Instant::now());
+    match taken.and(allowed) {
+        Ok(()) => response,
+        Err(wait) => ApiError::TooMany(wait).into_response(),
     }
-    response
 }
+
+/// Marks a refusal of somebody who showed a link, a credential, a token or a visit id that exists.
+#[derive(Clone)]
+struct KnownCaller;
 
 /// The address that the connection comes from (IPv6: its /64), or one for all where the server does not say.
 fn address_of(request: &Request) -> IpAddr {
@@ -329,6 +361,18 @@ impl From<BookError> for ApiError {
     }
 }
 
+impl ApiError {
+    fn is_to_known_caller(&self) -> bool {
+        match self {
+            ApiError::NotTheScheduler | ApiError::TooMany(_) => false,
+            ApiError::Book(error) => !matches!(
+                error,
+                BookError::UnknownVisit | BookError::UnknownLink | BookError::UnknownCredential
+            ),
+        }
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, code, message) = match &self {
@@ -359,6 +403,9 @@ impl IntoResponse for ApiError {
         };
         let body = Json(serde_json::json!({"code": code, "message": message}));
         let mut response = (status, body).into_response();
+        if self.is_to_known_caller() {
+            response.extensions_mut().insert(KnownCaller);
+        }
         if let ApiError::TooMany(wait) = self {
             let seconds = HeaderValue::from(wait.as_secs() + 1);
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
@@ -408,27 +455,212 @@ mod tests {
         assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
     }
 
+    fn book() -> impl Future<Output = anyhow::Result<Book>> {
+        Book::in_memory(SigningKey::from_seed(&[9; 32]), system_randomness)
+    }
+
+    async fn authority() -> (Arc<Authority>, Router) {
+        let authority = Authority::new(book().await.unwrap(), TOKEN);
+        (authority.clone(), routes(authority))
+    }
+
+    const TOKEN: &str = "a token of the scheduler";
+    const CLINIC: &str = "2001:db8::1";
+
+    /// As one connection from `peer` would send it.
+    async fn send(
+        app: &Router,
+        peer: &str,
+        request: axum::http::request::Builder,
+        body: Body,
+    ) -> (StatusCode, serde_json::Value) {
+        let peer = SocketAddr::new(peer.parse().unwrap(), 1);
+        let request = request
+            .header(header::CONTENT_TYPE, "application/json")
+            .extension(ConnectInfo(peer));
+        let response = app
+            .clone()
+            .oneshot(request.body(body).unwrap())
+            .await
+            .unwrap();
+        let status = response.status();
+        let body = to_bytes(response.into_body(), MAX_BODY_BYTES)
+            .await
+            .unwrap();
+        (status, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    async fn post_to(
+        app: &Router,
+        path: &str,
+        body: serde_json::Value,
+    ) -> (StatusCode, serde_json::Value) {
+        send(
+            app,
+            CLINIC,
+            Request::post(path),
+            Body::from(body.to_string()),
+        )
+        .await
+    }
+
+    fn redemption(secret: &str, passcode: &str) -> serde_json::Value {
+        serde_json::json!({
+            "secret": secret,
+            "jwk": SigningKey::from_seed(&[1; 32]).public(),
+            "name_commitment": Hash32([1; 32]),
+            "passcode": passcode,
+        })
+    }
+
+    /// A visit that begins now, with a clinician and two patients who have a passcode.
+    async fn visit(authority: &Authority) -> VisitLinks {
+        let participants = serde_json::json!([
+            {"role": "clinician"},
+            {"role": "patient", "passcode": "4711"},
+            {"role": "patient", "passcode": "4711"},
+        ]);
+        let asked = serde_json::json!({
+            "starts_ms": now_ms(), "ends_ms": now_ms() + 3_600_000, "participants": participants,
+        });
+        let asked = serde_json::from_value(asked).unwrap();
+        authority.book.create(&asked).await.unwrap()
+    }
+
+    /// Takes all that an address has for the next hour, however slowly the test runs.
+    fn use_up(limiter: &Mutex<Limiter<IpAddr>>) {
+        let address = CLINIC.parse::<std::net::Ipv6Addr>().unwrap().to_bits() >> 64 << 64;
+        let later = Instant::now() + Duration::from_secs(3_600);
+        while lock_of(limiter)
+            .take(IpAddr::V6(address.into()), later)
+            .is_ok()
+        {}
+    }
+
     #[tokio::test]
     async fn one_address_that_guesses_is_told_to_wait_and_others_are_served() {
-        let app = router(Config {
-            key: SigningKey::from_seed(&[9; 32]),
-            scheduler_token: "a token of the scheduler".into(),
-            data: None,
-            forget_after: FORGET_AFTER,
-        });
-        let app = app.await.unwrap();
+        let (_, app) = authority().await;
         let unknown = format!("/v1/visits/{}", VisitId::from_bytes([7; 16]));
         let mut seen = Vec::new();
         // More than what comes back while they are asked, on the slowest machine: each costs a token of its own.
         while seen.last() != Some(&StatusCode::TOO_MANY_REQUESTS) {
-            seen.push(status(&app, "2001:db8::1", &unknown).await);
+            seen.push(status(&app, CLINIC, &unknown).await);
             assert!(seen.len() < 5_000, "never limited");
         }
-        assert!(seen.len() > REFUSAL_RATE.burst as usize);
+        assert!(seen.len() > GUESS_RATE.burst as usize);
         for other in ["2001:db8:0:1::1", "192.0.2.1"] {
             assert_eq!(status(&app, other, &unknown).await, StatusCode::NOT_FOUND);
         }
-        let health = status(&app, "2001:db8::1", "/healthz").await;
+        let health = status(&app, CLINIC, "/healthz").await;
         assert_eq!(health, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn whoever_has_something_good_gets_in_from_an_address_that_is_told_to_wait() {
+        let (authority, app) = authority().await;
+        for limiter in [&authority.guesses, &authority.requests] {
+            let links = visit(&authority).await;
+            let path = format!("/v1/visits/{}", links.visit);
+            use_up(limiter);
+            let guess = redemption("no such secret", "4711");
+            let (status, refused) = post_to(&app, &format!("{path}/redeem"), guess).await;
+            assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+            assert_eq!(refused["code"], "too_many_requests");
+
+            let (status, _) = send(&app, CLINIC, Request::get(&path), Body::empty()).await;
+            assert_eq!(status, StatusCode::OK);
+            let asked = redemption(&links.links[0].secret, "");
+            let (status, admitted) = post_to(&app, &format!("{path}/redeem"), asked).await;
+            assert_eq!(status, StatusCode::OK, "{admitted}");
+            let known = serde_json::json!({"credential": admitted["credential"]});
+            let (status, _) = post_to(&app, &format!("{path}/overview"), known).await;
+            assert_eq!(status, StatusCode::OK);
+            let bearer = format!("Bearer {TOKEN}");
+            let asked = serde_json::json!({
+                "starts_ms": 1, "ends_ms": 2, "participants": [{"role": "clinician"}],
+            });
+            let asked = Body::from(asked.to_string());
+            let request = Request::post("/v1/visits").header(header::AUTHORIZATION, bearer);
+            assert_eq!(
+                send(&app, CLINIC, request, asked).await.0,
+                StatusCode::CREATED
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn passcodes_are_guessed_five_times_and_no_more_whatever_the_address_is_told() {
+        let (authority, app) = authority().await;
+        let links = visit(&authority).await;
+        let path = format!("/v1/visits/{}/redeem", links.visit);
+        use_up(&authority.requests);
+        let secret = &links.links[1].secret;
+        for guess in ["0000", "0001", "0002", "0003", "0004"] {
+            let (status, refused) = post_to(&app, &path, redemption(secret, guess)).await;
+            assert_eq!(status, StatusCode::FORBIDDEN);
+            assert_eq!(
+                refused["code"], "wrong_passcode",
+                "whoever mistypes is told so"
+            );
+        }
+        let (status, _) = post_to(&app, &path, redemption(secret, "4711")).await;
+        assert_eq!(status, StatusCode::LOCKED);
+        // Somebody else's link is not touched by that.
+        let other = redemption(&links.links[2].secret, "4711");
+        assert_eq!(post_to(&app, &path, other).await.0, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn bodies_that_do_not_end_keep_nobody_at_their_address_waiting() {
+        let (authority, app) = authority().await;
+        let links = visit(&authority).await;
+        let path = format!("/v1/visits/{}/redeem", links.visit);
+        use_up(&authority.requests);
+        let endless = || {
+            let bytes =
+                futures_util::stream::pending::<Result<axum::body::Bytes, std::io::Error>>();
+            Box::pin(send(
+                &app,
+                CLINIC,
+                Request::post(&path),
+                Body::from_stream(bytes),
+            ))
+        };
+        let mut slow: Vec<_> = (0..8).map(|_| endless()).collect();
+        for request in &mut slow {
+            assert!(futures_util::poll!(request.as_mut()).is_pending());
+        }
+        let good = redemption(&links.links[0].secret, "");
+        assert_eq!(post_to(&app, &path, good).await.0, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn a_host_who_changes_a_visit_without_end_waits_and_another_does_not() {
+        let (authority, app) = authority().await;
+        let links = visit(&authority).await;
+        let path = format!("/v1/visits/{}", links.visit);
+        let asked = redemption(&links.links[0].secret, "");
+        let (_, admitted) = post_to(&app, &format!("{path}/redeem"), asked).await;
+        use_up(&authority.requests);
+        let mut locked = false;
+        let mut changes = 0;
+        loop {
+            locked = !locked;
+            let lock = serde_json::json!({"credential": admitted["credential"], "locked": locked});
+            let (status, refused) = post_to(&app, &format!("{path}/lock"), lock).await;
+            if status == StatusCode::TOO_MANY_REQUESTS {
+                assert_eq!(refused["code"], "too_many_attempts");
+                break;
+            }
+            changes += 1;
+            assert!(changes < 5_000, "never limited");
+        }
+        let other = visit(&authority).await;
+        let path = format!("/v1/visits/{}", other.visit);
+        let asked = redemption(&other.links[0].secret, "");
+        let (_, admitted) = post_to(&app, &format!("{path}/redeem"), asked).await;
+        let lock = serde_json::json!({"credential": admitted["credential"], "locked": true});
+        let (status, _) = post_to(&app, &format!("{path}/lock"), lock).await;
+        assert_eq!(status, StatusCode::NO_CONTENT);
     }
 }

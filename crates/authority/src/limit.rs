@@ -1,5 +1,5 @@
-//! Rate limits: a token bucket for each address, and for each link that is tried after it was used or with a wrong
-//! passcode. The table is bounded; whoever does not fit in shares one bucket.
+//! Rate limits: a token bucket for each address, for each link that is tried after it was used or with a wrong passcode,
+//! and for each host. The table is bounded; whoever does not fit in shares one bucket.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -59,18 +59,6 @@ impl<K: Hash + Eq> Limiter<K> {
         *full_at = taken_until;
         Ok(())
     }
-
-    /// Whether there is a token, without taking it.
-    pub fn check(&self, key: &K, now: Instant) -> Result<(), Duration> {
-        let Rate { burst, every } = self.rate;
-        let full_at = self.full_at.get(key).copied();
-        let until = full_at.unwrap_or(now).max(now) + every;
-        let missing = until.duration_since(now).saturating_sub(every * burst);
-        if missing > Duration::ZERO {
-            return Err(missing);
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -89,7 +77,6 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(limiter.take("a", start), Ok(()));
         }
-        assert_eq!(limiter.check(&"a", start), Err(RATE.every));
         assert_eq!(limiter.take("a", start), Err(RATE.every));
         assert_eq!(limiter.take("b", start), Ok(()), "another key");
         let later = start + Duration::from_secs(4);
