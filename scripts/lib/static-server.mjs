@@ -13,7 +13,7 @@
  *     });
  *     site.origin;                    // "http://127.0.0.1:40123"
  *     site.url("/clinician.html#..");
- *     site.requests;                  // [{ method, path, status, bytes }]
+ *     site.requests;                  // the newest: [{ method, path, status, bytes }]
  *     await site.close();
  *
  * Every response carries the headers of site-headers.mjs: scripts, workers and styles from this origin only, WebAssembly
@@ -51,7 +51,10 @@ const HEADERS_TIMEOUT_MS = 15_000;
 /** A connection on which nothing moves is closed after this. */
 const IDLE_MS = 120_000;
 const MAX_CONNECTIONS = 1_024;
-const MAX_CONNECTIONS_PER_ADDRESS = 256;
+const MAX_CONNECTIONS_PER_NETWORK = 256;
+/** What is remembered of the requests: nobody who asks without end fills the memory. */
+const MAX_REMEMBERED_REQUESTS = 2_000;
+const MAX_REMEMBERED_PATH = 256;
 
 export async function serve({
   directory = wwwDir,
@@ -66,6 +69,10 @@ export async function serve({
   isolated = false,
 } = {}) {
   const requests = [];
+  const remember = (method, pathname, status, bytes) => {
+    requests.push({ method, path: pathname.slice(0, MAX_REMEMBERED_PATH), status, bytes });
+    if (requests.length > MAX_REMEMBERED_REQUESTS) requests.shift();
+  };
   const ownHeaders = pageHeaders(contentSecurityPolicy(connect));
   const proxied = upstreams(proxies);
   const scheme = tls ? "https" : "http";
@@ -85,7 +92,7 @@ export async function serve({
     const headers = headersFor(pathname);
     const end = (status, body, extra = {}) => {
       const bytes = Buffer.from(body);
-      requests.push({ method: request.method, path: pathname, status, bytes: bytes.length });
+      remember(request.method, pathname, status, bytes.length);
       response.writeHead(status, { "Content-Type": contentTypes[".txt"], ...headers, ...extra });
       response.end(request.method === "HEAD" ? undefined : bytes);
     };
@@ -104,12 +111,12 @@ export async function serve({
       });
     }
     const file = Object.hasOwn(files, pathname) ? files[pathname] : fileFor(directory, pathname);
-    const stat = file === null ? undefined : statSync(file, { throwIfNoEntry: false });
+    const stat = file === null ? undefined : statOf(file);
     // Browsers ask for it unasked; its absence is no error of the page's.
     if (!stat?.isFile() && pathname === "/favicon.ico") return end(204, "", { "Content-Type": contentTypes[".ico"] });
     if (!stat?.isFile()) return end(404, "not found", { "Content-Type": contentTypes[".txt"] });
     await sendFile(request, response, file, stat.size, headers, (status, bytes) =>
-      requests.push({ method: request.method, path: pathname, status, bytes }),
+      remember(request.method, pathname, status, bytes),
     );
   }
 
@@ -184,20 +191,55 @@ function fileFor(directory, pathname) {
   return file.startsWith(path.resolve(directory) + path.sep) ? file : null;
 }
 
-/** One address cannot use up all connections. */
+/** Undefined for what cannot be looked at, such as a name that is too long for the file system. */
+function statOf(file) {
+  try {
+    return statSync(file, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
+}
+
+/** One network cannot use up all connections. */
 function limitConnections(server) {
-  const open = new Map();
+  const places = placesByNetwork(MAX_CONNECTIONS_PER_NETWORK);
   server.on("connection", (socket) => {
-    const { remoteAddress: address } = socket;
-    const count = (open.get(address) ?? 0) + 1;
-    if (count > MAX_CONNECTIONS_PER_ADDRESS) return socket.destroy();
-    open.set(address, count);
-    socket.on("close", () => {
-      const left = open.get(address) - 1;
-      if (left > 0) open.set(address, left);
-      else open.delete(address);
-    });
+    const leave = places.take(socket.remoteAddress);
+    if (!leave) return socket.destroy();
+    socket.on("close", leave);
   });
+}
+
+/** `take(address)` gives the function that frees the place again, or null when the address's network holds `limit`. */
+export function placesByNetwork(limit) {
+  const held = new Map();
+  return {
+    take(address) {
+      const network = networkOf(address);
+      const count = (held.get(network) ?? 0) + 1;
+      if (count > limit) return null;
+      held.set(network, count);
+      return () => {
+        const left = held.get(network) - 1;
+        if (left > 0) held.set(network, left);
+        else held.delete(network);
+      };
+    },
+  };
+}
+
+/** An IPv4 address, or the /64 of an IPv6 address: one person has a whole one. */
+function networkOf(address = "") {
+  const [bare] = address.split("%");
+  if (!bare.includes(":")) return bare;
+  if (bare.includes(".")) return bare.slice(bare.lastIndexOf(":") + 1);
+  const [left, right] = bare.split("::").map((half) => half.split(":").filter(Boolean));
+  const zeros = Array(8 - left.length - (right?.length ?? 0)).fill("0");
+  const groups = right ? [...left, ...zeros, ...right] : left;
+  return groups
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16))
+    .join(":");
 }
 
 async function sendFile(request, response, file, size, headers, done) {

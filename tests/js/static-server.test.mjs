@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { selfSignedCertificate } from "../../scripts/lib/certificate.mjs";
-import { serve } from "../../scripts/lib/static-server.mjs";
+import { placesByNetwork, serve } from "../../scripts/lib/static-server.mjs";
 
 const directory = mkdtempSync(path.join(tmpdir(), "sealed-visit-site-"));
 let site;
@@ -143,3 +143,35 @@ function raw(port, bytes) {
     socket.on("close", () => resolve(text));
   });
 }
+
+test("remembers the newest requests, and no more however many come", async () => {
+  const own = await serve({ directory: path.join(directory, "site") });
+  const long = "x".repeat(1_000);
+  for (let count = 0; count < 2_100; count += 100) {
+    const answers = Array.from({ length: 100 }, () => fetch(own.url(`/${long}`)).then((answer) => answer.text()));
+    assert.ok((await Promise.all(answers)).every((text) => text === "not found"));
+  }
+  assert.equal(own.requests.length, 2_000);
+  assert.ok(own.requests.every((request) => request.path.length <= 256));
+  await (await fetch(own.url("/newest"))).text();
+  assert.equal(own.requests.at(-1).path, "/newest");
+  assert.equal(own.requests.length, 2_000);
+  await own.close();
+});
+
+test("counts connections by IPv4 address and by /64 of IPv6", () => {
+  const places = placesByNetwork(2);
+  for (const [one, same, third, other] of [
+    ["2001:db8::1", "2001:db8:0:0:ffff::2", "2001:db8::", "2001:db8:0:1::1"],
+    ["::1", "0:0:0:0:5::", "::", "1::"],
+    ["fe80::1%eth0", "fe80::2%eth0", "fe80::3", "fe80:0:0:1::1"],
+    ["192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1", "192.0.2.2"],
+  ]) {
+    const leave = places.take(one);
+    assert.ok(leave && places.take(same), one);
+    assert.equal(places.take(third), null, third);
+    assert.ok(places.take(other), other);
+    leave();
+    assert.ok(places.take(third), third);
+  }
+});
