@@ -167,8 +167,8 @@ async fn limited(
             next.run(Request::from_parts(head, Body::from(body))).await
         }
     };
-    let is_guess = response.status().is_client_error()
-        && response.extensions().get::<KnownCaller>().is_none();
+    let is_guess =
+        response.status().is_client_error() && response.extensions().get::<KnownCaller>().is_none();
     if !is_guess {
         return response;
     }
