@@ -235,6 +235,38 @@ fn sequence_numbers_run_over_the_whole_visit() {
 }
 
 #[test]
+fn of_a_grant_and_a_refusal_with_one_number_the_refusal_counts_in_either_order() {
+    let said = |scene: &Scene, request, kind, seq| {
+        let patient = &scene.people.patient;
+        Change::Statement(scene.people.world.statement(patient, request, kind, seq))
+    };
+    let held = |scene: &Scene| {
+        let patient = scene.people.patient.pass().participant();
+        let consent = scene.groups[0].consent();
+        let jws = consent.statements().get(&patient).unwrap();
+        jws.unverified_claims().unwrap().kind
+    };
+    let mut scene = Scene::new();
+    let request = scene.request(1);
+    let grant = said(&scene, &request, StatementKind::Grant, 5);
+    let refusal = said(&scene, &request, StatementKind::Refusal, 5);
+    scene.honest(vec![Change::Request(request.clone()), grant.clone()]);
+    scene.honest(vec![refusal.clone()]);
+    assert_eq!(held(&scene), StatementKind::Refusal);
+    scene.attack(&[grant.clone()], "old_statement");
+
+    let mut scene = Scene::new();
+    let request = scene.request(1);
+    scene.honest(vec![Change::Request(request.clone()), refusal.clone()]);
+    scene.attack(&[grant.clone()], "old_statement");
+    // A refusal with a lower number is an old one.
+    let mut scene = Scene::new();
+    let older = said(&scene, &request, StatementKind::Refusal, 4);
+    scene.honest(vec![Change::Request(request), grant]);
+    scene.attack(&[older], "old_statement");
+}
+
+#[test]
 fn grants_for_other_recipients_or_another_purpose_are_refused() {
     let asked_otherwise: [fn(&mut RequestClaims); 3] = [
         |claims| claims.recipients.truncate(1),
