@@ -185,7 +185,10 @@ export type Phase = "connecting" | "waiting" | "live" | "rekeying" | "ended";
  * same participant joined from another page.
  */
 export type EndReason = "left" | "ended_by_host" | "time_over" | "empty" | "removed" | "failed" | "denied" | "replaced";
-/** `withdrawn`: a withdrawal is known, and the recorder is still in the group. */
+/**
+ * `withdrawn`: a withdrawal is known, and the recorder is still in the group; or the person withdrew while rejoining, and
+ * sending resumes once the member is live without the recorder.
+ */
 export type ClosedReason = "not_live" | "withdrawn" | "refused_commit";
 
 export interface Problem {

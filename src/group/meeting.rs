@@ -8,6 +8,9 @@ use sealed_visit_protocol::sorted::{SortedMap, SortedSet};
 use sealed_visit_protocol::{ParticipantId, Pass, Role, RoundId, tagged_enum};
 use serde::{Deserialize, Serialize};
 
+/// So many dead rounds, and numbers of people who are not there, are learned from contexts.
+const MAX_TOLD: usize = 1_024;
+
 /// What the group agrees on about running the meeting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Meeting {
@@ -113,21 +116,66 @@ impl Legacy {
         *last = seq.max(*last);
     }
 
-    /// Forgets the roles of those who are not there.
-    pub fn forget_absent(&mut self, is_there: impl Fn(ParticipantId) -> bool) {
-        self.roles.retain(|participant, _| is_there(*participant));
+    /// How the meeting is run.
+    pub fn meeting(&self) -> Meeting {
+        self.meeting
     }
 
-    /// Learns from another; how the meeting is run is taken from that one.
-    pub fn absorb(&mut self, other: &Self) {
-        for (participant, role) in other.roles.iter() {
-            self.roles.get_or_insert(*participant, *role);
-        }
+    /// Learns from a group's context, and takes from it how the meeting is run.
+    ///
+    /// Whoever makes a group writes its first context: what that says of people who are not there is its maker's word. It
+    /// fixes nobody's role, and as much of the rest is taken as there is room for.
+    pub fn absorb(&mut self, other: &Self, is_there: impl Fn(ParticipantId) -> bool) {
         self.meeting = other.meeting;
+        for (participant, role) in other.roles.iter() {
+            if is_there(*participant) {
+                self.roles.get_or_insert(*participant, *role);
+            }
+        }
+        for round in other.dead_rounds.iter() {
+            if self.dead_rounds.len() < MAX_TOLD {
+                self.bury(*round);
+            }
+        }
+        for (participant, seq) in other.said.iter() {
+            let is_known = self.said.contains_key(participant) || is_there(*participant);
+            if is_known || self.said.len() < MAX_TOLD {
+                self.hear(*participant, *seq);
+            }
+        }
+    }
+
+    /// Adds everything that another memory of the same participant knows, whatever the order; and how the meeting is
+    /// run, if that one learned it later.
+    pub fn merge(&mut self, other: &Self, is_newer: bool) {
+        if is_newer {
+            self.meeting = other.meeting;
+        }
+        for (participant, role) in other.roles.iter() {
+            let known = self.roles.get_or_insert(*participant, *role);
+            // They never differ where nobody lied; where somebody did, both orders give the same.
+            *known = (*known).max(*role);
+        }
         self.dead_rounds.extend(other.dead_rounds.iter().copied());
         for (participant, seq) in other.said.iter() {
             self.hear(*participant, *seq);
         }
+    }
+
+    #[cfg(test)]
+    pub fn with_role(mut self, participant: ParticipantId, role: Role) -> Self {
+        self.roles.insert(participant, role);
+        self
+    }
+
+    #[cfg(test)]
+    pub fn with_meeting(self, meeting: Meeting) -> Self {
+        Self { meeting, ..self }
+    }
+
+    #[cfg(test)]
+    pub fn dead_rounds(&self) -> impl Iterator<Item = &RoundId> {
+        self.dead_rounds.iter()
     }
 
     pub(super) fn of(context: &VisitContext) -> Self {

@@ -14,6 +14,8 @@ pub(super) enum Answered {
     Now(Option<String>),
     /// When its commit is ordered.
     Later,
+    /// The same; or when the group is left before, because it is remembered and said again in the next.
+    LaterAndKept,
 }
 
 fn now((): ()) -> Answered {
@@ -63,7 +65,10 @@ impl Visit {
         match outcome {
             Ok(Answered::Now(result)) => self.out.push(Output::Done { id, result }),
             Ok(Answered::Later) => {
-                self.unanswered.insert(id);
+                self.unanswered.insert(id, false);
+            }
+            Ok(Answered::LaterAndKept) => {
+                self.unanswered.insert(id, true);
             }
             Err(error) => self.out.push(Output::Failed { id, error }),
         }
@@ -71,20 +76,26 @@ impl Visit {
 
     /// Answers a command whose commit was ordered.
     pub(super) fn done(&mut self, id: u32) {
-        if self.unanswered.remove(&id) {
+        if self.unanswered.remove(&id).is_some() {
             self.out.push(Output::Done { id, result: None });
         }
     }
 
     pub(super) fn failed(&mut self, id: u32, error: CommandError) {
-        if self.unanswered.remove(&id) {
+        if self.unanswered.remove(&id).is_some() {
             self.out.push(Output::Failed { id, error });
         }
     }
 
-    /// Answers every command whose commit will never be ordered: the group is left, and what was wanted of it is gone.
+    /// Answers every command whose commit will never be ordered: the group is left, and what was wanted of it is gone,
+    /// unless it is remembered.
     pub(super) fn interrupt_commands(&mut self) {
-        for id in std::mem::take(&mut self.unanswered).iter().copied() {
+        for (id, is_kept) in std::mem::take(&mut self.unanswered).iter() {
+            let id = *id;
+            if *is_kept {
+                self.out.push(Output::Done { id, result: None });
+                continue;
+            }
             let error = CommandError::new(
                 ErrorCode::Interrupted,
                 "the group was left before this took effect: try again",

@@ -12,10 +12,10 @@ use super::state::ProblemCode;
 use super::{Role, Stage, Visit};
 use sealed_visit_protocol::consent::{
     Change, Layer, Place, PlaceClaims, Request, RequestClaims, RequestError, Statement,
-    StatementClaims, StatementKind, WithdrawalWish,
+    StatementClaims, StatementError, StatementKind, WithdrawalWish,
 };
 use sealed_visit_protocol::sorted::SortedSet;
-use sealed_visit_protocol::{B64, Jws, ParticipantId, PublicKey, RoundId, VERSION};
+use sealed_visit_protocol::{B64, Hash32, Jws, ParticipantId, PublicKey, RoundId, VERSION};
 use std::sync::Arc;
 
 impl Visit {
@@ -75,12 +75,21 @@ impl Visit {
             self.policy.visit(),
             member.group.group_id(),
         );
-        match verified {
-            Ok(statement) => self.hear(statement),
-            Err(_) => self.problem(ProblemCode::MessageRefused, None),
+        let Ok(statement) = verified else {
+            return self.problem(ProblemCode::MessageRefused, None);
+        };
+        // Anybody can sign a statement of a round that nobody opened.
+        let round = statement.claims().round;
+        let open = member.round.as_ref().filter(|open| open.id() == round);
+        match open {
+            Some(open) if statement.answers(&open.request).is_ok() => self.hear(statement),
+            // It was said before the round was over, and heard after.
+            None if member.group.consent().is_dead(round) => {}
+            _ => self.problem(ProblemCode::MessageRefused, None),
         }
     }
 
+    /// Takes a statement that answers the open round's request.
     pub(super) fn hear(&mut self, statement: Statement) {
         let author = statement.participant();
         let (kind, seq) = (statement.claims().kind, statement.claims().seq);
@@ -98,12 +107,9 @@ impl Visit {
         if kind == StatementKind::Withdrawal {
             self.memory.legacy.bury(round);
         }
-        let known = self.recording.heard.contains_key(&(author, round, seq));
-        self.recording
-            .heard
-            .get_or_insert((author, round, seq), heard);
+        let is_news = self.recording.hear(heard);
         if kind == StatementKind::Withdrawal && of_open_round {
-            if !known {
+            if is_news {
                 self.out.push(super::Output::Withdrawal {
                     statement: jws,
                     mine: author == self.me,
@@ -133,7 +139,8 @@ impl Visit {
         self.member()?.round.as_ref()
     }
 
-    /// Somebody's highest statement of the open round, in the group's context or heard since.
+    /// Somebody's highest statement of the open round, in the group's context or heard since. Of two with one number, the
+    /// one that is no grant, whichever came first.
     pub(super) fn last_statement_of(&self, participant: ParticipantId) -> Option<&StatementClaims> {
         let round = self.open_round()?;
         let key = self.key_of(participant);
@@ -145,8 +152,12 @@ impl Visit {
                 said.claims().kind == StatementKind::Withdrawal
                     || key.is_none_or(|key| key == said.author().key())
             })
+            .max_by_key(|said| {
+                let (kind, seq) = (said.claims().kind, said.claims().seq);
+                let withdraws = kind == StatementKind::Withdrawal;
+                (withdraws, seq, kind, said.jws().as_str())
+            })
             .map(Statement::claims)
-            .max_by_key(|claims| (claims.kind == StatementKind::Withdrawal, claims.seq))
     }
 
     /// The pass key that somebody is here with, in the group or waiting.
@@ -185,12 +196,11 @@ impl Visit {
         let Some(round) = self.open_round() else {
             return SortedSet::new();
         };
-        let heard = self.recording.heard.keys();
-        let heard = heard.filter(|(_, of, _)| *of == round.id());
+        let heard = self.recording.heard().map(|heard| &heard.statement);
         heard
-            .map(|(author, ..)| author)
-            .chain(round.authors())
-            .copied()
+            .filter(|said| said.claims().round == round.id())
+            .map(Statement::participant)
+            .chain(round.authors().copied())
             .collect()
     }
 
@@ -216,15 +226,14 @@ impl Visit {
             return;
         };
         let is_news = |claims: &StatementClaims, author| {
-            let held = round.statement_of(author);
+            let held = round.statement_of(author).map(Statement::claims);
             claims.round == round.id()
                 && (claims.kind == StatementKind::Withdrawal
-                    || held.is_none_or(|held| held.claims().seq < claims.seq))
+                    || held.is_none_or(|held| (held.seq, held.kind) < (claims.seq, claims.kind)))
         };
         let changes: Vec<Change> = self
             .recording
-            .heard
-            .values()
+            .heard()
             .map(|heard| &heard.statement)
             .filter(|statement| is_news(statement.claims(), statement.participant()))
             .filter(|statement| {
@@ -323,6 +332,10 @@ impl Visit {
         mut given: GivenAnswer,
     ) -> Result<Answered, CommandError> {
         let kind = given.kind;
+        let is_asked = matches!(self.stage, Stage::Waiting { .. }) && self.asking.is_some();
+        if kind == StatementKind::Refusal && !is_asked && !self.is_live() {
+            return self.decline_away(kind, None);
+        }
         if matches!(self.stage, Stage::Waiting { .. }) && kind != StatementKind::Withdrawal {
             if let (StatementKind::Grant, Some(asking)) = (kind, &self.asking) {
                 self.require_words(&asking.request, &given.language)?;
@@ -330,16 +343,23 @@ impl Visit {
             self.answer_outside(kind, |request, claims| shown(request, claims, given))?;
             return Ok(Answered::Now(None));
         }
-        let recorder_present = self.require_member()?.recorder().is_some();
+        if kind == StatementKind::Withdrawal {
+            return self.withdraw(Some(id), None);
+        }
         // Whoever says no while a recorder is in the group takes the grant back.
-        if kind == StatementKind::Withdrawal || (kind == StatementKind::Refusal && recorder_present)
-        {
+        if self.require_member()?.recorder().is_some() && kind == StatementKind::Refusal {
             return self.withdraw(Some(id), None);
         }
         let round = self.require_round()?;
         let request = &round.request;
         if kind == StatementKind::Grant {
             self.require_words(request, &given.language)?;
+            if self.recording.has_declined(self.me, round.id()) {
+                return Err(CommandError::new(
+                    ErrorCode::NotAgreed,
+                    "a refusal stands for its round",
+                ));
+            }
         }
         // What an interpreter signed stands in its newest answer.
         let before = self.last_statement_of(self.me);
@@ -426,16 +446,32 @@ impl Visit {
         seq: u64,
         fill: impl FnOnce(&mut StatementClaims),
     ) -> Result<Statement, CommandError> {
-        let bad = |error: sealed_visit_protocol::consent::StatementError| {
-            CommandError::new(ErrorCode::BadAnswer, &error.to_string())
-        };
         let claims = request.claims();
-        let mut statement = StatementClaims {
-            v: VERSION,
-            visit: claims.visit,
-            group_id: claims.group_id.clone(),
+        let question = Question {
+            group_id: &claims.group_id,
             round: claims.round,
             request: request.hash(),
+        };
+        let statement = self.sign_statement(&question, kind, seq, fill)?;
+        statement.answers(request).map_err(bad_answer)?;
+        Ok(statement)
+    }
+
+    /// Signs a statement of the own participant.
+    pub(super) fn sign_statement(
+        &self,
+        question: &Question<'_>,
+        kind: StatementKind,
+        seq: u64,
+        fill: impl FnOnce(&mut StatementClaims),
+    ) -> Result<Statement, CommandError> {
+        let visit = self.policy.visit();
+        let mut statement = StatementClaims {
+            v: VERSION,
+            visit,
+            group_id: question.group_id.clone(),
+            round: question.round,
+            request: question.request,
             seq,
             kind,
             answers: Vec::new(),
@@ -450,11 +486,8 @@ impl Visit {
         };
         fill(&mut statement);
         let jws = self.identity.key().sign(&statement);
-        let statement =
-            Statement::verify(&jws, self.policy.clinic(), claims.visit, &claims.group_id.0)
-                .map_err(bad)?;
-        statement.answers(request).map_err(bad)?;
-        Ok(statement)
+        Statement::verify(&jws, self.policy.clinic(), visit, &question.group_id.0)
+            .map_err(bad_answer)
     }
 
     /// The sequence number of somebody's next statement: they grow over the whole visit.
@@ -464,9 +497,7 @@ impl Visit {
     }
 
     pub(super) fn require_round(&self) -> Result<Arc<Round>, CommandError> {
-        self.open_round().cloned().ok_or_else(|| {
-            CommandError::new(ErrorCode::NoRound, "nobody has been asked for consent")
-        })
+        self.open_round().cloned().ok_or_else(no_round)
     }
 
     pub(super) fn require_agreement(&self) -> Result<(), CommandError> {
@@ -543,6 +574,21 @@ impl Visit {
         self.on_place(place);
         Ok(())
     }
+}
+
+/// The request that a statement answers, as far as the statement names it.
+pub(super) struct Question<'a> {
+    pub(super) group_id: &'a B64,
+    pub(super) round: RoundId,
+    pub(super) request: Hash32,
+}
+
+pub(super) fn no_round() -> CommandError {
+    CommandError::new(ErrorCode::NoRound, "nobody has been asked for consent")
+}
+
+fn bad_answer(error: StatementError) -> CommandError {
+    CommandError::new(ErrorCode::BadAnswer, &error.to_string())
 }
 
 /// What a person was shown, and decided.

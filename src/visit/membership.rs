@@ -18,6 +18,10 @@ use std::sync::Arc;
 /// A newcomer takes the inviter's word alone after this long, if nobody else speaks.
 const INVITER_ALONE_AFTER_MS: u64 = 3_000;
 
+/// A newcomer to whom nobody proves the epoch for this long asks again to be let in: the inviter may be gone, and everybody
+/// else may be a newcomer who waits for the same.
+const UNPROVED_AFTER_MS: u64 = 10_000;
+
 /// A host who waits, and sees nobody in the group to let it in, starts a new one after this long.
 const HOST_ALONE_AFTER_MS: u64 = 1_500;
 
@@ -287,9 +291,19 @@ impl Visit {
         self.remember_roster(None);
         self.keys.clear(&mut self.out);
         self.link.epoch_changed();
-        self.recording.group_left();
+        self.leave_recording();
         self.interrupt_commands();
         self.event(VisitEvent::Rejoining);
+    }
+
+    /// What is kept of consent and recording when a group is left.
+    pub(super) fn leave_recording(&mut self) {
+        let round = match self.member() {
+            // What an unproved welcome said is nobody's word.
+            Some(member) if member.confirmed => member.round.clone(),
+            _ => self.recording.left_round.take(),
+        };
+        self.recording.group_left(round);
     }
 
     /// The own place in the group cannot be kept: ask for a new leaf.
@@ -385,6 +399,7 @@ impl Visit {
         self.waiting
             .retain(|participant, _| !membership.has(*participant));
         self.recording.entered_group(
+            self.me,
             membership.recorder(),
             membership.round.as_ref().map(|round| round.id()),
             self.now_ms,
@@ -403,7 +418,7 @@ impl Visit {
         self.event(VisitEvent::Live);
         self.tell_of_open_round();
         self.say_hello();
-        self.say_own_withdrawal();
+        self.say_declined();
     }
 
     /// Somebody says which epoch it is in.
@@ -449,6 +464,8 @@ impl Visit {
                 member.confirmed = true;
             }
             self.go_live();
+        } else if self.now_ms >= member.since_ms + UNPROVED_AFTER_MS && self.link.caught_up() {
+            self.lose_group();
         }
     }
 
@@ -506,17 +523,16 @@ impl Visit {
             .and_then(Membership::commit_withheld_since)
             .map(|sent_ms| sent_ms + WITHHELD_AFTER_MS);
         let commit_again = self.commit_again_at_ms();
-        let inviter_alone = self
-            .member()
-            .filter(|member| !member.confirmed)
-            .map(|member| member.since_ms + INVITER_ALONE_AFTER_MS);
+        let unproved = self.member().filter(|member| !member.confirmed);
+        let after = |after_ms| unproved.map(|member| member.since_ms + after_ms);
         vec![
             alone,
             again,
             self.regroup_at_ms(),
             withheld,
             commit_again,
-            inviter_alone,
+            after(INVITER_ALONE_AFTER_MS),
+            after(UNPROVED_AFTER_MS),
         ]
     }
 
@@ -539,11 +555,16 @@ impl Visit {
 
     /// Why nothing may be sent now, if so.
     pub(super) fn not_sending(&self) -> Option<NotSending> {
+        let not_live = if self.withdrew_away {
+            NotSending::Withdrawn
+        } else {
+            NotSending::NotLive
+        };
         let Some(member) = self.member() else {
-            return Some(NotSending::NotLive);
+            return Some(not_live);
         };
         if !member.confirmed || self.keys.sending().is_none() || self.role == Role::Recorder {
-            Some(NotSending::NotLive)
+            Some(not_live)
         } else if member.refused.is_some() {
             Some(NotSending::RefusedCommit)
         } else if self.withdrawal_is_pending() {
@@ -551,6 +572,11 @@ impl Visit {
         } else {
             None
         }
+    }
+
+    /// In a group whose keys may be used.
+    pub(super) fn is_live(&self) -> bool {
+        self.member().is_some_and(|member| member.confirmed)
     }
 
     pub(super) fn require_member(&mut self) -> Result<&mut Membership, CommandError> {

@@ -11,109 +11,149 @@
 //!   nothing while a recorder is there, and withdraws;
 //! - what this member signs has a higher sequence number than everything it signed before.
 
-use super::Visit;
+use super::consent::Question;
+use super::output::CommandError;
+use super::{Stage, Visit};
 use crate::group::Legacy;
 #[cfg(test)]
 use crate::sabotage::{Rule, breaks};
-use sealed_visit_protocol::consent::{Statement, StatementClaims, StatementKind};
+use sealed_visit_protocol::consent::{Statement, StatementClaims, StatementKind, WithdrawalWish};
 use sealed_visit_protocol::sorted::SortedSet;
-use sealed_visit_protocol::{B64, Jws, ParticipantId, Role, RoundId, VERSION};
+use sealed_visit_protocol::{B64, Hash32, Jws, ParticipantId, Role, RoundId, VERSION};
 use serde::{Deserialize, Serialize};
 
 /// Memory of a visit. Opaque ids, numbers and signed statements: nothing secret.
+///
+/// Everything in it only grows, so two memories of one participant merge into one that knows what either knew
+/// ([`VisitMemory::merged`]). How the meeting is run is the exception: there, what was learned last counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VisitMemory {
     pub v: u32,
-    /// The group that this member was in last.
-    group: Option<B64>,
-    /// Groups that were left for another.
+    /// Every group that this member was in.
+    groups: SortedSet<B64>,
+    /// Those among them that were left for another.
     former: SortedSet<B64>,
     /// Roles, lock, dead rounds, sequence numbers.
     pub(super) legacy: Legacy,
+    /// When host and lock were learned.
+    meeting_ms: u64,
     /// This member's last statement.
     last: Option<Said>,
-    /// What this member withdrew.
-    pub(super) withdrawals: Vec<Jws<StatementClaims>>,
+    /// What this member refused or withdrew, in the order of the text.
+    declined: Vec<Jws<StatementClaims>>,
     /// The highest number of a clinic document that this member took part under.
     pub(super) clinic_number: u64,
 }
 
-/// A statement, as far as it must be remembered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// A statement, as far as it must be remembered: enough to sign, without the request at hand, that it no longer holds.
+///
+/// Ordered by what outweighs what: the higher number and, at the same number, whatever is not a grant.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Said {
-    round: RoundId,
     seq: u64,
     kind: StatementKind,
+    round: RoundId,
+    group_id: B64,
+    request: Hash32,
 }
 
 impl Default for VisitMemory {
     fn default() -> Self {
         Self {
             v: VERSION,
-            group: None,
+            groups: SortedSet::new(),
             former: SortedSet::new(),
             legacy: Legacy::default(),
+            meeting_ms: 0,
             last: None,
-            withdrawals: Vec::new(),
+            declined: Vec::new(),
             clinic_number: 0,
         }
     }
 }
 
 impl VisitMemory {
-    /// One memory of those that several runs of the same participant kept, the latest last.
+    /// One memory of those that several runs of the same participant kept, in any order.
     pub(super) fn merged(kept: Vec<Self>) -> Self {
         let mut memory = Self::default();
-        for other in kept {
-            memory.former.extend(other.former.iter().cloned());
-            memory.group = other.group.or(memory.group);
-            memory.legacy.absorb(&other.legacy);
-            memory.last = memory
-                .last
-                .into_iter()
-                .chain(other.last)
-                .max_by_key(|said| said.seq);
-            for jws in other.withdrawals {
-                memory.withdraw(&jws);
-            }
-            memory.clinic_number = memory.clinic_number.max(other.clinic_number);
-        }
+        kept.into_iter().for_each(|other| memory.merge(other));
         memory
     }
 
-    fn withdraw(&mut self, jws: &Jws<StatementClaims>) {
-        if !self.withdrawals.contains(jws) {
-            self.withdrawals.push(jws.clone());
+    fn merge(&mut self, other: Self) {
+        let meeting_of = |memory: &Self| {
+            let meeting = memory.legacy.meeting();
+            (memory.meeting_ms, meeting.locked, meeting.host)
+        };
+        let is_newer = meeting_of(self) < meeting_of(&other);
+        self.legacy.merge(&other.legacy, is_newer);
+        self.meeting_ms = self.meeting_ms.max(other.meeting_ms);
+        self.groups.extend(other.groups.iter().cloned());
+        self.former.extend(other.former.iter().cloned());
+        self.last = self.last.take().max(other.last);
+        other.declined.iter().for_each(|jws| self.decline(jws));
+        self.clinic_number = self.clinic_number.max(other.clinic_number);
+    }
+
+    fn decline(&mut self, jws: &Jws<StatementClaims>) {
+        let known = self
+            .declined
+            .binary_search_by_key(&jws.as_str(), Jws::as_str);
+        if let Err(position) = known {
+            self.declined.insert(position, jws.clone());
         }
+    }
+
+    /// What this member refused or withdrew.
+    pub(super) fn declined(&self) -> &[Jws<StatementClaims>] {
+        &self.declined
+    }
+
+    /// The round that this member agreed to, if it has not taken that back since and the round is not over.
+    pub(super) fn granted(&self) -> Option<RoundId> {
+        let last = self.last.as_ref();
+        last.filter(|said| said.kind == StatementKind::Grant && !self.legacy.is_dead(said.round))
+            .map(|said| said.round)
+    }
+
+    /// Whether the last thing that this member said is that it withdraws.
+    pub(super) fn ends_in_a_withdrawal(&self) -> bool {
+        let last = self.last.as_ref();
+        last.is_some_and(|said| said.kind == StatementKind::Withdrawal)
     }
 
     /// This member is in this group now.
     fn enter(&mut self, group_id: &[u8]) {
-        if let Some(left) = self.group.replace(group_id.into())
-            && left.0 != group_id
-        {
-            self.former.insert(left);
-        }
+        let group_id = B64(group_id.to_vec());
+        self.replaced_by(&group_id);
+        self.groups.insert(group_id);
     }
 
-    /// The relay has another group than the one that this member was in last.
+    /// Another group than those that this member was in is current.
     fn replaced_by(&mut self, group_id: &B64) {
-        if let Some(left) = self.group.take_if(|known| known != group_id) {
-            self.former.insert(left);
-        }
+        let left = self.groups.iter().filter(|known| *known != group_id);
+        self.former.extend(left.cloned());
     }
 }
 
 impl Visit {
     /// What the confirmed epoch says, once for each epoch.
     pub(super) fn remember_epoch(&mut self) {
-        let Some(member) = self.member() else { return };
-        // Whoever makes a group writes its first context: what it says of people who are not there is that person's word.
-        let mut legacy = member.group.legacy();
-        legacy.forget_absent(|participant| member.has(participant));
-        let group_id = member.group.group_id().to_vec();
-        self.memory.enter(&group_id);
-        self.memory.legacy.absorb(&legacy);
+        let Stage::Member(member) = &self.stage else {
+            return;
+        };
+        let legacy = member.group.legacy();
+        self.memory.enter(member.group.group_id());
+        self.memory
+            .legacy
+            .absorb(&legacy, |participant| member.has(participant));
+        self.memory.meeting_ms = self.now_ms;
+        // There is always room for the round that this member has spoken in.
+        if let Some(said) = &self.memory.last
+            && legacy.is_dead(said.round)
+        {
+            self.memory.legacy.bury(said.round);
+        }
     }
 
     /// A new group is current at the relay.
@@ -123,15 +163,39 @@ impl Visit {
 
     /// What this member has signed and is about to say.
     pub(super) fn remember_own(&mut self, statement: &Statement) {
-        let StatementClaims {
-            round, seq, kind, ..
-        } = *statement.claims();
-        self.memory.last = Some(Said { round, seq, kind });
-        self.memory.legacy.hear(self.me, seq);
-        if kind == StatementKind::Withdrawal {
-            self.memory.withdraw(statement.jws());
-            self.memory.legacy.bury(round);
+        let claims = statement.claims();
+        let said = Said {
+            seq: claims.seq,
+            kind: claims.kind,
+            round: claims.round,
+            group_id: claims.group_id.clone(),
+            request: claims.request,
+        };
+        self.memory.legacy.hear(self.me, said.seq);
+        if said.kind != StatementKind::Grant {
+            self.memory.decline(statement.jws());
         }
+        if said.kind == StatementKind::Withdrawal {
+            self.memory.legacy.bury(said.round);
+        }
+        self.memory.last = self.memory.last.take().max(Some(said));
+    }
+
+    /// A withdrawal from what this member granted last; none where it granted nothing, or has taken it back.
+    pub(super) fn take_back_last_grant(
+        &self,
+        wish: Option<WithdrawalWish>,
+    ) -> Option<Result<Statement, CommandError>> {
+        let granted = self.memory.last.as_ref();
+        let granted = granted.filter(|said| said.kind == StatementKind::Grant)?;
+        let question = Question {
+            group_id: &granted.group_id,
+            round: granted.round,
+            request: granted.request,
+        };
+        let seq = self.statement_seq_of(self.me);
+        let kind = StatementKind::Withdrawal;
+        Some(self.sign_statement(&question, kind, seq, |claims| claims.wish = wish))
     }
 
     /// Whether this member was in that group and left it for another.
@@ -157,13 +221,14 @@ impl Visit {
             return false;
         };
         let granted = round.statement_of(self.me).map(Statement::claims);
-        let is_taken_back = |said: Said| {
+        let is_taken_back = |said: &Said| {
             (said.round != round.id() || said.kind != StatementKind::Grant)
                 && granted.is_some_and(|granted| granted.seq <= said.seq)
         };
         self.role != Role::Recorder
             && (self.memory.legacy.is_dead(round.id())
-                || self.memory.last.is_some_and(is_taken_back))
+                || self.recording.has_declined(self.me, round.id())
+                || self.memory.last.as_ref().is_some_and(is_taken_back))
     }
 
     /// Says so once more.
@@ -195,5 +260,152 @@ impl Visit {
         self.kept = Some(self.memory.clone());
         let memory = Box::new(self.memory.clone());
         self.out.insert(0, super::Output::Remember { memory });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sealed_visit_protocol::Role;
+
+    /// SplitMix64 (Steele, Lea, Flood 2014).
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, limit: u64) -> u64 {
+            self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+            let mut z = self.0;
+            z = (z ^ z >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+            (z ^ z >> 31) % limit
+        }
+
+        fn id(&mut self) -> [u8; 16] {
+            [self.below(4) as u8; 16]
+        }
+
+        /// A memory of few values, so that any two have much in common, and contradict each other.
+        fn memory(&mut self) -> VisitMemory {
+            let mut memory = VisitMemory::default();
+            for _ in 0..self.below(4) {
+                let group_id = self.id();
+                memory.enter(&group_id);
+            }
+            for _ in 0..self.below(3) {
+                memory.legacy.bury(RoundId::from_bytes(self.id()));
+                let participant = ParticipantId::from_bytes(self.id());
+                memory.legacy.hear(participant, self.below(5));
+            }
+            let mut other = Legacy::default();
+            for _ in 0..self.below(3) {
+                let roles = [Role::Clinician, Role::Patient, Role::Recorder];
+                let role = roles[self.below(3) as usize];
+                other = other.with_role(ParticipantId::from_bytes(self.id()), role);
+            }
+            let locked = self.below(2) == 0;
+            other = other.with_meeting(crate::group::Meeting { host: None, locked });
+            memory.legacy.merge(&other, true);
+            memory.meeting_ms = self.below(3);
+            memory.last = (self.below(3) > 0).then(|| self.said());
+            for _ in 0..self.below(3) {
+                memory.decline(&Jws::from_text(format!("a.{}.c", self.below(4))));
+            }
+            memory.clinic_number = self.below(4);
+            memory
+        }
+
+        fn said(&mut self) -> Said {
+            let kinds = [
+                StatementKind::Grant,
+                StatementKind::Refusal,
+                StatementKind::Withdrawal,
+            ];
+            Said {
+                seq: self.below(3),
+                kind: kinds[self.below(3) as usize],
+                round: RoundId::from_bytes(self.id()),
+                group_id: B64(self.id().to_vec()),
+                request: Hash32([self.below(2) as u8; 32]),
+            }
+        }
+    }
+
+    fn merged(one: &VisitMemory, other: &VisitMemory) -> VisitMemory {
+        VisitMemory::merged(vec![one.clone(), other.clone()])
+    }
+
+    /// Whether the first knows everything that the second does.
+    fn knows(memory: &VisitMemory, part: &VisitMemory) -> bool {
+        let legacy = &memory.legacy;
+        let ids = || (0..4).map(|n| [n; 16]);
+        let mut people = ids().map(ParticipantId::from_bytes);
+        part.groups.iter().all(|id| memory.groups.contains(id))
+            && part.former.iter().all(|id| memory.former.contains(id))
+            && part
+                .declined
+                .iter()
+                .all(|jws| memory.declined.contains(jws))
+            && part.last <= memory.last
+            && part.clinic_number <= memory.clinic_number
+            && ids()
+                .map(RoundId::from_bytes)
+                .all(|round| legacy.is_dead(round) || !part.legacy.is_dead(round))
+            && people.all(|id| {
+                part.legacy.last_seq_of(id) <= legacy.last_seq_of(id)
+                    && part.legacy.role_of(id).is_some() <= legacy.role_of(id).is_some()
+            })
+    }
+
+    /// Two tabs that write their memories in any order, any number of times, forget nothing.
+    #[test]
+    fn merging_is_a_union_in_any_order_that_forgets_nothing() {
+        let mut random = Random(1);
+        for round in 0..5_000 {
+            let [a, b, c] = [random.memory(), random.memory(), random.memory()];
+            let ab = merged(&a, &b);
+            assert_eq!(ab, merged(&b, &a), "{round}: not commutative");
+            assert_eq!(
+                merged(&ab, &c),
+                merged(&a, &merged(&b, &c)),
+                "{round}: not associative"
+            );
+            assert_eq!(merged(&ab, &b), ab, "{round}: not idempotent");
+            assert_eq!(merged(&a, &a), a, "{round}: not idempotent");
+            assert!(knows(&ab, &a) && knows(&ab, &b), "{round}: forgets");
+            let text = serde_json::to_vec(&ab).unwrap();
+            let read: VisitMemory = sealed_visit_protocol::json::from_slice(&text).unwrap();
+            assert_eq!(read, ab, "{round}: not the same when read again");
+        }
+    }
+
+    /// As it was found: the group that the older tab knew hid the one that the newer tab was in.
+    #[test]
+    fn a_group_that_one_of_two_tabs_left_is_left() {
+        let mut stale = VisitMemory::default();
+        stale.enter(b"first");
+        let mut newer = stale.clone();
+        newer.enter(b"second");
+        let mut memory = merged(&newer, &stale);
+        memory.enter(b"third");
+        for id in [b"first".as_slice(), b"second"] {
+            assert!(memory.former.contains(&B64(id.to_vec())));
+        }
+    }
+
+    #[test]
+    fn a_round_that_this_member_spoke_in_finds_room_in_a_full_memory() {
+        let mut junk = Legacy::default();
+        for n in 0..3_000_u64 {
+            let mut id = [0; 16];
+            id[..8].copy_from_slice(&n.to_be_bytes());
+            junk.bury(RoundId::from_bytes(id));
+        }
+        let mut legacy = Legacy::default();
+        legacy.absorb(&junk, |_| true);
+        legacy.absorb(&junk, |_| true);
+        assert_eq!(legacy.dead_rounds().count(), 1_024);
+        let spoken = RoundId::from_bytes([9; 16]);
+        legacy.bury(spoken);
+        assert!(legacy.is_dead(spoken));
     }
 }

@@ -136,8 +136,8 @@ pub struct Visit {
     locked_out: bool,
     /// Whose messages could not be read.
     garbled: refusal::Garbled,
-    /// Commands that are answered when their commit is ordered.
-    unanswered: SortedSet<u32>,
+    /// Commands that are answered when their commit is ordered; true: what they did is remembered beyond the group.
+    unanswered: SortedMap<u32, bool>,
     /// Key packages serve once: these did.
     used_key_packages: SortedSet<Hash32>,
     /// Host: who was asked for consent while waiting.
@@ -145,6 +145,8 @@ pub struct Visit {
     /// Waiting: what the host asks.
     asking: Option<outside::Asking>,
     recording: RecordingMemory,
+    /// The person withdrew while this member was in no group, and it has not been in one since.
+    withdrew_away: bool,
     keys: keys::KeySchedule,
     problems: Vec<Problem>,
     /// Keys of the members when their safety code was compared.
@@ -221,7 +223,10 @@ impl Visit {
         }
         memory.clinic_number = got;
         let mut recording = RecordingMemory::default();
-        recording.remember_withdrawals(&memory.withdrawals, &policy, pass.participant(), now_ms);
+        recording.remember_declined(memory.declined(), &policy, pass.participant(), now_ms);
+        if memory.ends_in_a_withdrawal() {
+            recording.left = Some((RecorderLeft::Withdrawn, pass.participant()));
+        }
         Ok(Self {
             me: pass.participant(),
             role: pass.role(),
@@ -247,11 +252,12 @@ impl Visit {
             refused_creations: 0,
             locked_out: false,
             garbled: refusal::Garbled::default(),
-            unanswered: SortedSet::new(),
+            unanswered: SortedMap::new(),
             used_key_packages: SortedSet::new(),
             asked: SortedMap::new(),
             asking: None,
             recording,
+            withdrew_away: false,
             keys: keys::KeySchedule::default(),
             problems: Vec::new(),
             verified: None,

@@ -6,6 +6,7 @@
 //! the waiting person shows its key package the next time.
 
 use super::commits::Want;
+use super::consent::no_round;
 use super::output::{CommandError, ErrorCode, RecorderLeft, VisitEvent};
 use super::recording::Words;
 use super::state::ProblemCode;
@@ -366,10 +367,7 @@ impl Visit {
         fill: impl FnOnce(&Request, &mut StatementClaims),
     ) -> Result<(), CommandError> {
         let Some(asking) = &self.asking else {
-            return Err(CommandError::new(
-                ErrorCode::NoRound,
-                "nobody has been asked for consent",
-            ));
+            return Err(no_round());
         };
         let before = asking.answer.as_ref().map(Statement::claims);
         let seq = match before.map(|claims| (claims.kind, claims.seq)) {

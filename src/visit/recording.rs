@@ -4,18 +4,23 @@ use super::Visit;
 use super::input::TextBody;
 use super::membership::Membership;
 use super::output::{RecorderLeft, VisitEvent};
+use super::round::Round;
 use crate::group::{CommitSummary, Policy};
 #[cfg(test)]
 use crate::sabotage::{Rule, breaks};
 use sealed_visit_protocol::consent::{
-    ConsentText, Place, Statement, StatementClaims, StatementKind,
+    ConsentText, Place, Statement, StatementClaims, StatementKind, WithdrawalWish,
 };
 use sealed_visit_protocol::sorted::SortedMap;
-use sealed_visit_protocol::{Jws, ParticipantId, RoundId};
+use sealed_visit_protocol::{Jws, ParticipantId, PublicKey, RoundId};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A recorder without a heartbeat for this long is shown as present, not as recording.
 pub(super) const HEARTBEAT_FRESH_MS: u64 = 3_000;
+
+/// So many withdrawals of others from rounds that are over are kept.
+const MAX_OLD_WITHDRAWALS: usize = 128;
 
 /// What is remembered about recording besides the group's own state.
 #[derive(Clone, Default)]
@@ -23,10 +28,13 @@ pub(super) struct RecordingMemory {
     words: Option<(RoundId, Words)>,
     /// Places that the host confirmed in the open round.
     pub(super) places: SortedMap<ParticipantId, Place>,
-    /// Statements of the open round that the group's context may not hold yet.
-    pub(super) heard: SortedMap<(ParticipantId, RoundId, u64), Heard>,
+    /// Statements that the group's context may not hold: of the open round, this member's own refusals and withdrawals, and
+    /// others' withdrawals. One of each kind for an author, a round and a pass key.
+    heard: SortedMap<(ParticipantId, RoundId, StatementKind, PublicKey), Heard>,
     recorder: Option<ParticipantId>,
     round: Option<RoundId>,
+    /// The round that was open in the group that this member was live in last, where it left that group.
+    pub(super) left_round: Option<Arc<Round>>,
     pub(super) since_ms: u64,
     pub(super) heartbeat: Option<(u64, u64)>,
     /// Who said that the recorder stops, and why.
@@ -54,10 +62,32 @@ pub(super) struct Heard {
     pub(super) at_ms: u64,
 }
 
+impl Heard {
+    /// Of two statements of one author, kind and round the one that ranks higher is kept: of withdrawals, the one that
+    /// wishes for more. Nobody fills a member's memory by saying one thing over and over.
+    fn rank(&self) -> (u8, u64, &str) {
+        let claims = self.statement.claims();
+        match claims.kind {
+            StatementKind::Withdrawal => {
+                let wish = match claims.wish {
+                    None => 0,
+                    Some(WithdrawalWish::Keep) => 1,
+                    Some(WithdrawalWish::Delete) => 2,
+                };
+                (wish, 0, "")
+            }
+            StatementKind::Grant | StatementKind::Refusal => {
+                (0, claims.seq, self.statement.jws().as_str())
+            }
+        }
+    }
+}
+
 impl RecordingMemory {
     /// What the group is like that this member is in now, by making or joining it.
     pub(super) fn entered_group(
         &mut self,
+        me: ParticipantId,
         recorder: Option<ParticipantId>,
         round: Option<RoundId>,
         now_ms: u64,
@@ -65,7 +95,7 @@ impl RecordingMemory {
         self.told = false;
         self.stop = None;
         self.recorder = recorder;
-        self.keep_round(round);
+        self.keep_round(me, round);
         if recorder.is_some() {
             self.since_ms = now_ms;
             self.left = None;
@@ -73,7 +103,7 @@ impl RecordingMemory {
     }
 
     /// What was heard is kept: whoever comes back into the same round has withdrawn from it still.
-    pub(super) fn group_left(&mut self) {
+    pub(super) fn group_left(&mut self, left_round: Option<Arc<Round>>) {
         let recorder = self.recorder;
         #[cfg(test)]
         if breaks(Rule::WithdrawalIsKept) {
@@ -83,6 +113,7 @@ impl RecordingMemory {
             words: self.words.take(),
             heard: std::mem::take(&mut self.heard),
             left: self.left,
+            left_round,
             ..Self::default()
         };
         if let Some(recorder) = recorder {
@@ -90,15 +121,15 @@ impl RecordingMemory {
         }
     }
 
-    /// Takes what an earlier page of the same participant withdrew.
-    pub(super) fn remember_withdrawals(
+    /// Takes what an earlier page of the same participant refused or withdrew.
+    pub(super) fn remember_declined(
         &mut self,
-        withdrawals: &[Jws<StatementClaims>],
+        declined: &[Jws<StatementClaims>],
         policy: &Policy,
         me: ParticipantId,
-        now_ms: u64,
+        at_ms: u64,
     ) {
-        for jws in withdrawals {
+        for jws in declined {
             let verified = jws.unverified_claims().ok().and_then(|claims| {
                 let group_id = &claims.group_id.0;
                 Statement::verify(jws, policy.clinic(), policy.visit(), group_id).ok()
@@ -106,24 +137,68 @@ impl RecordingMemory {
             let Some(statement) = verified.filter(|statement| statement.participant() == me) else {
                 continue;
             };
-            let claims = statement.claims();
-            if claims.kind == StatementKind::Withdrawal {
-                let key = (me, claims.round, claims.seq);
-                let at_ms = now_ms;
-                self.heard.insert(key, Heard { statement, at_ms });
+            if statement.claims().kind != StatementKind::Grant {
+                self.hear(Heard { statement, at_ms });
             }
         }
     }
 
-    fn keep_round(&mut self, round: Option<RoundId>) {
+    /// Whether this is news.
+    pub(super) fn hear(&mut self, mut heard: Heard) -> bool {
+        let claims = heard.statement.claims();
+        let author = heard.statement.author();
+        let key = (
+            author.participant(),
+            claims.round,
+            claims.kind,
+            *author.key(),
+        );
+        if let Some(known) = self.heard.get(&key) {
+            if known.rank() >= heard.rank() {
+                return false;
+            }
+            heard.at_ms = known.at_ms;
+        }
+        self.heard.insert(key, heard);
+        true
+    }
+
+    /// Everything that was heard and is kept.
+    pub(super) fn heard(&self) -> impl Iterator<Item = &Heard> {
+        self.heard.values()
+    }
+
+    /// Whether this participant refused in this round, or withdrew from it.
+    pub(super) fn has_declined(&self, participant: ParticipantId, round: RoundId) -> bool {
+        let mut said = self.heard_from(participant, round);
+        said.any(|statement| statement.claims().kind != StatementKind::Grant)
+    }
+
+    fn keep_round(&mut self, me: ParticipantId, round: Option<RoundId>) {
         self.round = round;
         self.places
             .retain(|_, place| Some(place.claims().round) == round);
-        // A withdrawal is for good, also where a relay leads back into a group that has not heard of it.
-        self.heard.retain(|_, heard| {
-            let claims = heard.statement.claims();
-            claims.kind == StatementKind::Withdrawal || Some(claims.round) == round
+        // What was declined stays so, also where a relay leads back into a group that has not heard of it.
+        self.heard.retain(|(author, of, kind, _), _| {
+            Some(*of) == round
+                || *kind == StatementKind::Withdrawal
+                || (*author == me && *kind == StatementKind::Refusal)
         });
+        // That the rounds are over is remembered without others' words.
+        loop {
+            let of_others = |(author, of, ..): &(ParticipantId, RoundId, _, _)| {
+                *author != me && Some(*of) != round
+            };
+            let old = || self.heard.iter().filter(|(key, _)| of_others(key));
+            if old().count() <= MAX_OLD_WITHDRAWALS {
+                break;
+            }
+            let oldest = old().min_by_key(|(_, heard)| heard.at_ms);
+            let Some(key) = oldest.map(|(key, _)| *key) else {
+                break;
+            };
+            self.heard.remove(&key);
+        }
     }
 
     pub(super) fn why_removed(&self) -> RecorderLeft {
@@ -172,7 +247,7 @@ impl RecordingMemory {
     ) -> impl Iterator<Item = &Statement> {
         let heard = self.heard.iter();
         heard
-            .filter(move |((author, of, _), _)| *author == participant && *of == round)
+            .filter(move |((author, of, ..), _)| *author == participant && *of == round)
             .map(|(_, heard)| &heard.statement)
     }
 }
@@ -185,7 +260,7 @@ impl Visit {
         let round = self.open_round().map(|round| round.id());
         let before = std::mem::replace(&mut self.recording.recorder, recorder);
         let old_round = self.recording.round;
-        self.recording.keep_round(round);
+        self.recording.keep_round(self.me, round);
         self.forget_questions(round);
         if let (Some(round), true) = (round, round != old_round) {
             self.recording.left = None;

@@ -151,7 +151,7 @@ impl Visit {
         self.denied.extend(offender);
         self.keys.clear(&mut self.out);
         self.link.epoch_changed();
-        self.recording.group_left();
+        self.leave_recording();
         self.create_group(Some(replaces));
     }
 }

@@ -182,7 +182,7 @@ pub struct Sending {
 #[serde(rename_all = "snake_case")]
 pub enum NotSending {
     NotLive,
-    /// A withdrawal is known, and the recorder is still in the group.
+    /// A withdrawal is known, and the recorder is still in the group; or the person withdrew while this member was in none.
     Withdrawn,
     /// A commit was refused; a new group is being made.
     RefusedCommit,

@@ -6,12 +6,15 @@
 use super::app_message::AppMessage;
 use super::command::Answered;
 use super::commits::Want;
-use super::output::CommandError;
+use super::consent::no_round;
+use super::output::{CommandError, RecorderLeft, VisitEvent};
 use super::recording::Heard;
-use super::{Role, Stage, Visit};
+use super::{Output, Role, Stage, Visit};
 #[cfg(test)]
 use crate::sabotage::{Rule, breaks};
-use sealed_visit_protocol::consent::{Change, StatementKind, WithdrawalWish};
+use sealed_visit_protocol::consent::{
+    Change, Statement, StatementClaims, StatementKind, WithdrawalWish,
+};
 
 /// When the author of a withdrawal does not remove the recorder, the next live member does after this long, and so on.
 const REMOVE_FOR_ANOTHER_AFTER_MS: u64 = 400;
@@ -23,11 +26,9 @@ impl Visit {
         command: Option<u32>,
         wish: Option<WithdrawalWish>,
     ) -> Result<Answered, CommandError> {
-        if matches!(self.stage, Stage::Waiting { .. }) && self.asking.is_some() {
-            self.refuse_outside()?;
-            return Ok(Answered::Now(None));
+        if !self.is_live() {
+            return self.withdraw_away(wish);
         }
-        self.require_member()?;
         let round = self.require_round()?;
         let statement =
             self.make_statement(&round.request, StatementKind::Withdrawal, |claims| {
@@ -47,27 +48,110 @@ impl Visit {
             ..Want::default()
         };
         member.wants.insert(0, want);
-        Ok(Answered::Later)
+        Ok(Answered::LaterAndKept)
+    }
+
+    /// Withdraws while this member has no place in the group, or none that is proved yet.
+    fn withdraw_away(&mut self, wish: Option<WithdrawalWish>) -> Result<Answered, CommandError> {
+        let kind = StatementKind::Withdrawal;
+        let asking = match &self.stage {
+            Stage::Waiting { .. } => self.asking.as_ref(),
+            _ => None,
+        };
+        let Some(asking) = asking else {
+            return self.decline_away(kind, wish);
+        };
+        let round = asking.request.claims().round;
+        let said_outside = asking.answer.is_some();
+        let granted = self.memory.granted();
+        if granted.is_none_or(|granted| said_outside && granted == round) {
+            self.refuse_outside()?;
+        } else {
+            // Whoever asks outside does not get the withdrawal in the place of those whom it concerns.
+            self.decline_away(kind, wish)?;
+            let _ = self.refuse_outside();
+        }
+        Ok(Answered::Now(None))
+    }
+
+    /// Says no, while this member has no place in the group, to the round that was open when it had one, or to what it
+    /// granted last. The statement is signed and remembered now; it is said as soon as there is somebody to hear it.
+    pub(super) fn decline_away(
+        &mut self,
+        kind: StatementKind,
+        wish: Option<WithdrawalWish>,
+    ) -> Result<Answered, CommandError> {
+        if matches!(self.stage, Stage::Ended(_)) {
+            self.require_member()?;
+        }
+        let withdraws = kind == StatementKind::Withdrawal;
+        let left = self.recording.left_round.clone();
+        let left = left.filter(|left| !self.memory.legacy.is_dead(left.id()));
+        let statement = match left {
+            Some(left) if self.recording.has_declined(self.me, left.id()) => {
+                return Ok(Answered::Now(None));
+            }
+            Some(left) if self.memory.granted() != Some(left.id()) => {
+                let fill = |claims: &mut StatementClaims| claims.wish = wish.filter(|_| withdraws);
+                Some(self.make_statement(&left.request, kind, fill)?)
+            }
+            None if !withdraws && self.memory.granted().is_none() => None,
+            _ => self.take_back_last_grant(wish).transpose()?,
+        };
+        match statement {
+            Some(statement) => self.keep_declined(statement),
+            // It has said so already.
+            None if withdraws && self.memory.ends_in_a_withdrawal() => {}
+            None => return Err(no_round()),
+        }
+        Ok(Answered::Now(None))
+    }
+
+    fn keep_declined(&mut self, statement: Statement) {
+        self.remember_own(&statement);
+        if statement.claims().kind == StatementKind::Withdrawal {
+            // Whoever is never let in again has withdrawn all the same.
+            self.out.push(Output::Withdrawal {
+                statement: statement.jws().clone(),
+                mine: true,
+            });
+            self.event(VisitEvent::Withdrawn {
+                participant: self.me,
+            });
+            self.recording.left = Some((RecorderLeft::Withdrawn, self.me));
+            self.withdrew_away = true;
+        }
+        let at_ms = self.now_ms;
+        self.recording.hear(Heard { statement, at_ms });
     }
 
     pub(super) fn open_withdrawal(&self) -> Option<&Heard> {
         let round = self.open_round()?.id();
-        self.recording.heard.values().find(|heard| {
+        self.recording.heard().find(|heard| {
             let claims = heard.statement.claims();
             claims.round == round && claims.kind == StatementKind::Withdrawal
         })
     }
 
-    /// Who came back into a round that it withdrew from says so again.
-    pub(super) fn say_own_withdrawal(&mut self) {
-        let own = self
-            .open_withdrawal()
-            .map(|heard| &heard.statement)
-            .filter(|statement| statement.participant() == self.me)
-            .map(|statement| statement.jws().clone());
-        if let Some(statement) = own {
-            self.say(AppMessage::Statement { statement });
+    /// Whoever comes into a round that it has said no to says so again.
+    pub(super) fn say_declined(&mut self) {
+        self.withdrew_away = false;
+        let Some(round) = self.open_round() else {
+            return;
+        };
+        let own = self.recording.heard_from(self.me, round.id());
+        let Some(said) = own.max_by_key(|said| said.claims().kind) else {
+            return;
+        };
+        let (kind, statement) = (said.claims().kind, said.jws().clone());
+        let held = round.statement_of(self.me).map(|held| held.claims().kind);
+        if kind == StatementKind::Grant || held == Some(kind) {
+            return;
         }
+        if kind == StatementKind::Withdrawal {
+            self.tell_recorder_to_stop(self.me, RecorderLeft::Withdrawn);
+        }
+        self.say(AppMessage::Statement { statement });
     }
 
     /// A withdrawal is known, and the recorder can still derive the keys of this epoch.

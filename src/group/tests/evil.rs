@@ -351,6 +351,23 @@ impl Evil {
         Self::create_as(identity, group_id, context.to_extensions().unwrap())
     }
 
+    /// The same, and the first context says of others what it likes: their roles, and the numbers that they have used.
+    pub fn stranger_saying(
+        policy: &Policy,
+        identity: &Identity,
+        group_id: &[u8],
+        others: &[(ParticipantId, Role, u64)],
+    ) -> Self {
+        let mut before = Legacy::default();
+        for (participant, role, seq) in others {
+            before.roles.insert(*participant, *role);
+            before.hear(*participant, *seq);
+        }
+        let pass = identity.pass();
+        let context = VisitContext::new(policy.visit(), pass.participant(), pass.role(), before);
+        Self::create_as(identity, group_id, context.to_extensions().unwrap())
+    }
+
     /// A group under an old one's id, with that one's context: request and grants byte for byte, and this member's own
     /// grant besides.
     pub fn revived(

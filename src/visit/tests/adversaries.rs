@@ -2,15 +2,17 @@
 //!
 //! What single groups refuse is tested in `group/tests`; every schedule of these attacks, in `model`.
 
-use super::consent::{asked_of, grant};
+use super::consent::{asked_among, asked_of, grant};
 use super::model::scene_at;
 use super::sim::Sim;
 use crate::group::Joiner;
 use crate::visit::app_message::AppMessage;
 use crate::visit::recording::Words;
-use crate::visit::{Command, ErrorCode, Indicator, Input, Phase, Problem, ProblemCode, TextBody};
+use crate::visit::{
+    Command, ErrorCode, Indicator, Input, Output, Phase, Problem, ProblemCode, TextBody,
+};
 use sealed_visit_protocol::clinic::{Recipient, WrapSuite};
-use sealed_visit_protocol::consent::{Layer, RequestClaims};
+use sealed_visit_protocol::consent::{Layer, RequestClaims, StatementKind};
 use sealed_visit_protocol::pass::PassClaims;
 use sealed_visit_protocol::wire::{ClientMessage, RelayMessage, Waiting};
 use sealed_visit_protocol::{B64, ParticipantId, Role, RoundId};
@@ -292,4 +294,107 @@ fn a_relay_that_orders_a_commit_for_its_author_alone_is_found_out() {
     });
     assert!(told);
     scene.heal().unwrap();
+}
+
+/// Anybody can sign withdrawals from rounds that nobody opened.
+#[test]
+fn made_up_rounds_change_nothing_and_fill_nothing() {
+    let (mut sim, recorder) = asked_among(&THREE);
+    let known = |sim: &Sim| {
+        let visit = &sim.pages[1].visit;
+        (visit.memory.clone(), visit.recording.heard().count())
+    };
+    sim.must(0, grant());
+    sim.must(1, grant());
+    let before = known(&sim);
+    let group_id = sim.group_id(1);
+    let author = sim.world.identity(2, Role::Guest);
+    let host = sim.world.identity(0, Role::Clinician);
+    for n in 0..50 {
+        let mut claims = sim.world.request_claims(&host, sim.id(recorder), n);
+        claims.group_id = group_id.clone();
+        // The host never asked: the author may as well have signed this request itself.
+        let request = host.key().sign(&claims);
+        for kind in [StatementKind::Withdrawal, StatementKind::Refusal] {
+            let statement = sim.world.statement(&author, &request, kind, n);
+            sim.says(2, &AppMessage::Statement { statement });
+        }
+    }
+    // Of the open round, and an answer to another request.
+    let open = sim.pages[1].visit.open_round().unwrap().request.clone();
+    let mut claims = open.claims().clone();
+    claims.terms.retention_days += 1;
+    let other = host.key().sign(&claims);
+    let kind = StatementKind::Withdrawal;
+    let statement = sim.world.statement(&author, &other, kind, 9);
+    sim.says(2, &AppMessage::Statement { statement });
+    assert_eq!(known(&sim), before);
+    let refused = sim_told(&sim, 1, ProblemCode::MessageRefused);
+    assert!(refused.is_some());
+    assert!(sim.pages[1].withdrawals.is_empty());
+    sim.must(2, grant());
+    sim.must(0, Command::StartRecorder);
+}
+
+/// Nor does one who says the same in ever new words.
+#[test]
+fn nobody_fills_a_memory_by_answering_over_and_over() {
+    let (mut sim, _) = asked_among(&THREE);
+    let author = sim.world.identity(2, Role::Guest);
+    let request = sim.pages[1].visit.open_round().unwrap().request.clone();
+    for seq in 0..50 {
+        let kind = StatementKind::Grant;
+        let mut claims = sim
+            .world
+            .statement_claims(&author, request.jws(), kind, seq);
+        claims.texts = request
+            .claims()
+            .texts
+            .iter()
+            .map(|text| text.hash)
+            .collect();
+        let statement = author.key().sign(&claims);
+        sim.says(2, &AppMessage::Statement { statement });
+    }
+    let kinds = [StatementKind::Refusal, StatementKind::Withdrawal];
+    for (kind, seq) in kinds.into_iter().zip([50, 70]) {
+        for seq in seq..seq + 20 {
+            let statement = sim.world.statement(&author, request.jws(), kind, seq);
+            sim.pages[1].visit.on_statement(statement);
+        }
+    }
+    assert_eq!(sim.pages[1].visit.recording.heard().count(), 3);
+    let withdrawals = &sim.pages[1].visit.out;
+    let told = withdrawals
+        .iter()
+        .filter(|output| matches!(output, Output::Withdrawal { .. }));
+    assert_eq!(told.count(), 1);
+}
+
+/// One number for a grant and a refusal, in either order.
+#[test]
+fn of_two_answers_with_one_number_the_one_that_is_no_grant_counts() {
+    let kinds = [StatementKind::Grant, StatementKind::Refusal];
+    for order in [kinds, [kinds[1], kinds[0]]] {
+        let (mut sim, _) = asked_among(&THREE);
+        sim.must(0, grant());
+        sim.must(1, grant());
+        let author = sim.world.identity(2, Role::Guest);
+        let request = sim.pages[0].visit.open_round().unwrap().request.clone();
+        for kind in order {
+            let statement = sim.world.statement(&author, request.jws(), kind, 5);
+            sim.says(2, &AppMessage::Statement { statement });
+            sim.pass_ms(1_500);
+        }
+        for page in 0..2 {
+            let said = sim.pages[page].visit.answer_of(sim.id(2));
+            assert_eq!(said, Some(StatementKind::Refusal), "page {page}");
+            let round = sim.pages[page].visit.open_round().unwrap();
+            let held = round.statement_of(sim.id(2)).unwrap();
+            assert_eq!(held.claims().kind, StatementKind::Refusal);
+        }
+        let start = sim.command(0, Command::StartRecorder);
+        sim.settle();
+        assert_eq!(sim.pages[0].failed[&start], ErrorCode::NotAgreed);
+    }
 }

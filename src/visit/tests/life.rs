@@ -1,6 +1,7 @@
 //! Meeting, coming back, leaving.
 
 use super::sim::Sim;
+use crate::visit::commits::Want;
 use crate::visit::{Command, EndReason, ErrorCode, NotSending, Phase, ProblemCode};
 use sealed_visit_protocol::Role;
 use sealed_visit_protocol::wire::ClientMessage;
@@ -259,4 +260,51 @@ fn the_verified_mark_dies_with_a_new_key() {
         },
     );
     assert!(!sim.state(0).verified);
+}
+
+/// Patient and guest come in by one commit, and the host is gone before it proves the epoch: each would wait for the other.
+#[test]
+fn newcomers_whose_inviter_is_gone_ask_again() {
+    let mut sim = Sim::live(&[Role::Clinician]);
+    for role in [Role::Patient, Role::Guest] {
+        sim.open(role);
+    }
+    sim.settle();
+    // Both clicks in one commit, and not a word after it.
+    sim.hold = Some(|message| matches!(message, ClientMessage::App { .. }));
+    let participant = sim.id(1);
+    let wants = [1, 2].map(|page| sim.id(page));
+    let member = sim.pages[0].visit.member_mut().unwrap();
+    member.wants.push(Want {
+        add: wants.to_vec(),
+        ..Want::default()
+    });
+    sim.command(0, Command::Admit { participant });
+    sim.settle();
+    sim.disconnect(0);
+    sim.held.clear();
+    sim.hold = None;
+    for page in [1, 2] {
+        let member = sim.pages[page].visit.member().unwrap();
+        assert!(!member.confirmed && member.has(sim.id(1)) && member.has(sim.id(2)));
+    }
+    sim.pass_ms(9_000);
+    for page in [1, 2] {
+        assert_eq!(sim.state(page).phase, Phase::Rekeying, "page {page}");
+    }
+    sim.pass_ms(2_000);
+    for page in [1, 2] {
+        assert_eq!(sim.state(page).phase, Phase::Waiting, "page {page}");
+    }
+    sim.connect(0);
+    sim.pass_ms(20_000);
+    for page in [1, 2] {
+        let participant = sim.id(page);
+        if sim.state(page).phase != Phase::Live {
+            sim.must(0, Command::Admit { participant });
+        }
+    }
+    sim.pass_ms(5_000);
+    (0..3).for_each(|page| assert_eq!(sim.state(page).phase, Phase::Live, "page {page}"));
+    sim.assert_agreed();
 }

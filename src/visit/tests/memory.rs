@@ -302,6 +302,49 @@ fn a_lost_pass_key_takes_its_grants_along() {
     assert!(is_recorded(&sim, PATIENT));
 }
 
+/// Whoever makes a group writes its first context.
+#[test]
+fn what_a_groups_maker_says_of_people_who_are_not_there_fixes_nobodys_role() {
+    let mut sim = Sim::new(1);
+    for role in PEOPLE {
+        sim.open(role);
+    }
+    sim.connect_key(EVIL);
+    let group_id = B64(b"a group of its own".to_vec());
+    sim.relay_forgets();
+    sim.connect_key(EVIL);
+    assert_eq!(sim.open_group(&group_id, None), None);
+    sim.connect(PATIENT);
+    sim.settle();
+    // The host, who is not there, and many whom nobody knows.
+    let mut others = vec![(sim.id(0), Role::Guest, 7)];
+    let strangers = (100..1_500).map(|n| (sim.world.participant(n), Role::Guest, 1));
+    others.extend(strangers);
+    let identity = sim.world.identity(EVIL as u64, Role::Clinician);
+    let mut evil = Evil::stranger_saying(&sim.world.policy, &identity, &group_id.0, &others);
+    sim.lead_in(&mut evil, &[PATIENT]);
+    sim.pass_ms(5_000);
+    assert_eq!(sim.state(PATIENT).phase, Phase::Live);
+    let legacy = &sim.pages[PATIENT].visit.memory.legacy;
+    assert_eq!(legacy.role_of(sim.id(0)), None);
+    assert_eq!(legacy.role_of(sim.id(EVIL)), Some(Role::Clinician));
+    assert_eq!(legacy.role_of(sim.id(PATIENT)), Some(Role::Patient));
+    let known = (100..1_500).filter(|n| legacy.knows(sim.world.participant(*n)));
+    assert_eq!(known.count(), 0);
+    let counted = (100..1_500).filter(|n| {
+        let participant = sim.world.participant(*n);
+        legacy.last_seq_of(participant).is_some()
+    });
+    assert!(counted.count() < 1_100, "and fills no memory");
+    // The host comes, and is let in as the clinician that it is.
+    sim.connect(0);
+    sim.settle();
+    sim.lead_in(&mut evil, &[0]);
+    sim.pass_ms(5_000);
+    let legacy = &sim.pages[PATIENT].visit.memory.legacy;
+    assert_ne!(legacy.role_of(sim.id(0)), Some(Role::Guest));
+}
+
 /// Two pages of one participant, each with a memory of its own: a third knows what both knew.
 #[test]
 fn memories_of_two_pages_are_one() {

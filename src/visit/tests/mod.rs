@@ -1,6 +1,7 @@
 //! Tests of the state machine: several of them over the relay's real ordering code.
 
 mod adversaries;
+mod away;
 mod consent;
 mod interpreter;
 mod life;

@@ -114,9 +114,10 @@ impl Scene {
             .hash(into);
         visit.locked_out.hash(into);
         let memory = &visit.recording;
-        for ((author, ..), heard) in memory.heard.iter() {
+        for heard in memory.heard() {
             let claims = heard.statement.claims();
-            (self.who(*author), claims.kind, self.round(claims.round)).hash(into);
+            let author = heard.statement.participant();
+            (self.who(author), claims.kind, self.round(claims.round)).hash(into);
         }
         let fresh = memory.heartbeat_is_fresh(visit.now_ms);
         let stop = memory
