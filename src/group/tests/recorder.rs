@@ -253,12 +253,12 @@ fn of_a_grant_and_a_refusal_with_one_number_the_refusal_counts_in_either_order()
     scene.honest(vec![Change::Request(request.clone()), grant.clone()]);
     scene.honest(vec![refusal.clone()]);
     assert_eq!(held(&scene), StatementKind::Refusal);
-    scene.attack(&[grant.clone()], "old_statement");
+    scene.attack(std::slice::from_ref(&grant), "old_statement");
 
     let mut scene = Scene::new();
     let request = scene.request(1);
     scene.honest(vec![Change::Request(request.clone()), refusal.clone()]);
-    scene.attack(&[grant.clone()], "old_statement");
+    scene.attack(std::slice::from_ref(&grant), "old_statement");
     // A refusal with a lower number is an old one.
     let mut scene = Scene::new();
     let older = said(&scene, &request, StatementKind::Refusal, 4);
