@@ -267,22 +267,42 @@ pub async fn carry_out(vault: &Arc<Vault>, recording: RecordingId) {
     });
 }
 
-/// Grants what earlier versions only noted, and finishes every deletion that was granted.
+/// Grants what earlier versions only noted, and finishes every deletion that was granted. One that fails keeps no other
+/// from being finished; the first failure is returned, and the next call tries again.
 pub async fn resume(vault: &Vault) -> ApiResult<()> {
+    let mut failures = Vec::new();
     if vault.config.delete_on_withdrawal {
-        grant_noted(vault).await?;
+        failures.extend(grant_noted(vault).await.err());
     }
     let due = sqlx::query_scalar::<_, String>(
         "SELECT recording FROM recordings WHERE deletion_granted_ms IS NOT NULL AND deleted_ms IS NULL",
     )
     .fetch_all(vault.db.pool())
     .await?;
-    for recording in due {
-        let recording = recording.parse().map_err(ApiError::internal)?;
-        destroy_shares(vault, recording).await?;
-        destroy_bytes(vault, recording).await?;
+    let mut recordings = Vec::with_capacity(due.len());
+    for id in due {
+        match id.parse::<RecordingId>() {
+            Ok(recording) => recordings.push(recording),
+            Err(error) => failures.push(ApiError::internal(error)),
+        }
     }
-    Ok(())
+    // The shares of all before the bytes of any: without its share nobody reads a recording, and bytes may take long.
+    for recording in &recordings {
+        if let Err(error) = destroy_shares(vault, *recording).await {
+            tracing::error!(%recording, code = error.code, "cannot destroy the shares yet");
+            failures.push(error);
+        }
+    }
+    for recording in &recordings {
+        if let Err(error) = destroy_bytes(vault, *recording).await {
+            tracing::error!(%recording, code = error.code, "cannot delete the bytes yet");
+            failures.push(error);
+        }
+    }
+    match failures.into_iter().next() {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
 }
 
 /// Finishes deletions, again and again; does not return.

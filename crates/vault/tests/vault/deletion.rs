@@ -405,3 +405,116 @@ async fn other_recordings_stay_as_they_are() {
     .unwrap();
     assert_eq!(answer.tracks[0].share.0, other.share(0));
 }
+
+#[tokio::test]
+async fn what_an_earlier_version_noted_for_a_stranger_is_not_carried_out() {
+    let vault = TestVault::with_config(|config| config.delete_on_withdrawal = false).await;
+    let (upload, _) = recorded(&vault, WithdrawalPolicy::Delete).await;
+    let world = &vault.world;
+    let stranger = crate::common::Person::new(77, sealed_visit_protocol::Role::Guest);
+    let statement = world.withdrawal(&upload.part.claims.request, &stranger, None);
+    let mut claims = statement.unverified_claims().unwrap();
+    claims.request = sealed_visit_protocol::Hash32([7; 32]);
+    let statement = stranger.key.sign(&claims);
+    // As earlier versions did with whoever had a pass of the visit and knew the round.
+    let pool = vault.vault.db.pool();
+    sqlx::query(
+        "INSERT INTO withdrawals (hash, visit, group_id, round, participant, request, statement, received_ms) \
+         SELECT ?, visit, group_id, round, ?, ?, ?, 5 FROM recordings",
+    )
+    .bind(statement.hash().to_string())
+    .bind(stranger.id.to_string())
+    .bind(claims.request.to_string())
+    .bind(statement.as_str())
+    .execute(pool)
+    .await
+    .unwrap();
+    sqlx::query("UPDATE recordings SET deletion_requested_ms = 5")
+        .execute(pool)
+        .await
+        .unwrap();
+    let vault = vault
+        .restarted_with(|config| config.delete_on_withdrawal = true)
+        .await;
+    let row = vault.vault.db.recording(RECORDING).await.unwrap().unwrap();
+    assert_eq!(row.deletion_requested_ms, Some(5));
+    assert_eq!((row.deletion_granted_ms, row.deleted_ms), (None, None));
+}
+
+/// A finished recording besides, made later.
+async fn another(vault: &TestVault) -> RecordingId {
+    let upload = vault.begin(vault.world.recording(50, 1)).await;
+    let track = TrackFile::with_segments(&upload.part, 0, &[1000]);
+    upload.upload(0, &track).await;
+    upload.finish(&[&track]).await.expect(200);
+    upload.part.claims.recording
+}
+
+#[tokio::test]
+async fn a_deletion_that_fails_holds_up_no_other() {
+    let vault = TestVault::new().await;
+    let (first, _) = recorded(&vault, WithdrawalPolicy::Keep).await;
+    let other = another(&vault).await;
+    // What cannot be deleted: a folder with something in it, where the first recording's file was.
+    let folder = vault.folder.path().join("data/tracks");
+    let file = folder.join(format!("{RECORDING}/0/{}.svtrack", first.part.track(0)));
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir_all(file.join("in the way")).unwrap();
+    // Granted, and nothing carried out yet.
+    let claims = WipeClaims::new(vec![RECORDING, other], WipeReason::DeletionGranted, 7);
+    let order = vault.world.root.sign(&claims);
+    for recording in [RECORDING, other] {
+        let mut tx = vault.vault.db.write().await.unwrap();
+        let basis = deletion::Basis::Order(order.clone());
+        let actor = sealed_visit_vault::audit::Actor::Clinic;
+        deletion::grant(&mut tx, recording, &basis, actor, 7)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+    }
+    deletion::resume(&vault.vault).await.unwrap_err();
+    let row = |recording| {
+        let db = &vault.vault.db;
+        async move { db.recording(recording).await.unwrap().unwrap() }
+    };
+    assert!(row(RECORDING).await.shares_destroyed_ms.is_some());
+    assert_eq!(row(RECORDING).await.deleted_ms, None);
+    assert!(row(other).await.deleted_ms.is_some());
+    // It is tried again.
+    std::fs::remove_dir_all(&file).unwrap();
+    deletion::resume(&vault.vault).await.unwrap();
+    assert!(row(RECORDING).await.deleted_ms.is_some());
+}
+
+#[tokio::test]
+async fn shares_that_cannot_be_destroyed_hold_up_no_others() {
+    let vault = TestVault::new().await;
+    recorded(&vault, WithdrawalPolicy::Keep).await;
+    let other = another(&vault).await;
+    let pool = vault.vault.db.pool();
+    let claims = WipeClaims::new(vec![RECORDING, other], WipeReason::DeletionGranted, 7);
+    sqlx::query("UPDATE recordings SET deletion_granted_ms = 7, deletion_basis = ?")
+        .bind(vault.world.root.sign(&claims).as_str())
+        .execute(pool)
+        .await
+        .unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+        "CREATE TRIGGER held BEFORE UPDATE OF share ON tracks WHEN OLD.recording = '{RECORDING}' \
+         BEGIN SELECT RAISE(ABORT, 'held'); END"
+    )))
+    .execute(pool)
+    .await
+    .unwrap();
+    deletion::resume(&vault.vault).await.unwrap_err();
+    let row = vault.vault.db.recording(other).await.unwrap().unwrap();
+    assert!(row.deleted_ms.is_some());
+    let row = vault.vault.db.recording(RECORDING).await.unwrap().unwrap();
+    assert_eq!((row.shares_destroyed_ms, row.deleted_ms), (None, None));
+    sqlx::query("DROP TRIGGER held")
+        .execute(pool)
+        .await
+        .unwrap();
+    deletion::resume(&vault.vault).await.unwrap();
+    let row = vault.vault.db.recording(RECORDING).await.unwrap().unwrap();
+    assert!(row.deleted_ms.is_some());
+}
