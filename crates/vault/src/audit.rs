@@ -153,19 +153,19 @@ pub async fn signed_head(
 /// Whether this action on this document was logged for the recording, or part, before.
 pub async fn has(tx: &mut Tx, event: &Event) -> ApiResult<bool> {
     let action = serde_json::to_value(event.action).map_err(crate::error::ApiError::internal)?;
-    let count: i64 = sqlx::query_scalar(
-        "SELECT COUNT(*) FROM audit WHERE json_extract(entry, '$.action') = ? \
-         AND json_extract(entry, '$.recording') = ? AND json_extract(entry, '$.part') IS ? \
-         AND json_extract(entry, '$.document') = ?",
-    )
-    .bind(action.as_str().unwrap_or_default().to_owned())
-    .bind(event.recording.map(|recording| recording.to_string()))
-    .bind(event.part)
-    .bind(event.document.map(|document| document.to_string()))
-    .fetch_one(&mut **tx)
-    .await?;
-    Ok(count > 0)
+    Ok(sqlx::query_scalar(HAS)
+        .bind(event.document.map(|document| document.to_string()))
+        .bind(event.recording.map(|recording| recording.to_string()))
+        .bind(action.as_str().unwrap_or_default().to_owned())
+        .bind(event.part)
+        .fetch_one(&mut **tx)
+        .await?)
 }
+
+/// With the expressions of the index `audit_by_document`, letter by letter: others would scan the log.
+const HAS: &str = "SELECT EXISTS (SELECT 1 FROM audit WHERE json_extract(entry, '$.document') = ? \
+     AND json_extract(entry, '$.recording') = ? AND json_extract(entry, '$.action') = ? \
+     AND json_extract(entry, '$.part') IS ?)";
 
 /// Entries from number `from` on, at most `limit`.
 pub async fn read(db: &Db, from: u64, limit: u32) -> ApiResult<Vec<StoredEntry>> {
@@ -204,4 +204,53 @@ pub async fn verify(db: &Db, mut chain: Chain) -> anyhow::Result<Chain> {
 fn parse_hash(text: &str) -> ApiResult<Hash32> {
     Hash32::parse(text)
         .ok_or_else(|| crate::error::ApiError::internal("the database holds an unreadable hash"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whether_something_was_logged_is_found_by_index_however_long_the_log_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::open(&folder.path().join("vault.sqlite")).await.unwrap();
+        let plan = format!("EXPLAIN QUERY PLAN {HAS}");
+        let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sqlx::AssertSqlSafe(plan))
+            .fetch_all(db.pool())
+            .await
+            .unwrap();
+        let steps: Vec<_> = plan.iter().map(|(.., step)| step.as_str()).collect();
+        assert!(
+            steps
+                .iter()
+                .any(|step| step.contains("USING INDEX audit_by_document")),
+            "{steps:?}"
+        );
+        assert!(
+            !steps.iter().any(|step| step.contains("SCAN audit")),
+            "{steps:?}"
+        );
+
+        let event = |part, document| Event {
+            at_ms: 1,
+            actor: Actor::Vault,
+            action: Action::SpoolWiped,
+            recording: Some(RecordingId::from_bytes([1; 16])),
+            part,
+            document: Some(Hash32([document; 32])),
+        };
+        let mut tx = db.write().await.unwrap();
+        append(&mut tx, event(Some(1), 5)).await.unwrap();
+        append(&mut tx, event(None, 6)).await.unwrap();
+        for (part, document, known) in [
+            (Some(1), 5, true),
+            (None, 6, true),
+            (None, 5, false),
+            (Some(2), 5, false),
+            (Some(1), 6, false),
+        ] {
+            let has = has(&mut tx, &event(part, document)).await.unwrap();
+            assert_eq!(has, known, "{part:?} {document}");
+        }
+    }
 }
