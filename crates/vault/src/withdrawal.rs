@@ -57,33 +57,36 @@ pub async fn record(vault: &Vault, jws: &Jws<StatementClaims>) -> ApiResult<Reco
     let mut tx = vault.db.write().await?;
     let affected = affected_recordings(&mut tx, &statement).await?;
     last_words::note(&mut tx, jws).await?;
-    let is_news = is_news(&mut tx, &statement).await?;
+    let is_news = match &affected[..] {
+        [] => is_news_of_unknown(&mut tx, &statement).await?,
+        affected => affected.iter().any(|one| one.is_news),
+    };
     if is_news || has_room(&mut tx, &statement).await? {
         insert(&mut tx, &statement, now_ms).await?;
     }
     let mut granted = Vec::new();
-    if is_news {
-        if affected.is_empty() {
-            // Nothing happened to any recording: whoever makes up rounds must not fill the log.
-            forget_older_unknown_rounds(&mut tx, &statement).await?;
-        }
-        for Affected { recording, effect } in &affected {
-            let recording = *recording;
-            let action = Action::Withdrawn;
+    if is_news && affected.is_empty() {
+        // Nothing happened to any recording: whoever makes up rounds must not fill the log.
+        forget_older_unknown_rounds(&mut tx, &statement).await?;
+    }
+    for one in affected.iter().filter(|one| one.is_news) {
+        let Affected {
+            recording, effect, ..
+        } = *one;
+        let action = Action::Withdrawn;
+        log(&mut tx, &statement, action, Some(recording), now_ms).await?;
+        if effect != Effect::Keeps && deletion::request(&mut tx, recording, now_ms).await? {
+            let action = Action::DeletionRequested;
             log(&mut tx, &statement, action, Some(recording), now_ms).await?;
-            if *effect != Effect::Keeps && deletion::request(&mut tx, recording, now_ms).await? {
-                let action = Action::DeletionRequested;
-                log(&mut tx, &statement, action, Some(recording), now_ms).await?;
-            }
-            if *effect == Effect::Deletes && vault.config.delete_on_withdrawal {
-                let basis = Basis::Withdrawal(jws.clone());
-                let actor = actor_of(&statement);
-                if deletion::grant(&mut tx, recording, &basis, actor, now_ms).await? {
-                    granted.push(recording);
-                }
-            }
-            tracing::info!(%recording, ?effect, "withdrawn");
         }
+        if effect == Effect::Deletes && vault.config.delete_on_withdrawal {
+            let basis = Basis::Withdrawal(jws.clone());
+            let actor = actor_of(&statement);
+            if deletion::grant(&mut tx, recording, &basis, actor, now_ms).await? {
+                granted.push(recording);
+            }
+        }
+        tracing::info!(%recording, ?effect, "withdrawn");
     }
     let audit_head = audit::signed_head(&mut tx, vault.key(), now_ms).await?;
     tx.commit().await?;
@@ -112,22 +115,26 @@ async fn verify(vault: &Vault, jws: &Jws<StatementClaims>) -> ApiResult<Statemen
     Ok(statement)
 }
 
-/// Whether this is the first withdrawal of its author from this round, or the first with the wish to delete. Nothing else
-/// changes anything, and what changes something is never refused.
-async fn is_news(tx: &mut Tx, statement: &Statement) -> ApiResult<bool> {
+/// Whether a withdrawal from a round of which the vault knows no recording is its author's first under its request, or the
+/// first with the wish to delete.
+async fn is_news_of_unknown(tx: &mut Tx, statement: &Statement) -> ApiResult<bool> {
     let claims = statement.claims();
     let wishes: Vec<Option<String>> = sqlx::query_scalar(
-        "SELECT wish FROM withdrawals WHERE visit = ? AND group_id = ? AND round = ? AND participant = ?",
+        "SELECT wish FROM withdrawals WHERE visit = ? AND group_id = ? AND round = ? AND participant = ? AND request = ?",
     )
     .bind(claims.visit.to_string())
     .bind(to_base64url(&claims.group_id.0))
     .bind(claims.round.to_string())
     .bind(statement.participant().to_string())
+    .bind(claims.request.to_string())
     .fetch_all(&mut **tx)
     .await?;
     let deletes = |wish: &Option<String>| wish.as_deref() == Some("delete");
-    Ok(wishes.is_empty()
-        || (claims.wish == Some(WithdrawalWish::Delete) && !wishes.iter().any(deletes)))
+    Ok(wishes.is_empty() || (wishes_deletion(claims) && !wishes.iter().any(deletes)))
+}
+
+fn wishes_deletion(claims: &StatementClaims) -> bool {
+    claims.wish == Some(WithdrawalWish::Delete)
 }
 
 /// Further ones are kept as evidence, a few of each author and round.
@@ -193,6 +200,10 @@ struct Affected {
     recording: RecordingId,
     /// What the consent text, or the person, says about what was recorded until now.
     effect: Effect,
+    /// Its author has withdrawn from this recording for the first time, or for the first time with the wish to delete.
+    /// Nothing else changes anything, and what changes something is never refused. A withdrawal that names a request which
+    /// its author was not shown changed nothing then, and takes nothing away from a later one.
+    is_news: bool,
 }
 
 /// The recordings of the round, if its author takes part in them: is named in an open statement, or was shown the very
@@ -201,9 +212,15 @@ struct Affected {
 async fn affected_recordings(tx: &mut Tx, statement: &Statement) -> ApiResult<Vec<Affected>> {
     let claims = statement.claims();
     let rows = sqlx::query(
-        "SELECT recording, on_withdrawal, request = ? OR EXISTS (SELECT 1 FROM people \
-           WHERE people.recording = recordings.recording AND participant = ?) AS takes_part \
-         FROM recordings WHERE visit = ? AND group_id = ? AND round = ?",
+        "SELECT recording, on_withdrawal, takes_part, COUNT(withdrawals.hash) AS earlier, \
+           COUNT(CASE WHEN wish = 'delete' THEN 1 END) AS earlier_wishes FROM ( \
+             SELECT *, is_named OR request = ?1 AS takes_part FROM ( \
+               SELECT *, EXISTS (SELECT 1 FROM people WHERE people.recording = recordings.recording \
+                 AND participant = ?2) AS is_named \
+               FROM recordings WHERE visit = ?3 AND group_id = ?4 AND round = ?5)) AS known \
+         LEFT JOIN withdrawals ON withdrawals.visit = ?3 AND withdrawals.group_id = ?4 AND withdrawals.round = ?5 \
+           AND withdrawals.participant = ?2 AND (is_named OR withdrawals.request = known.request) \
+         GROUP BY recording",
     )
     .bind(claims.request.to_string())
     .bind(statement.participant().to_string())
@@ -216,8 +233,11 @@ async fn affected_recordings(tx: &mut Tx, statement: &Statement) -> ApiResult<Ve
     for row in &rows {
         let id: &str = row.try_get("recording")?;
         if row.try_get("takes_part")? {
+            let earlier: i64 = row.try_get("earlier")?;
+            let earlier_wishes: i64 = row.try_get("earlier_wishes")?;
             affected.push(Affected {
                 recording: id.parse().map_err(ApiError::internal)?,
+                is_news: earlier == 0 || (wishes_deletion(claims) && earlier_wishes == 0),
                 effect: deletion::effect_of(row.try_get("on_withdrawal")?, claims.wish),
             });
         }

@@ -341,3 +341,76 @@ async fn a_grant_that_its_author_has_overridden_opens_nothing() {
     // What is open already stays so, and its device gets a capability again.
     vault.post_open(&first).await.expect(200);
 }
+
+async fn log_size(vault: &TestVault) -> i64 {
+    sqlx::query_scalar("SELECT COUNT(*) FROM audit")
+        .fetch_one(vault.vault.db.pool())
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn made_up_rounds_do_not_fill_the_audit_log() {
+    let vault = TestVault::new().await;
+    let world = &vault.world;
+    let part = world.part(0, 1);
+    vault.post_open(&part).await.expect(201);
+    let before = log_size(&vault).await;
+    for number in 0..20 {
+        let statement = altered(world, &world.patient, &part.claims.request, |claims| {
+            claims.round = RoundId::from_bytes([100 + number; 16]);
+            (claims.seq, claims.request) = (2 + u64::from(number), Hash32([number; 32]));
+            claims.wish = Some(WithdrawalWish::Delete);
+        });
+        post(&vault, statement.as_str()).await.expect(200);
+    }
+    assert_eq!(log_size(&vault).await, before);
+    let statement = world.withdrawal(&part.claims.request, &world.patient, None);
+    post(&vault, statement.as_str()).await.expect(200);
+    assert_eq!(log_size(&vault).await, before + 1, "a true one is logged");
+}
+
+#[tokio::test]
+async fn a_withdrawal_that_changed_nothing_takes_nothing_from_a_later_one() {
+    let vault = TestVault::new().await;
+    let world = &vault.world;
+    let part = world.part(0, 1);
+    let guest = Person::new(77, Role::Guest);
+    let wish = Some(WithdrawalWish::Delete);
+    // Of the same round by its number, under a request that no recording stands on.
+    let other = altered(world, &guest, &part.claims.request, |claims| {
+        claims.request = Hash32([7; 32]);
+        claims.wish = wish;
+    });
+    post(&vault, other.as_str()).await.expect(200);
+    vault.post_open(&part).await.expect(201);
+    let before = log_size(&vault).await;
+    let joined = altered(world, &guest, &part.claims.request, |claims| {
+        (claims.seq, claims.wish) = (3, wish);
+    });
+    post(&vault, joined.as_str()).await.expect(200);
+    let details = summary(&vault).await;
+    assert_eq!(details["summary"]["state"], "withdrawn");
+    assert!(!details["summary"]["deletion_requested_ms"].is_null());
+    assert_eq!(log_size(&vault).await, before + 2);
+}
+
+#[tokio::test]
+async fn requests_made_up_by_somebody_in_a_recording_are_no_news() {
+    let vault = TestVault::new().await;
+    let world = &vault.world;
+    let part = world.part(0, 1);
+    vault.post_open(&part).await.expect(201);
+    let wish = Some(WithdrawalWish::Delete);
+    let mut size = None;
+    for number in 0..20 {
+        let statement = altered(world, &world.patient, &part.claims.request, |claims| {
+            (claims.seq, claims.request) = (2 + u64::from(number), Hash32([number; 32]));
+            claims.wish = wish;
+        });
+        post(&vault, statement.as_str()).await.expect(200);
+        let now = log_size(&vault).await;
+        assert_eq!(*size.get_or_insert(now), now);
+    }
+    assert_eq!(stored(&vault).await, 8);
+}
