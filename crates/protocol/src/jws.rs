@@ -234,14 +234,12 @@ impl<C> Jws<C> {
 }
 
 impl<C: Claims> Jws<C> {
-    /// Checks type, algorithm, version and signature, and returns the claims.
+    /// Checks type, algorithm, version, `kid` and signature, and returns the claims.
     pub fn verify(&self, key: &PublicKey) -> Result<C, JwsError> {
         let parsed = self.parse()?;
-        if !key.verify(parsed.signed, &parsed.signature) {
-            return Err(JwsError::BadSignature {
-                typ: C::TYP,
-                kid: key.thumbprint(),
-            });
+        let kid = key.thumbprint();
+        if parsed.kid != kid || !key.verify(parsed.signed, &parsed.signature) {
+            return Err(JwsError::BadSignature { typ: C::TYP, kid });
         }
         Ok(parsed.claims)
     }
@@ -321,6 +319,9 @@ impl<'a> Document<'a> {
         let payload =
             from_base64url(payload).ok_or(JwsError::Malformed("the payload is not base64url"))?;
         let claims = json::Tree::parse(&payload).map_err(|error| claims_error(typ, &error))?;
+        if !claims.has_plain_numbers() {
+            return Err(JwsError::Malformed("a number is not from 0 to 2^53 - 1"));
+        }
         let version: Version = claims.read().map_err(|error| claims_error(typ, &error))?;
         if version.v != u64::from(crate::VERSION) {
             return Err(JwsError::UnknownVersion {
@@ -455,6 +456,115 @@ mod tests {
                 to_base64url(&[0; 64])
             );
             assert!(Jws::<Note>::from_text(text).verify(&key.public()).is_err());
+        }
+    }
+
+    /// A signature over these very bytes, as a careless signer would make it.
+    fn signed(key: &SigningKey, header: &str, payload: &str) -> Jws<Note> {
+        let signed = format!(
+            "{}.{}",
+            to_base64url(header.as_bytes()),
+            to_base64url(payload.as_bytes())
+        );
+        let signature = key.0.sign(signed.as_bytes()).to_bytes();
+        Jws::from_text(format!("{signed}.{}", to_base64url(&signature)))
+    }
+
+    fn header(kid: &str) -> String {
+        format!(r#"{{"alg":"EdDSA","typ":"sv-test-note+jwt","kid":"{kid}"}}"#)
+    }
+
+    #[test]
+    fn the_kid_is_the_thumbprint_of_the_key_that_signed() {
+        let [key, other] = [1, 2].map(|seed| SigningKey::from_seed(&[seed; 32]));
+        let payload = r#"{"v":1,"text":""}"#;
+        let honest = signed(&key, &header(&key.public().thumbprint()), payload);
+        assert!(honest.verify(&key.public()).is_ok());
+        for kid in ["", &other.public().thumbprint()] {
+            let jws = signed(&key, &header(kid), payload);
+            let refused = jws.verify(&key.public());
+            assert!(matches!(refused, Err(JwsError::BadSignature { .. })));
+        }
+    }
+
+    #[test]
+    fn every_number_is_an_integer_that_all_parsers_read_alike() {
+        let key = SigningKey::from_seed(&[1; 32]);
+        let verified = |number: &str| {
+            let payload = format!(r#"{{"v":1,"text":"","newer":{{"list":[{number}]}}}}"#);
+            signed(&key, &header(&key.public().thumbprint()), &payload).verify(&key.public())
+        };
+        for number in ["0", "9007199254740991"] {
+            assert!(verified(number).is_ok(), "{number}");
+        }
+        for number in [
+            "9007199254740992",
+            "18446744073709551616",
+            "-1",
+            "-0",
+            "1.0",
+            "1e3",
+            "1e999",
+            "01",
+            "+1",
+            "NaN",
+        ] {
+            assert!(verified(number).is_err(), "{number}");
+        }
+        for version in ["1.0", "1e0", "true", "\"1\"", "null"] {
+            let payload = format!(r#"{{"v":{version},"text":""}}"#);
+            let jws = signed(&key, &header(&key.public().thumbprint()), &payload);
+            assert!(jws.verify(&key.public()).is_err(), "{version}");
+        }
+    }
+
+    #[test]
+    fn a_document_nests_up_to_127_levels_and_has_up_to_1_mib() {
+        let key = SigningKey::from_seed(&[1; 32]);
+        let kid = header(&key.public().thumbprint());
+        let nested = |levels: usize| {
+            let (open, close) = ("[".repeat(levels), "]".repeat(levels));
+            let payload = format!(r#"{{"v":1,"text":"","newer":{open}{close}}}"#);
+            signed(&key, &kid, &payload).verify(&key.public())
+        };
+        // The payload's own object is the first level.
+        assert!(nested(126).is_ok());
+        assert!(nested(127).is_err());
+
+        let long = |text_bytes: usize| {
+            let payload = format!(r#"{{"v":1,"text":"{}"}}"#, "a".repeat(text_bytes));
+            signed(&key, &kid, &payload)
+        };
+        let overhead = long(0).as_str().len();
+        let mut text_bytes = (MAX_JWS_BYTES - overhead) * 3 / 4;
+        while long(text_bytes + 1).as_str().len() <= MAX_JWS_BYTES {
+            text_bytes += 1;
+        }
+        // base64url has no text of every length; spaces cannot pad it. The longest that fits is taken.
+        assert!(long(text_bytes).verify(&key.public()).is_ok());
+        let refused = long(text_bytes + 1).verify(&key.public());
+        assert!(matches!(refused, Err(JwsError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn base64url_has_one_text_for_each_value() {
+        let key = SigningKey::from_seed(&[1; 32]);
+        let text = key.sign(&note()).as_str().to_owned();
+        assert_eq!(text.len() - text.rfind('.').unwrap(), 87);
+        // The last character of 64 bytes has four bits that nothing uses.
+        let last = text.chars().last().unwrap();
+        for character in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".chars()
+        {
+            let other = format!("{}{character}", &text[..text.len() - 1]);
+            let verified = Jws::<Note>::from_text(other).verify(&key.public());
+            assert_eq!(verified.is_ok(), character == last, "{character}");
+        }
+        for padded in [format!("{text}=="), format!("{text}\n"), format!(" {text}")] {
+            assert!(
+                Jws::<Note>::from_text(padded)
+                    .verify(&key.public())
+                    .is_err()
+            );
         }
     }
 }

@@ -19,9 +19,23 @@ pub enum Tree {
     Object(Vec<(String, Tree)>),
 }
 
+/// The largest integer that every JSON parser reads exactly: 2^53 - 1 (RFC 8259, section 6).
+pub(crate) const MAX_INTEGER: u64 = (1 << 53) - 1;
+
 impl Tree {
     pub(crate) fn parse(text: &[u8]) -> Result<Self, Error> {
         serde_json::from_slice(text).map_err(|error| Error::at(&error))
+    }
+
+    /// Whether every number in it, in unknown members too, is an integer from 0 to [`MAX_INTEGER`], written in digits alone.
+    pub(crate) fn has_plain_numbers(&self) -> bool {
+        match self {
+            Self::Null | Self::Bool(_) | Self::Text(_) => true,
+            Self::Unsigned(value) => *value <= MAX_INTEGER,
+            Self::Negative(_) | Self::Fraction => false,
+            Self::Array(items) => items.iter().all(Self::has_plain_numbers),
+            Self::Object(members) => members.iter().all(|(_, value)| value.has_plain_numbers()),
+        }
     }
 
     /// How many members an object has.

@@ -150,7 +150,7 @@ impl OpenStatement {
             .find(|header| header.claims().track == track)
     }
 
-    /// The participants whose grants this recording stands on.
+    /// The participants whose grants this recording stands on, each once.
     pub fn granted_by(&self) -> Vec<ParticipantId> {
         let author = |jws: &Jws<StatementClaims>| {
             jws.unverified_claims()
@@ -160,7 +160,13 @@ impl OpenStatement {
                 .ok()
                 .map(|pass| pass.sub)
         };
-        self.claims.grants.iter().filter_map(author).collect()
+        let mut authors: Vec<ParticipantId> = Vec::new();
+        for participant in self.claims.grants.iter().filter_map(author) {
+            if !authors.contains(&participant) {
+                authors.push(participant);
+            }
+        }
+        authors
     }
 }
 

@@ -84,13 +84,15 @@ impl Header {
                 size_bytes: bytes.len(),
             });
         }
-        let version: Version =
-            crate::json::from_slice(bytes).map_err(|_| HeaderError::Malformed)?;
+        let tree = crate::json::Tree::parse(bytes).map_err(|_| HeaderError::Malformed)?;
+        if !tree.has_plain_numbers() {
+            return Err(HeaderError::Malformed);
+        }
+        let version: Version = tree.read().map_err(|_| HeaderError::Malformed)?;
         if version.v != u64::from(crate::VERSION) {
             return Err(HeaderError::UnknownVersion(version.v));
         }
-        let claims: HeaderClaims =
-            crate::json::from_slice(bytes).map_err(|_| HeaderError::Malformed)?;
+        let claims: HeaderClaims = tree.read().map_err(|_| HeaderError::Malformed)?;
         if claims.suite != HeaderClaims::SUITE {
             return Err(HeaderError::UnknownSuite);
         }
