@@ -108,6 +108,9 @@ pub struct PartReport {
     pub receipt: ReceiptState,
     /// What is wrong.
     pub problems: Vec<Problem>,
+    /// Hash of the consent request: all parts of a recording stand on the same one.
+    #[serde(skip)]
+    pub request: Hash32,
     /// The part that the open statement says came before.
     #[serde(skip)]
     pub previous: Option<PreviousPart>,
@@ -216,7 +219,8 @@ fn judge_parts(parts: &[PartReport]) -> Vec<Problem> {
     for (index, part) in parts.iter().enumerate() {
         let number = part.part;
         let before = index.checked_sub(1).map(|index| &parts[index]);
-        if (part.recording, part.visit) != (parts[0].recording, parts[0].visit) {
+        let identity = |part: &PartReport| (part.recording, part.visit, part.request);
+        if identity(part) != identity(&parts[0]) {
             let message = format!("part {number} belongs to another recording");
             problems.push(problem(ProblemCode::OtherRecording, message));
         }
@@ -227,8 +231,13 @@ fn judge_parts(parts: &[PartReport]) -> Vec<Problem> {
         }
         match &part.previous {
             None if number > 0 => {
-                for missing in before.map_or(0, |before| before.part + 1)..number {
-                    let message = format!("part {missing} is not here");
+                // One problem for all of them: a number can be as large as its author likes.
+                let first = before.map_or(0, |before| before.part + 1);
+                if first < number {
+                    let message = match number - 1 {
+                        last if last == first => format!("part {first} is not here"),
+                        last => format!("parts {first} to {last} are not here"),
+                    };
                     problems.push(problem(ProblemCode::PartMissing, message));
                 }
                 let message = format!("part {number} does not name the part before it");

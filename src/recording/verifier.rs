@@ -25,6 +25,8 @@ pub struct PartVerifier {
     manifest: Option<Jws<ManifestClaims>>,
     closing: Option<Jws<ClosingClaims>>,
     receipt: Option<Jws<ReceiptClaims>>,
+    /// Of the manifest, once it was verified.
+    places: Vec<Jws<PlaceClaims>>,
     problems: Vec<Problem>,
 }
 
@@ -32,7 +34,12 @@ struct VerifiedTrack {
     header: Header,
     state: TrackState,
     unverified_bytes: u64,
+    /// Named by whoever handed in the part, with or without its bytes.
+    listed: bool,
+    /// Its bytes were handed in.
     seen: bool,
+    /// What stopped the state.
+    error: Option<String>,
     envelopes: Vec<Jws<EnvelopeClaims>>,
 }
 
@@ -64,7 +71,9 @@ impl PartVerifier {
                 header: header.clone(),
                 state: TrackState::expecting(header.hash()),
                 unverified_bytes: 0,
+                listed: false,
                 seen: false,
+                error: None,
                 envelopes: Vec::new(),
             })
             .collect();
@@ -75,6 +84,7 @@ impl PartVerifier {
             manifest: None,
             closing: None,
             receipt: None,
+            places: Vec::new(),
             problems,
         })
     }
@@ -106,35 +116,42 @@ impl PartVerifier {
     /// Hands in a track's verified state: of a [`TrackState`] that was fed with its bytes, or of a
     /// [`super::TrackEnd`]. `error` is what stopped it.
     pub fn track(&mut self, track: TrackId, state: TrackState, error: Option<String>) {
-        let Some(known) = self
-            .tracks
-            .iter_mut()
-            .find(|known| known.header.claims().track == track)
-        else {
-            let message = "a track that the open statement does not name".to_owned();
-            return self.problem(ProblemCode::UnknownTrack, Some(track), message);
+        let Some(known) = self.listed(track) else {
+            return;
         };
-        if known.seen {
-            let message = "the track stands here twice".to_owned();
-            return self.problem(ProblemCode::TrackTwice, Some(track), message);
-        }
         known.unverified_bytes = state.offset() - state.verified_bytes();
         known.seen = true;
-        let headless = state
+        known.error = error;
+        if state
             .header()
-            .is_none_or(|header| header.hash() != known.header.hash());
-        if !headless {
+            .is_some_and(|header| header.hash() == known.header.hash())
+        {
             known.state = state;
         }
-        if let Some(error) = error {
-            self.problem(ProblemCode::TrackAltered, Some(track), error);
-        } else if headless {
-            self.problem(
-                ProblemCode::TrackWithoutHeader,
-                Some(track),
-                "the file ends inside its header".into(),
-            );
+    }
+
+    /// Says that a track is listed, and that its bytes are not here.
+    pub fn track_not_here(&mut self, track: TrackId) {
+        self.listed(track);
+    }
+
+    /// A track of this part that was not listed before; otherwise a problem.
+    fn listed(&mut self, track: TrackId) -> Option<&mut VerifiedTrack> {
+        let position = self
+            .tracks
+            .iter()
+            .position(|known| known.header.claims().track == track);
+        let Some(position) = position else {
+            let message = "a track that the open statement does not name".to_owned();
+            self.problem(ProblemCode::UnknownTrack, Some(track), message);
+            return None;
+        };
+        if std::mem::replace(&mut self.tracks[position].listed, true) {
+            let message = "the track stands here twice".to_owned();
+            self.problem(ProblemCode::TrackTwice, Some(track), message);
+            return None;
         }
+        Some(&mut self.tracks[position])
     }
 
     /// Hands in an envelope that was found with this track.
@@ -182,13 +199,7 @@ impl PartVerifier {
     pub fn report(mut self) -> PartReport {
         let mut started_ms = self.open.claims().at_ms;
         let (ending, summaries) = self.judge_ending(&mut started_ms);
-        if ending != Ending::Open {
-            self.judge_coverage(&summaries);
-        }
-        for summary in &summaries {
-            self.judge_summary(summary);
-        }
-        self.judge_missing();
+        self.judge_tracks(&summaries);
         let receipt = self.judge_receipt();
         let places = self.judge_places();
         let claims = self.open.claims();
@@ -222,7 +233,8 @@ impl PartVerifier {
             tracks,
             receipt,
             problems: self.problems,
-            previous: self.open.claims().previous.clone(),
+            request: claims.request.hash(),
+            previous: claims.previous.clone(),
         }
     }
 
@@ -239,6 +251,8 @@ impl PartVerifier {
                         self.problem(ProblemCode::EndTimesInvalid, None, message);
                     }
                     self.judge_withdrawal(claims.withdrawal.as_ref());
+                    self.judge_coverage(&claims.tracks);
+                    self.places = claims.places;
                     let ending = Ending::Finished {
                         reason: claims.reason,
                         ended_ms: claims.ended_ms,
@@ -258,6 +272,7 @@ impl PartVerifier {
             match closing.verify(&self.clinic.claims().vault) {
                 Ok(claims) if claims.open == open && (claims.recording, claims.part) == part => {
                     self.judge_withdrawal(claims.withdrawal.as_ref());
+                    self.judge_coverage(&claims.tracks);
                     if let Some((_, signed)) = ends.first() {
                         self.judge_earlier_end(&claims.tracks, signed);
                     }
@@ -284,7 +299,8 @@ impl PartVerifier {
     fn judge_earlier_end(&mut self, earlier: &[TrackSummary], signed: &[TrackSummary]) {
         let covers_more = earlier.iter().find(|summary| {
             let same = signed.iter().find(|signed| signed.track == summary.track);
-            same.is_none_or(|signed| {
+            // One that the manifest does not name is told as that.
+            same.is_some_and(|signed| {
                 signed.segments < summary.segments
                     || (signed.segments == summary.segments && signed.head != summary.head)
             })
@@ -295,7 +311,7 @@ impl PartVerifier {
         }
     }
 
-    /// Every track of the open statement exactly once, and nothing else.
+    /// Every track of the open statement exactly once, and nothing else; gaps inside of the media.
     fn judge_coverage(&mut self, summaries: &[TrackSummary]) {
         let mut named: Vec<TrackId> = summaries.iter().map(|summary| summary.track).collect();
         let mut opened: Vec<TrackId> = self
@@ -309,9 +325,17 @@ impl PartVerifier {
             let message = "the signed end does not name every track of the part once".to_owned();
             self.problem(ProblemCode::EndTracksDiffer, None, message);
         }
+        for summary in summaries {
+            let is_gap = |gap: &Gap| gap.from_us <= gap.to_us && gap.to_us <= summary.media_end_us;
+            if !summary.gaps.iter().all(is_gap) {
+                let message = "a gap lies outside of the track".to_owned();
+                self.problem(ProblemCode::EndTimesInvalid, Some(summary.track), message);
+            }
+        }
     }
 
-    /// The withdrawal that ended the part is by somebody of the roster, for the part's own round.
+    /// The withdrawal that ended the part is for its own round, by somebody whose grant the part stands on, or who was shown
+    /// the very request: whoever joins while a part runs grants it, too, and no open statement says so.
     fn judge_withdrawal(&mut self, withdrawal: Option<&Jws<StatementClaims>>) {
         let Some(jws) = withdrawal else { return };
         let claims = self.open.claims();
@@ -322,9 +346,10 @@ impl PartVerifier {
             Ok(statement) => {
                 let said = statement.claims();
                 let is_of_round = asked.is_some_and(|asked| asked.round == said.round);
-                let is_genuine = said.kind == StatementKind::Withdrawal
-                    && is_of_round
-                    && self.open.granted_by().contains(&statement.participant());
+                let takes_part = said.request == claims.request.hash()
+                    || self.open.granted_by().contains(&statement.participant());
+                let is_genuine =
+                    said.kind == StatementKind::Withdrawal && is_of_round && takes_part;
                 (!is_genuine).then(|| "it is not a withdrawal from this part's round".to_owned())
             }
         };
@@ -333,81 +358,20 @@ impl PartVerifier {
         }
     }
 
-    /// A signed summary against what the bytes show.
-    fn judge_summary(&mut self, summary: &TrackSummary) {
-        let track = Some(summary.track);
-        let Some(known) = self
-            .tracks
-            .iter()
-            .find(|known| known.header.claims().track == summary.track)
-        else {
-            // Told already: the end does not name every track once.
-            return;
-        };
-        let is_gap = |gap: &Gap| gap.from_us <= gap.to_us && gap.to_us <= summary.media_end_us;
-        let gaps_fit = summary.gaps.iter().all(is_gap);
-        if !known.seen {
-            return;
-        }
-        let (segments, unverified) = (known.state.segments(), known.unverified_bytes);
-        let here = known.state.verified_bytes() + unverified;
-        if summary.describes(&known.header, &known.state) {
-            if unverified > 0 {
-                let message = format!("{unverified} bytes after the end that was signed");
-                self.problem(ProblemCode::BytesAfterEnd, track, message);
+    /// Each track's bytes, against the summary that was signed if there is one, and its envelopes.
+    fn judge_tracks(&mut self, summaries: &[TrackSummary]) {
+        let mut found = Vec::new();
+        for known in &self.tracks {
+            let track = known.header.claims().track;
+            let summary = summaries.iter().find(|summary| summary.track == track);
+            found.extend(known.judge_bytes(summary).map(|problem| (track, problem)));
+            if known.seen && known.envelopes.is_empty() {
+                let message = "no valid envelope: nobody can open this track".to_owned();
+                found.push((track, (ProblemCode::EnvelopeMissing, message)));
             }
-        } else if segments < summary.segments && here >= summary.length_bytes {
-            // All bytes are here, and not all of them are good.
-            let message = format!(
-                "good up to segment {segments} of {}, and altered after that",
-                summary.segments
-            );
-            self.problem(ProblemCode::TrackAltered, track, message);
-        } else if segments < summary.segments {
-            let message = format!(
-                "good up to segment {segments} of the {} that were signed",
-                summary.segments
-            );
-            self.problem(ProblemCode::TrackTruncated, track, message);
-        } else {
-            self.problem(
-                ProblemCode::EndDiffers,
-                track,
-                "the track is not as its signed summary says".into(),
-            );
         }
-        if !gaps_fit {
-            let message = "a gap lies outside of the track".to_owned();
-            self.problem(ProblemCode::EndTimesInvalid, track, message);
-        }
-    }
-
-    fn judge_missing(&mut self) {
-        let missing: Vec<_> = self
-            .tracks
-            .iter()
-            .map(|known| {
-                (
-                    known.header.claims().track,
-                    known.seen,
-                    !known.envelopes.is_empty(),
-                )
-            })
-            .collect();
-        for (track, seen, envelope) in missing {
-            if !seen {
-                self.problem(
-                    ProblemCode::TrackMissing,
-                    Some(track),
-                    "the open statement names a track that is not here".into(),
-                );
-            } else if !envelope {
-                self.problem(
-                    ProblemCode::EnvelopeMissing,
-                    Some(track),
-                    "no valid envelope: nobody can open this track".into(),
-                );
-            }
+        for (track, (code, message)) in found {
+            self.problem(code, Some(track), message);
         }
     }
 
@@ -485,7 +449,7 @@ impl PartVerifier {
             .map(|asked| asked.round)
             .ok();
         let mut confirmed: Vec<PlaceClaims> = Vec::new();
-        for jws in self.manifest_places() {
+        for jws in std::mem::take(&mut self.places) {
             match Place::verify(&jws, &self.clinic, visit, &group_id) {
                 Ok(place) if Some(place.claims().round) == round => {
                     confirmed.push(place.claims().clone());
@@ -513,13 +477,6 @@ impl PartVerifier {
             .collect()
     }
 
-    /// None of a manifest that is not this recorder's.
-    fn manifest_places(&self) -> Vec<Jws<PlaceClaims>> {
-        let key = &self.open.claims().recording_key;
-        let claims = self.manifest.as_ref().and_then(|jws| jws.verify(key).ok());
-        claims.map(|claims| claims.places).unwrap_or_default()
-    }
-
     fn problem(&mut self, code: ProblemCode, track: Option<TrackId>, message: String) {
         self.problems.push(Problem {
             code,
@@ -530,6 +487,46 @@ impl PartVerifier {
 }
 
 impl VerifiedTrack {
+    /// At most one problem: the first that applies, in the order in which FORMAT.md lists them.
+    fn judge_bytes(&self, summary: Option<&TrackSummary>) -> Option<(ProblemCode, String)> {
+        if !self.seen {
+            let message = "the open statement names a track that is not here";
+            return Some((ProblemCode::TrackMissing, message.to_owned()));
+        }
+        let has_header = self.state.header().is_some();
+        let unverified = self.unverified_bytes;
+        if has_header && summary.is_some_and(|signed| signed.describes(&self.header, &self.state)) {
+            let message = format!("{unverified} bytes after the end that was signed");
+            return (unverified > 0).then_some((ProblemCode::BytesAfterEnd, message));
+        }
+        if let Some(error) = &self.error {
+            return Some((ProblemCode::TrackAltered, error.clone()));
+        }
+        if !has_header {
+            let message = "the file ends inside its header".to_owned();
+            return Some((ProblemCode::TrackWithoutHeader, message));
+        }
+        let signed = summary?;
+        let (segments, here) = (self.state.segments(), self.state.offset());
+        Some(if segments >= signed.segments {
+            let message = "the track is not as its signed summary says".to_owned();
+            (ProblemCode::EndDiffers, message)
+        } else if here >= signed.length_bytes {
+            // All bytes are here, and not all of them are good.
+            let message = format!(
+                "good up to segment {segments} of {}, and altered after that",
+                signed.segments
+            );
+            (ProblemCode::TrackAltered, message)
+        } else {
+            let message = format!(
+                "good up to segment {segments} of the {} that were signed",
+                signed.segments
+            );
+            (ProblemCode::TrackTruncated, message)
+        })
+    }
+
     fn report(&self, summaries: &[TrackSummary]) -> TrackReport {
         let said = self.header.claims();
         let gaps = summaries
@@ -575,6 +572,8 @@ impl VerifiedTrack {
     fn is_shorter_than(&self, receipt: &ReceiptClaims) -> bool {
         let track = self.header.claims().track;
         let said = receipt.tracks.iter().find(|said| said.track == track);
-        said.is_some_and(|said| self.state.segments() < said.segments)
+        said.is_some_and(|said| {
+            self.state.header().is_none() || self.state.segments() < said.segments
+        })
     }
 }

@@ -6,10 +6,10 @@ use sealed_visit::recording::*;
 use sealed_visit_protocol::consent::StatementKind;
 use sealed_visit_protocol::recording::{
     ClosingClaims, EndReason, Gap, ManifestClaims, OpenClaims, OpenTrack, PreviousPart,
-    TrackSummary,
+    ReceiptClaims, TrackReceipt, TrackSummary,
 };
 use sealed_visit_protocol::track::{Header, MAGIC, TrackState};
-use sealed_visit_protocol::{B64, Jws, RecordingId, SigningKey, TrackId, VERSION};
+use sealed_visit_protocol::{B64, Jws, RecordingId, Role, SigningKey, TrackId, VERSION};
 
 /// A part of a recorder that signs whatever it likes; its tracks hold a header each and nothing else.
 struct Signed {
@@ -369,4 +369,182 @@ fn a_recording_that_ends_in_a_pause_or_skips_a_part_is_not_complete() {
         after(5, 3),
         (true, false, vec!["part-missing", "part-missing"])
     );
+}
+
+#[test]
+fn any_number_of_parts_that_are_not_here_is_one_problem() {
+    let world = super::world(&super::clinic_keys());
+    let part = record(&world, 0, true);
+    let whole = verify(&world, &part, None, true);
+    let mut last = whole.clone();
+    last.part = u32::MAX;
+    let report = report_recording(vec![whole, last]);
+    let messages: Vec<_> = report.problems.iter().map(|one| &*one.message).collect();
+    assert_eq!(
+        messages,
+        [
+            "parts 1 to 4294967294 are not here",
+            "part 4294967295 does not name the part before it"
+        ]
+    );
+}
+
+#[test]
+fn parts_on_different_requests_are_not_one_recording() {
+    let world = super::world(&super::clinic_keys());
+    let part = record(&world, 0, true);
+    let first = verify(&world, &part, None, true);
+    let mut second = first.clone();
+    second.part = 1;
+    second.request = sealed_visit_protocol::Hash32([9; 32]);
+    let report = report_recording(vec![first, second]);
+    assert_eq!(report.problems[0].code, ProblemCode::OtherRecording);
+    assert!(!report.ok);
+}
+
+#[test]
+fn a_track_that_is_listed_without_bytes_is_judged_too() {
+    let signed = Signed::new();
+    let stranger = TrackId::from_bytes([9; 16]);
+    let unknown = signed.judge(|verifier| verifier.track_not_here(stranger));
+    assert_eq!(unknown, ["unknown-track"]);
+    let twice = signed.judge(|verifier| verifier.track_not_here(signed.ids()[0]));
+    assert_eq!(twice, ["track-twice"]);
+    let mut verifier = PartVerifier::new(&signed.open, &signed.world.clinic).unwrap();
+    verifier.track_not_here(signed.ids()[0]);
+    assert_eq!(codes(&verifier.report()), ["track-missing"; 2]);
+}
+
+#[test]
+fn a_track_that_is_not_here_is_missing_even_if_nothing_was_recorded_in_it() {
+    let signed = Signed::new();
+    let manifest = signed.key.sign(&signed.manifest());
+    let tracks = [0, 1].map(|index| {
+        let state = signed.state(index);
+        TrackReceipt {
+            track: signed.ids()[index],
+            length_bytes: state.verified_bytes(),
+            segments: 0,
+            head: state.head(),
+            envelope: manifest.hash(),
+        }
+    });
+    let receipt = signed.world.vault.sign(&ReceiptClaims {
+        v: VERSION,
+        recording: signed.world.recording,
+        part: 0,
+        open: signed.open.hash(),
+        tracks: tracks.to_vec(),
+        ended_by: manifest.hash(),
+        finished: true,
+        audit_head: None,
+        at_ms: START_MS,
+    });
+    let mut verifier = PartVerifier::new(&signed.open, &signed.world.clinic).unwrap();
+    // The first track's file ends inside its header; the second one's is not here.
+    let mut torn = TrackState::expecting(signed.headers[0].hash());
+    torn.feed(&signed.file(0)[..40], |_| {}).unwrap();
+    verifier.track(signed.ids()[0], torn, None);
+    verifier.manifest(manifest);
+    verifier.receipt(receipt);
+    let report = verifier.report();
+    let expected = [
+        "track-without-header",
+        "envelope-missing",
+        "track-missing",
+        "receipt-covers-more",
+        "receipt-covers-more",
+    ];
+    assert_eq!(codes(&report), expected);
+    assert!(report_recording(vec![report]).ok);
+}
+
+#[test]
+fn a_tracks_bytes_have_one_problem_at_most() {
+    let world = super::world(&super::clinic_keys());
+    let part = record(&world, 0, true);
+    let judged = |alter: &dyn Fn(&mut Vec<u8>)| {
+        let mut files = [part.tracks[0].file.clone(), part.tracks[1].file.clone()];
+        alter(&mut files[0]);
+        codes(&verify(&world, &part, Some(&files), true))
+    };
+    let ends = &part.tracks[0].ends;
+    assert_eq!(judged(&|file| file[ends[2] + 20] ^= 1), ["track-altered"]);
+    assert_eq!(judged(&|file| file[ends[2]] = b'C'), ["track-altered"]);
+    assert_eq!(judged(&|file| file[0] = b'X'), ["track-altered"]);
+    assert_eq!(
+        judged(&|file| file.truncate(ends[3] + 9)),
+        ["track-truncated"]
+    );
+    assert_eq!(judged(&|file| file.truncate(20)), ["track-without-header"]);
+    for more in [&b"x"[..], b"more than a prefix"] {
+        assert_eq!(judged(&|file| file.extend(more)), ["bytes-after-end"]);
+    }
+}
+
+#[test]
+fn a_closing_record_beside_a_manifest_names_every_track_too() {
+    let signed = Signed::new();
+    let codes = signed.judge(|verifier| {
+        verifier.manifest(signed.key.sign(&signed.manifest()));
+        let closing = signed.closing(vec![signed.summary(0)]);
+        verifier.closing(signed.world.vault.sign(&closing));
+    });
+    assert_eq!(codes, ["end-tracks-differ"]);
+}
+
+#[test]
+fn nothing_in_a_manifest_of_another_part_is_judged() {
+    let signed = Signed::new();
+    let codes = signed.judge_manifest(|claims| {
+        claims.part = 1;
+        claims.places = vec![
+            signed
+                .world
+                .place(&signed.world.patient, &signed.world.patient),
+        ];
+    });
+    assert_eq!(codes, ["manifest-of-another-part"]);
+}
+
+#[test]
+fn whoever_joined_during_a_part_can_end_it_by_withdrawing() {
+    let signed = Signed::new();
+    let world = &signed.world;
+    let late = world.member(0x24, Role::Guest);
+    let withdrawal = world.statement(&late, StatementKind::Withdrawal);
+    let judged = |statement| signed.judge_manifest(|claims| claims.withdrawal = Some(statement));
+    assert_eq!(judged(withdrawal.clone()), Vec::<&str>::new());
+    // Whoever does not know the request took no part.
+    let mut claims = withdrawal.unverified_claims().unwrap();
+    claims.request = signed.open.hash();
+    assert_eq!(judged(late.key.sign(&claims)), ["withdrawal-invalid"]);
+}
+
+#[test]
+fn a_grant_of_somebody_outside_the_roster_must_be_genuine_and_counts_for_nobody() {
+    let signed = Signed::new();
+    let world = &signed.world;
+    let late = world.member(0x24, Role::Guest);
+    let with = |alter: &dyn Fn(&mut OpenClaims)| {
+        let mut claims = signed.open.unverified_claims().unwrap();
+        alter(&mut claims);
+        let open = world.recorder.key.sign(&claims);
+        PartVerifier::new(&open, &world.clinic).map(|verifier| verifier.report().granted_by.len())
+    };
+    let grant = world.statement(&late, StatementKind::Grant);
+    assert_eq!(with(&|claims| claims.grants.push(grant.clone())), Ok(3));
+    let refusal = world.statement(&late, StatementKind::Refusal);
+    assert!(with(&|claims| claims.grants.push(refusal.clone())).is_err());
+    // In place of a member's own it is worth nothing.
+    assert!(with(&|claims| claims.grants[1] = grant.clone()).is_err());
+    // A second grant of a member replaces its first, if its number is higher.
+    let mut again = world
+        .statement(&world.patient, StatementKind::Grant)
+        .unverified_claims()
+        .unwrap();
+    again.seq += 1;
+    let again = world.patient.key.sign(&again);
+    assert_eq!(with(&|claims| claims.grants.push(again.clone())), Ok(2));
+    assert!(with(&|claims| claims.grants.insert(1, again.clone())).is_err());
 }

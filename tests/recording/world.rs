@@ -87,26 +87,7 @@ impl World {
         });
         let clinic = ClinicDocument::verify(&clinic_jws, &root.public()).unwrap();
         let visit = VisitId::from_bytes([0x10; 16]);
-        let member = |seed: u8, role: Role| {
-            let key = SigningKey::from_seed(&[seed; 32]);
-            let participant = ParticipantId::from_bytes([seed; 16]);
-            let pass = authority.sign(&PassClaims {
-                v: VERSION,
-                visit,
-                sub: participant,
-                role,
-                cnf: Confirmation { jwk: key.public() },
-                name: name_commitment(&[seed; 16], "somebody"),
-                iat: START_MS / 1000 - 600,
-                exp: START_MS / 1000 + 7200,
-            });
-            Member {
-                key,
-                pass,
-                participant,
-                role,
-            }
-        };
+        let member = |seed, role| member(&authority, visit, seed, role);
         let clinician = member(0x21, Role::Clinician);
         let patient = member(0x22, Role::Patient);
         let recorder = member(0x23, Role::Recorder);
@@ -157,6 +138,11 @@ impl World {
             places: vec![world.place(&world.clinician, &world.patient)],
             ..world
         }
+    }
+
+    /// Somebody else with a pass of the visit.
+    pub fn member(&self, seed: u8, role: Role) -> Member {
+        member(&self.authority, self.visit, seed, role)
     }
 
     /// A word that `whom` is where it said.
@@ -247,6 +233,27 @@ impl World {
             at_ms: START_MS + 2_000 + u64::from(part) * 60_000,
             pass: self.recorder.pass.clone(),
         }
+    }
+}
+
+fn member(authority: &SigningKey, visit: VisitId, seed: u8, role: Role) -> Member {
+    let key = SigningKey::from_seed(&[seed; 32]);
+    let participant = ParticipantId::from_bytes([seed; 16]);
+    let pass = authority.sign(&PassClaims {
+        v: VERSION,
+        visit,
+        sub: participant,
+        role,
+        cnf: Confirmation { jwk: key.public() },
+        name: name_commitment(&[seed; 16], "somebody"),
+        iat: START_MS / 1000 - 600,
+        exp: START_MS / 1000 + 7200,
+    });
+    Member {
+        key,
+        pass,
+        participant,
+        role,
     }
 }
 

@@ -85,7 +85,9 @@ pub struct RecordingFolder {
 impl RecordingFile {
     pub fn read(folder: &Path) -> anyhow::Result<Self> {
         let path = folder.join("recording.json");
-        serde_json::from_str(&read_text(&path, MAX_RECORDING_BYTES)?).with_context(|| {
+        // Not `serde_json` alone: a member that stands twice is refused here as in signed documents.
+        let text = read_text(&path, MAX_RECORDING_BYTES)?;
+        sealed_visit_protocol::json::from_slice(text.as_bytes()).with_context(|| {
             let path = shown(path.display());
             let message = format!("{path} is not a vault's answer to a request for a recording");
             Failure::new(Exit::Unreadable, message)

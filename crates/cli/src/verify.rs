@@ -64,6 +64,7 @@ pub fn verify_track(
     track: TrackId,
 ) -> anyhow::Result<()> {
     let Some(mut file) = folder.track(track)? else {
+        verifier.track_not_here(track);
         return Ok(());
     };
     let expected = verifier

@@ -446,6 +446,30 @@ fn a_truncated_or_missing_track_is_genuine_but_incomplete() {
 }
 
 #[test]
+fn a_recording_that_says_something_twice_is_refused() {
+    let (_temp, _, made) = with_recording();
+    let path = made.folder.join("recording.json");
+    let honest = std::fs::read_to_string(&path).unwrap();
+    let verify = || tool(["verify", text(&made.folder), "--root", &made.root]).0;
+    assert_eq!(verify(), 0);
+    let track = format!(r#""track":"{}""#, made.tracks[0]);
+    let compact: Value = serde_json::from_str(&honest).unwrap();
+    let compact = compact.to_string();
+    assert!(compact.contains(&track));
+    for (once, twice) in [
+        (r#""parts":"#, r#""parts":[],"parts":"#.to_owned()),
+        (&*track, format!(r#"{track},"newer":1,"newer":2"#)),
+    ] {
+        std::fs::write(&path, compact.replacen(once, &twice, 1)).unwrap();
+        assert_eq!(verify(), 6, "{twice}");
+    }
+    // A track that is listed and is nobody's, without a file and without envelopes.
+    let more = format!(r#""tracks":[{{"track":"{}"}},"#, "A".repeat(22));
+    std::fs::write(&path, compact.replacen(r#""tracks":["#, &more, 1)).unwrap();
+    assert_eq!(verify(), 4);
+}
+
+#[test]
 fn another_root_a_stranger_and_a_destroyed_share_open_nothing() {
     let (temp, keys, made) = with_recording();
     let out = temp.path().join("out");
