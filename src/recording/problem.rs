@@ -134,4 +134,30 @@ mod tests {
             assert!(format.contains(&row), "{row}");
         }
     }
+
+    /// Tests and vectors name requirements by number: a number must not change hands.
+    #[test]
+    fn every_requirement_of_the_format_has_a_number_of_its_own() {
+        let format = include_str!("../../docs/FORMAT.md");
+        let label = |line: &str| {
+            let (_, rest) = line.split_once("- [R-")?;
+            rest.split_once("] ")?.0.parse::<usize>().ok()
+        };
+        let mut numbers = Vec::new();
+        let mut numbered = false;
+        for line in format.lines().skip_while(|line| !line.starts_with("## ")) {
+            // A requirement is a list item, and may go on in the lines after it.
+            if line.starts_with("- ") || !line.starts_with("  ") {
+                numbered = label(line).is_some();
+            }
+            numbers.extend(label(line));
+            assert!(
+                numbered || !line.contains("MUST"),
+                "without a number: {line}"
+            );
+        }
+        numbers.sort_unstable();
+        let expected: Vec<usize> = (1..=numbers.len()).collect();
+        assert_eq!(numbers, expected, "a number is missing, or used twice");
+    }
 }

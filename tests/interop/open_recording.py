@@ -1,184 +1,236 @@
 #!/usr/bin/env python3
-"""Verifies and opens a recording, after docs/FORMAT.md, on Python's `cryptography` >= 50 alone. Prints a line of JSON;
-exits 0 when all verified, 3 when what is here is genuine but not all of it is, 1 when anything is refused.
-Usage: open_recording.py FOLDER ROOT.PUB KEY.JWE PASSPHRASE-FILE OUT-FOLDER (which must exist)"""
-import base64, hashlib, json, pathlib, struct, sys
+"""Verifies and opens a recording, after docs/FORMAT.md, on Python's `cryptography` >= 50 alone. Prints a line of JSON with the
+codes of all problems; exits 0 when complete, 3 when genuine but not complete, 1 when altered, refused, or not opened.
+Usage: open_recording.py FOLDER ROOT.PUB [KEY.JWE PASSPHRASE-FILE OUT-FOLDER (which must exist)]; without a key it verifies."""
+import hashlib, io, json, pathlib, re, struct, sys, unicodedata
 from cryptography.cobblestone import Cobblestone256Decryptor
 from cryptography.hazmat.primitives import hpke, keywrap
-from cryptography.hazmat.primitives.asymmetric import ed25519, mlkem, x25519
+from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256, SHA512
 from cryptography.hazmat.primitives.kdf import hkdf, pbkdf2
+sys.dont_write_bytecode = True
+from recording_documents import b64, by_pass, encode, fits, jws, name, need, read_json, read_open, read_statement, sha256
 
-def b64(text): return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-def encode(data): return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-def sha256(data): return hashlib.sha256(data).digest()
-def name(text): return encode(sha256(text.encode()))  # how documents name one another
-def need(condition, message):
-    if not condition: raise ValueError(message)
-
-def jws(text, typ, jwk=None):  # the claims of a signed document; without a key they are only looked into
-    signed, signature = text.rsplit(".", 1)
-    header, claims = (json.loads(b64(part)) for part in signed.split("."))
-    need((header["alg"], header["typ"], claims["v"]) == ("EdDSA", typ, 1), f"not an {typ} of version 1")
-    if jwk: ed25519.Ed25519PublicKey.from_public_bytes(b64(jwk["x"])).verify(b64(signature), signed.encode())
-    return claims
-
-def read_pass(text, clinic, visit):
-    kid = json.loads(b64(text.split(".")[0]))["kid"]
-    thumbprints = {name('{"crv":"Ed25519","kty":"OKP","x":"%s"}' % k["x"]): k for k in clinic["authorities"]}  # RFC 7638
-    claims = jws(text, "sv-pass+jwt", thumbprints[kid])
-    need(claims["visit"] == visit, "a pass of another visit")
-    return claims
-
-def by_pass(text, typ, clinic, visit):  # a document signed with the key of the pass inside it
-    author = read_pass(jws(text, typ)["pass"], clinic, visit)
-    return jws(text, typ, author["cnf"]["jwk"]), author
-
-def read_open(text, clinic):
-    visit = jws(text, "sv-open+jwt")["visit"]
-    opened, recorder = by_pass(text, "sv-open+jwt", clinic, visit)
-    asked, host = by_pass(opened["request"], "sv-request+jwt", clinic, visit)
-    need((recorder["role"], host["role"], asked["recorder"]) == ("recorder", "clinician", recorder["sub"]), "roles")
-    listed = {r["fingerprint"]: r["role"] for r in clinic["recipients"] if r["fingerprint"] not in clinic["retired"]}
-    need(all(asked[k] == opened[k] for k in ("recipients", "visit", "group_id")), "not what was granted")
-    need(all(listed.get(r["fingerprint"]) == r["role"] for r in asked["recipients"]), "recipients not listed")
-    grants, interpreted, request = {}, [], (asked["round"], name(opened["request"]), asked["group_id"])
-    for grant in opened["grants"]:
-        said, author = by_pass(grant, "sv-statement+jwt", clinic, visit)
-        shown = {t["layer"]: t["hash"] for t in asked["texts"] if t["language"] == said["language"]}
-        agreed = said["answers"] and all(a["information"] and a["recording"] for a in said["answers"])
-        need(said["kind"] == "grant" and agreed and author["sub"] not in grants, "not a grant")
-        need(len(shown) == 2 and set(shown.values()) <= set(said["texts"]), "other texts were shown")
-        need((said["round"], said["request"], said["group_id"]) == request, "another request was granted")
-        grants[author["sub"]] = (author["role"], author["cnf"]), said.get("spoken", "")
-        interpreted += said.get("interpreted_for", []) if author["role"] == "interpreter" else []
-    roster = [read_pass(member, clinic, visit) for member in opened["roster"]]
-    need([m["sub"] for m in roster if m["role"] == "recorder"] == [recorder["sub"]], "another recorder")
-    people = [(m["sub"], (m["role"], m["cnf"]), *grants.get(m["sub"], (None, ""))) for m in roster if m["role"] != "recorder"]
-    need(all(member == granted and (not foreign or sub in interpreted) for sub, member, granted, foreign in people), "a member without a grant")
-    opened["round"], opened["granted_by"] = asked["round"], set(grants)
-    return opened
-
-def judge_end(end, opened, clinic, tracks):  # a manifest or closing record, as far as it needs no bytes
-    need((end["recording"], end["part"]) == (opened["recording"], opened["part"]), "another part's end")
-    need(sorted(t["track"] for t in end["tracks"]) == sorted(t["track"] for t in tracks), "every track is named once")
-    need(end.get("started_ms", 0) <= end.get("ended_ms", 0), "it ends before it begins")
-    need(all(g["from_us"] <= g["to_us"] <= t["media_end_us"] for t in end["tracks"] for g in t["gaps"]), "a gap outside")
-    for text, typ in [(end.get("withdrawal"), "sv-statement+jwt"), *((p, "sv-place+jwt") for p in end.get("places", []))]:
-        if not text: continue
-        said, author = by_pass(text, typ, clinic, opened["visit"])
-        need((said["group_id"], said["round"]) == (opened["group_id"], opened["round"]), "of another round")
-        if typ == "sv-place+jwt": need(author["role"] == "clinician", "a place that the host did not confirm")
-        else: need(said["kind"] == "withdrawal" and author["sub"] in opened["granted_by"], "not a withdrawal of this part's")
-
-def read_key(path, passphrase):  # a compact JWE (RFC 7516, RFC 7518)
+# --- Keys
+def read_key(path, passphrase_file):  # a compact JWE (RFC 7516, RFC 7518), with every form of its passphrase (R-64)
     header, wrapped, iv, text, tag = path.read_text().strip().split(".")
-    said = json.loads(b64(header))
-    need((said["alg"], said["enc"]) == ("PBES2-HS512+A256KW", "A256GCM"), "not a key file")
-    salt = said["alg"].encode() + b"\0" + b64(said["p2s"])
-    content_key = keywrap.aes_key_unwrap(pbkdf2.PBKDF2HMAC(SHA512(), 32, salt, said["p2c"]).derive(passphrase), b64(wrapped))
-    content = json.loads(AESGCM(content_key).decrypt(b64(iv), b64(text) + b64(tag), header.encode()))
-    seed = b64(content["private_key"])
-    if content["suite"] == "x25519":
+    said, typed = read_json(b64(header)), passphrase_file.read_bytes()
+    need((said["alg"], said["enc"], said["cty"]) == ("PBES2-HS512+A256KW", "A256GCM", "sealed-visit-key+json"), "R-62")
+    need(len(b64(said["p2s"])) >= 8 and 1_000 <= said["p2c"] <= 10_000_000, "R-62")
+    typed = re.split("[\r\n]", typed.decode("utf-16" if typed[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"))[0]
+    bare, salt = typed.removeprefix("\ufeff"), said["alg"].encode() + b"\0" + b64(said["p2s"])
+    nfc, nfd = (unicodedata.normalize(form, bare) for form in ("NFC", "NFD"))
+    older = [form for one in (nfc, nfd) for form in (one + "\n", one + "\r\n", one + "\r", "\ufeff" + one)]
+    for form in dict.fromkeys([nfc, typed, bare, nfd, *older]):
+        wrapping = pbkdf2.PBKDF2HMAC(SHA512(), 32, salt, said["p2c"]).derive(form.encode())
+        try: content_key = keywrap.aes_key_unwrap(wrapping, b64(wrapped))
+        except keywrap.InvalidUnwrap: continue
+        content = json.loads(AESGCM(content_key).decrypt(b64(iv), b64(text) + b64(tag), header.encode()))
+        return private_key(content["suite"], b64(content["private_key"]))
+    raise ValueError("wrong passphrase")
+
+def private_key(suite, seed):
+    if suite == "x25519":
         key = x25519.X25519PrivateKey.from_private_bytes(seed)
-        return "x25519", hpke.KEM.X25519, key, key.public_key().public_bytes_raw()
+        return suite, hpke.KEM.X25519, key, key.public_key().public_bytes_raw()
     seeds = hashlib.shake_256(seed).digest(96)  # X-Wing: the seed of ML-KEM-768, then the X25519 scalar
     pair = mlkem.MLKEM768PrivateKey.from_seed_bytes(seeds[:64]), x25519.X25519PrivateKey.from_private_bytes(seeds[64:])
     public = b"".join(half.public_key().public_bytes_raw() for half in pair)
     return "x-wing", hpke.KEM.MLKEM768_X25519, hpke.MLKEM768X25519PrivateKey(*pair), public
 
-def track_key(envelope, header, header_hash, share, key):
+def judge_envelope(text, header):  # the code of its problem, or None
+    try: claims = jws(text, "sv-envelope+jwt", header["recording_key"]["x"])
+    except Exception: return "envelope-invalid"
+    if claims["header_hash"] != header["hash"] or any(claims[k] != header[k] for k in ("recording", "part", "track")):
+        return "envelope-elsewhere"
+    same = [k["recipient"] for k in claims["keys"]] == header["recipients"]
+    return None if same and bool(claims.get("share_hash")) == header["share_required"] else "envelope-invalid"
+
+def track_key(text, header, share, key):
     suite, kem, private, public = key
-    claims = jws(envelope, "sv-envelope+jwt", header["recording_key"])
-    need((b64(claims["header_hash"]), claims["track"]) == (header_hash, header["track"]), "another track's envelope")
-    need([k["recipient"] for k in claims["keys"]] == header["recipients"], "other recipients")
-    need(not header["share_required"] or b64(claims["share_hash"]) == sha256(share), "another share")
+    claims, header_hash = jws(text, "sv-envelope+jwt", header["recording_key"]["x"]), b64(header["hash"])
+    if header["share_required"]: need(len(share) == 32 and b64(claims["share_hash"]) == sha256(share), "R-54: another share")
     mine = sha256(b"sealed-visit recipient v1\0" + suite.encode() + b"\0" + public)
-    wrapped = next(k for k in claims["keys"] if b64(k["recipient"]) == mine)
+    wrapped = next(k for k in claims["keys"] if b64(k["recipient"]) == mine and k["suite"] == suite)
     cipher, info = hpke.Suite(kem, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM), b"sealed-visit envelope v1\0"
     secret = cipher.decrypt(b64(wrapped["enc"]) + b64(wrapped["ciphertext"]), private, info + header_hash + mine)
     return hkdf.HKDF(SHA256(), 32, share, b"sealed-visit track key v1\0" + header_hash).derive(secret)
 
-def open_track(data, header, header_bytes, key, out):  # the summary of the good part, as a manifest has it
-    header_hash = sha256(header_bytes)
-    start = b"SVTRACK\x01H" + struct.pack(">I", len(header_bytes)) + header_bytes
-    need(data.startswith(start), "another header")
-    head, good, index, media_end_us, ends = sha256(b"sealed-visit chain v1\0" + header_hash), len(start), 0, 0, b""
-    while True:
-        records, at = [], good
-        while len(records) < 2 and len(data) >= at + 5 + (length := int.from_bytes(data[at + 1 : at + 5], "big")):
-            need(data[at] == b"SC"[len(records)], "not the record that must follow")
-            records.append(data[at + 5 : at + 5 + length])
-            at += 5 + length
-        if len(data) < good + 5 or len(records) < 2: break  # the end, or a torn record: good up to here
-        end, sealed, before = good + 5 + len(records[0]), records[0], head
-        head = sha256(b"sealed-visit chain v1\0" + head + sha256(sealed))
-        said = jws(records[1].decode(), "sv-checkpoint+jwt", header["recording_key"])
-        need((said["track"], said["index"], said["end"]) == (header["track"], index, end), "another checkpoint")
-        need(b64(said["head"]) == head and said["media_end_us"] >= media_end_us, "the chain is broken")
-        context = b"sealed-visit segment v1\0" + header_hash + struct.pack(">Q", index) + before
-        decryptor = Cobblestone256Decryptor(key, context)
-        out.write(decryptor.update(sealed) + decryptor.finalize())
-        ends += struct.pack(">Q", end) + sha256(sealed)
-        index, media_end_us, good = index + 1, said["media_end_us"], at
-    return dict(track=header["track"], header_hash=encode(header_hash), segments=index, length_bytes=good,
-                head=encode(head), index_hash=encode(sha256(ends)), media_end_us=media_end_us, unverified_bytes=len(data) - good)
+# --- A track's bytes
+def follow(data, header, key, out):  # the summary of the good part, as a manifest has it; `failed` if something stopped it
+    head, ends = sha256(b"sealed-visit chain v1\0" + b64(header["hash"])), b""
+    good = dict(track=header["track"], header_hash=header["hash"], segments=0, length_bytes=0, media_end_us=0, failed=None)
+    def record(at, kind, limit):  # R-44: its body, or None if the file ends before
+        length = int.from_bytes(data[at + 1 : at + 5], "big")
+        need(len(data) < at + 5 or data[at : at + 1] == kind and length <= limit, "R-44: not the record that must follow")
+        return data[at + 5 : at + 5 + length] if len(data) >= at + 5 + length and len(data) >= at + 5 else None
+    try:
+        need(len(data) < 8 or data[:8] == b"SVTRACK\1", "R-44: not a track")
+        body = record(8, b"H", 65536)
+        need(body in (None, header["bytes"]), "R-47: another header")
+        if body is not None: good["length_bytes"] = 13 + len(body)
+        while good["length_bytes"]:
+            sealed = record(good["length_bytes"], b"S", 1 << 24)
+            end = good["length_bytes"] + 5 + len(sealed or b"")
+            checkpoint = None if sealed is None else record(end, b"C", 65536)
+            if checkpoint is None: break
+            said, before = jws(checkpoint.decode(), "sv-checkpoint+jwt", header["recording_key"]["x"]), head
+            after = sha256(b"sealed-visit chain v1\0" + before + sha256(sealed))
+            expected = (header["track"], good["segments"], end, encode(after))
+            need((said["track"], said["index"], said["end"], said["head"]) == expected, "R-48: another checkpoint")
+            need(said["media_end_us"] >= good["media_end_us"], "R-49: media time goes back")
+            if key:
+                context = b"sealed-visit segment v1\0" + b64(header["hash"]) + struct.pack(">Q", good["segments"]) + before
+                decryptor = Cobblestone256Decryptor(key, context)
+                out.write(decryptor.update(sealed) + decryptor.finalize())
+            head, ends = after, ends + struct.pack(">Q", end) + sha256(sealed)
+            good |= dict(segments=good["segments"] + 1, length_bytes=end + 5 + len(checkpoint), media_end_us=said["media_end_us"])
+    except Exception as error: good["failed"] = f"{type(error).__name__}: {error}"
+    return good | dict(head=encode(head), index_hash=encode(sha256(ends)), size=len(data))
 
-def open_part(part, recording, clinic_text, clinic, key, folder, out_folder):  # its tracks, and whether all that was signed is here
-    opened, tracks, end = read_open(part["open"], clinic), [], None
-    need((opened["recording"], opened["part"]) == (recording, part["part"]), "listed as another recording or part")
-    need(opened["clinic"] == name(clinic_text), "recorded under another clinic document")
-    need(clinic["not_before_ms"] <= opened["at_ms"] < clinic["not_after_ms"], "the clinic document was not valid then")
-    need(sorted(t["track"] for t in part["tracks"]) == sorted(t["track"] for t in opened["tracks"]), "other tracks are listed")
-    for track, header_bytes in ((t["track"], b64(t["header"])) for t in opened["tracks"]):
-        header, listed = json.loads(header_bytes), next(t for t in part["tracks"] if t["track"] == track)
-        same = dict(v=1, suite="cobblestone-256", track=track) | {k: opened[k] for k in ("visit", "recording", "part")}
-        need(header | same | {"recording_key": opened["recording_key"]} == header, "another header")
-        need(header["recipients"] == [r["fingerprint"] for r in opened["recipients"]], "the header's recipients")
-        share = b64(listed["share"]) if header["share_required"] else b""
-        opening = track_key(listed["envelopes"][-1], header, sha256(header_bytes), share, key)
-        path = out_folder / f"part-{opened['part']}-{header['content']['kind']}-{track}"
-        with open(path, "xb") as out, open(folder / f"{track}.track", "rb") as sealed:
-            tracks.append(open_track(sealed.read(), header, header_bytes, opening, out) | {"file": str(path)})
-    if part.get("manifest"): end = jws(part["manifest"], "sv-manifest+jwt", opened["recording_key"])
-    elif part.get("closing"): end = jws(part["closing"], "sv-closing+jwt", clinic["vault"])
-    if not end: return opened, None, tracks, False
-    judge_end(end, opened, clinic, tracks)
-    if part.get("manifest") and part.get("closing"):  # closed by the vault before its device had more
-        earlier, signed = jws(part["closing"], "sv-closing+jwt", clinic["vault"]), {t["track"]: t for t in end["tracks"]}
-        judge_end(earlier, opened, clinic, tracks)
-        need(all(t["segments"] <= signed[t["track"]]["segments"] for t in earlier["tracks"]), "closed with more than the manifest has")
-        need(earlier["open"] == name(part["open"]), "another part's closing record")
-    receipt = jws(part["receipt"], "sv-receipt+jwt", clinic["vault"]) if part.get("receipt") else end
-    need(all(d["open"] == name(part["open"]) for d in (end, receipt)), "another part's end or receipt")
-    need(receipt.get("ended_by") in (None, name(part.get("manifest") or part["closing"])), "a receipt of another end")
-    pairs = [(said, here) for said in end["tracks"] + receipt["tracks"] for here in tracks if said["track"] == here["track"]]
-    differing = [(said, here) for said, here in pairs if any(said[k] != here[k] for k in said.keys() & here.keys())]
-    need(all(here["segments"] < said["segments"] for said, here in differing), "not as was signed at the end")
-    need(all(here["length_bytes"] + here["unverified_bytes"] < said["length_bytes"] for said, here in differing), "altered")
-    need(sorted(t["track"] for t in receipt["tracks"]) == sorted(t["track"] for t in tracks), "the receipt names other tracks")
-    return opened, end, tracks, len(pairs) == 2 * len(tracks) and not differing and not any(t["unverified_bytes"] for t in tracks)
+def judge_bytes(here, signed):  # the code of its problem, or None
+    if here is None: return "track-missing"
+    if signed and here["length_bytes"] and all(signed[k] == here[k] for k in SUMMARY):
+        return "bytes-after-end" if here["size"] > here["length_bytes"] else None
+    if here["failed"]: return "track-altered"
+    if not here["length_bytes"]: return "track-without-header"
+    if not signed: return None
+    if here["segments"] >= signed["segments"]: return "end-differs"
+    return "track-altered" if here["size"] >= signed["length_bytes"] else "track-truncated"
+
+SUMMARY = ("segments", "length_bytes", "head", "index_hash", "media_end_us", "header_hash")
+
+# --- A part
+def attempt(read, *arguments):  # what it gives, or None
+    try: return read(*arguments)
+    except Exception: return None
+
+def judge_end(end, opened, clinic, is_manifest):
+    if is_manifest and end["ended_ms"] < end["started_ms"]: yield "end-times-invalid"
+    if sorted(t["track"] for t in end["tracks"]) != sorted(t["track"] for t in opened["tracks"]): yield "end-tracks-differ"
+    for track in end["tracks"]:
+        if not all(g["from_us"] <= g["to_us"] <= track["media_end_us"] for g in track.get("gaps", [])): yield "end-times-invalid"
+    if end.get("withdrawal") is not None:
+        said, author = attempt(read_statement, end["withdrawal"], clinic, opened) or ({"kind": None}, None)
+        if said["kind"] != "withdrawal" or said["round"] != opened["round"] or (
+                author["sub"] not in opened["granted_by"] and said["request"] != opened["request_hash"]): yield "withdrawal-invalid"
+    for text in end.get("places", []):
+        said, host = attempt(by_pass, text, "sv-place+jwt", clinic, opened) or (None, None)
+        if not said or host["role"] != "clinician" or said["round"] != opened["round"]: yield "place-invalid"
+
+def judge_receipt(receipt, part, opened, here, usable):
+    ended_by = part.get("manifest" if receipt["finished"] else "closing")
+    if not is_of(receipt, part, opened) or ended_by is None or receipt["ended_by"] != name(ended_by): return ["receipt-differs"]
+    if sorted(t["track"] for t in receipt["tracks"]) != sorted(here): return ["receipt-differs"]
+    more = 0
+    for said in receipt["tracks"]:
+        good, envelopes = here[said["track"]], usable[said["track"]]
+        if not good or not good["length_bytes"] or said["segments"] > good["segments"]: more += 1
+        elif any(said[k] != good[k] for k in ("length_bytes", "segments", "head")): return ["receipt-differs"]
+        if envelopes and said["envelope"] not in map(name, envelopes): return ["receipt-differs"]
+    return ["receipt-covers-more"] * more
+
+def is_of(document, part, opened):
+    return (document["open"], document["recording"], document["part"]) == (name(part["open"]), opened["recording"], opened["part"])
+
+def judge_part(part, recording, clinics, folder, key, out_folder):
+    wanted = jws(part["open"], "sv-open+jwt")["clinic"]
+    clinic = clinics.get(wanted) or max(clinics.values(), key=lambda clinic: clinic["number"])
+    opened, headers = read_open(part["open"], clinic)
+    problems, errors, tracks = [], [], []
+    if wanted not in clinics: problems.append("other-clinic-document")
+    if not clinic["not_before_ms"] <= opened["at_ms"] < clinic["not_after_ms"]: problems.append("clinic-document-not-valid")
+    if problems: key = None  # R-21
+    if (opened["recording"], opened["part"]) != (recording, part["part"]): problems.append("listed-elsewhere")
+    here, usable = dict.fromkeys(headers), {track: [] for track in headers}
+    for listed in part["tracks"]:
+        track, envelopes = listed["track"], listed.get("envelopes", [])
+        header = headers.get(track)
+        if not header:
+            problems += ["unknown-track"] + ["envelope-elsewhere"] * len(envelopes)
+            continue
+        judged = [judge_envelope(text, header) for text in envelopes]
+        problems += filter(None, judged)
+        usable[track] += [text for text, code in zip(envelopes, judged) if not code]
+        if track in {t["track"] for t in tracks}: problems.append("track-twice")
+        path, out, opening = folder / f"{track}.track", io.BytesIO(), None
+        tracks.append({"track": track})
+        if len([t for t in tracks if t["track"] == track]) > 1 or not path.exists(): continue
+        if key:
+            share = b64(listed.get("share", "")) if header["share_required"] else b""
+            opening = next(filter(None, (attempt(track_key, text, header, share, key) for text in reversed(usable[track]))), None)
+            if not opening: errors.append(f"track {track} does not open with this key and share")
+        if opening:
+            tracks[-1]["file"] = str(out_folder / f"part-{opened['part']}-{header['content']['kind']}-{track}")
+            out = open(tracks[-1]["file"], "xb")
+        with out: here[track] = follow(path.read_bytes(), header, opening, out)
+        tracks[-1] |= here[track]
+    problems += ["envelope-missing" for track in headers if here[track] and not usable[track]]
+    ends = []
+    for kind, signer in (("manifest", opened["recording_key"]["x"]), ("closing", clinic["vault"]["x"])):
+        if part.get(kind) is None: continue
+        end = attempt(jws, part[kind], f"sv-{kind}+jwt", signer)
+        if not end or not is_of(end, part, opened):
+            problems.append(f"{kind}-of-another-part" if end else f"{kind}-invalid")
+            continue
+        problems += judge_end(end, opened, clinic, kind == "manifest")
+        signed = {t["track"]: t for t in reversed(ends[0]["tracks"])} if ends else {}
+        pairs = [(t, signed[t["track"]]) for t in end["tracks"] if t["track"] in signed]
+        if any(a["segments"] > b["segments"] or a["segments"] == b["segments"] and a["head"] != b["head"] for a, b in pairs):
+            problems.append("end-differs")
+        ends.append(end)
+    signed = {t["track"]: t for t in reversed(ends[0]["tracks"])} if ends else {}
+    problems += filter(None, (judge_bytes(here[track], signed.get(track)) for track in headers))
+    if part.get("receipt") is not None:
+        receipt = attempt(jws, part["receipt"], "sv-receipt+jwt", clinic["vault"]["x"])
+        problems += judge_receipt(receipt, part, opened, here, usable) if receipt else ["receipt-invalid"]
+    return dict(opened=opened, end=ends[0] if ends else None, problems=problems, errors=errors, tracks=tracks)
+
+def judge_parts(parts):  # in order
+    if not parts: yield "no-part"
+    identity = lambda part: [part["opened"][k] for k in ("recording", "visit", "request_hash")]
+    for before, part in zip([None, *parts], parts):
+        number, previous = part["opened"]["part"], part["opened"].get("previous")
+        last = before["opened"]["part"] if before else -1
+        if identity(part) != identity(parts[0]): yield "other-recording"
+        if number == last: yield "part-twice"
+        elif previous is None:
+            if number > 0: yield "previous-missing"
+            if number > last + 1: yield "part-missing"
+        else:
+            named, known = {track for track, _ in previous["heads"]}, {t["track"] for t in before["opened"]["tracks"]} if before else set()
+            if not last <= previous["part"] < number or previous["part"] == last and not named <= known: yield "previous-differs"
+            elif previous["part"] not in (0, last): yield "part-missing"
+    if parts and parts[0]["opened"]["part"] > 0 and parts[0]["opened"].get("previous") is not None: yield "part-missing"
+    if parts and parts[-1]["end"] and parts[-1]["end"]["reason"] == "paused": yield "ends-in-pause"
+
+MISSING = {"part-missing", "ends-in-pause", "previous-missing", "track-missing", "track-truncated", "track-without-header",
+           "envelope-missing", "receipt-covers-more"}
 
 if __name__ == "__main__":
     try:
-        folder, root, key_file, passphrase_file, out_folder = map(pathlib.Path, sys.argv[1:])
-        text = (folder / "clinic.jws").read_text().strip()
-        clinic = jws(text, "sv-clinic+jwt", {"x": root.read_text().strip()})
-        key = read_key(key_file, passphrase_file.read_text().split("\n")[0].encode())
-        listed = json.loads((folder / "recording.json").read_text())
-        results = [open_part(part, listed["recording"], text, clinic, key, folder, out_folder) for part in listed["parts"]]
-        results.sort(key=lambda result: result[0]["part"])
-        numbers = [opened["part"] for opened, *_ in results]
-        need(numbers and len(set(numbers)) == len(numbers), "no part, or one twice")
-        need(len({opened["visit"] for opened, *_ in results}) == 1, "parts of different visits")
-        previous = [opened.get("previous") or {} for opened, *_ in results]
-        before = [-1, *numbers[:-1]]  # a number that nobody names may never have been recorded
-        need(all(b <= p["part"] < n for p, b, n in zip(previous, before, numbers) if p), "another part is named as the one before")
-        whole = numbers[0] == 0 and all(p.get("part") == b for p, b in list(zip(previous, before))[1:]) and all(result[3] for result in results)
-        complete = whole and results[-1][1]["reason"] != "paused"
-        print(json.dumps(dict(ok=True, complete=complete, tracks=[t for result in results for t in result[2]])))
-        sys.exit(0 if complete else 3)
+        folder, root, *opening = map(pathlib.Path, sys.argv[1:])
+        clinics = {}
+        for path in folder.glob("clinic*.jws"):
+            text = path.read_text().strip()
+            clinic = clinics[name(text)] = jws(text, "sv-clinic+jwt", root.read_text().strip())
+            for r in clinic["recipients"]:
+                said = b"sealed-visit recipient v1\0" + r["suite"].encode() + b"\0" + b64(r["public_key"])
+                need(b64(r["fingerprint"]) == sha256(said), "R-18: a fingerprint differs")
+        need(clinics, "there is no clinic document")
+        file = read_json((folder / "recording.json").read_bytes().strip(), any_numbers=True)
+        need(fits(file, "recording"), "R-5: recording.json is not as it must be")
+        key = read_key(*opening[:2]) if opening else None
+        parts = [judge_part(part, file["recording"], clinics, folder, key, opening[-1] if opening else None) for part in file["parts"]]
+        parts.sort(key=lambda part: part["opened"]["part"])
+        problems = [*(code for part in parts for code in part["problems"]), *judge_parts(parts)]
+        errors = [error for part in parts for error in part["errors"]]
+        ok = not errors and set(problems) <= MISSING
+        complete = ok and not problems and all(part["end"] for part in parts)
+        tracks = [track for part in parts for track in part["tracks"]]
+        print(json.dumps(dict(ok=ok, complete=complete, problems=problems, errors=errors, tracks=tracks)))
+        sys.exit(0 if complete else 3 if ok else 1)
     except Exception as error:
         print(json.dumps(dict(ok=False, error=f"{type(error).__name__}: {error}")))
         sys.exit(1)
