@@ -3,13 +3,15 @@
  *
  * Invariants: both connections are made so that media waits for its transform; transforms are
  * attached before negotiation (sending) or synchronously in `track` (receiving); transceivers have
- * one direction. Negotiations are queued: there is one at a time for each connection.
+ * one direction. Negotiations are queued: there is one at a time for each connection, and each of its steps ends with
+ * the connection at the latest, so that the next one has its turn.
  */
 import type { MediaKind, MediaSource, OfferedTrack, ParticipantId, PublishedTrack } from "../worker/protocol.js";
 import { SealedVisitError } from "./errors.js";
 import { TypedEventTarget } from "./events.js";
 import { InterruptionWatch } from "./interruption.js";
 import { LINE_CHECK_MS, type LineState, LineWatch, outgoingOf } from "./line-watch.js";
+import { MediaConnection } from "./media-connection.js";
 import type { ProtectedReceiver, ProtectedSender, Protection } from "./protect.js";
 import { answerPreferences, hasOtherSession, preferHandledCodecs } from "./sdp.js";
 import type { WorkerClient } from "./worker-client.js";
@@ -17,8 +19,6 @@ import type { WorkerClient } from "./worker-client.js";
 /** How long the relay may take to answer an offer. */
 const ANSWER_LIMIT_MS = 10_000;
 const DEFAULT_CAMERA_MAX_BPS = 1_200_000;
-/** How long a connection may be disconnected before it is made anew. */
-const DISCONNECTED_LIMIT_MS = 4_000;
 
 export interface MediaSessionOptions {
   /** Its tracks are sent: sound as `microphone`, picture as `camera`. */
@@ -102,8 +102,8 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
   readonly #protection: Protection;
   readonly #isMember: Promise<void>;
   #options: MediaSessionOptions = {};
-  #publisher: RTCPeerConnection | null = null;
-  #subscriber: RTCPeerConnection | null = null;
+  #publisher: MediaConnection | null = null;
+  #subscriber: MediaConnection | null = null;
   readonly #publications = new Map<string, Publication>();
   readonly #subscriptions = new Map<string, Subscription>();
   #publishQueue: Promise<unknown> = Promise.resolve();
@@ -172,8 +172,11 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
     publication.interruption?.stop();
     publication.protectedSender?.release();
     const { transceiver } = publication;
-    if (!transceiver || this.#isClosed) return;
-    await transceiver.sender.replaceTrack(null).catch(() => undefined);
+    const connection = this.#publisher;
+    if (!transceiver || !connection || this.#isClosed) return;
+    await connection.done(transceiver.sender.replaceTrack(null)).catch(() => undefined);
+    // The connection that comes after a loss has no place for it.
+    if (connection.isClosed) return;
     transceiver.direction = "inactive";
     await this.#negotiate();
   }
@@ -184,7 +187,14 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
     if (!publication) throw new SealedVisitError("bad-argument", "no such local track");
     publication.mediaTrack = mediaTrack;
     this.#watch(publication, mediaTrack);
-    await publication.protectedSender?.replaceTrack(mediaTrack);
+    const connection = this.#publisher;
+    if (!connection || !publication.protectedSender) return;
+    try {
+      await connection.done(publication.protectedSender.replaceTrack(mediaTrack));
+    } catch (error) {
+      // The connection that comes after a loss sends it from the start.
+      if (!connection.isClosed) throw error;
+    }
   }
 
   /**
@@ -205,8 +215,8 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
   /** WebRTC's own statistics of both connections. */
   async rtcStats(): Promise<{ publish: RTCStatsReport | null; subscribe: RTCStatsReport | null }> {
     return {
-      publish: (await this.#publisher?.getStats()) ?? null,
-      subscribe: (await this.#subscriber?.getStats()) ?? null,
+      publish: (await this.#publisher?.rtc.getStats()) ?? null,
+      subscribe: (await this.#subscriber?.rtc.getStats()) ?? null,
     };
   }
 
@@ -245,7 +255,7 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
     };
     this.#publications.set(publication.id, publication);
     this.#watch(publication, mediaTrack);
-    if (this.#publisher) this.#attach(this.#publisher, publication);
+    if (this.#publisher) this.#attach(this.#publisher.rtc, publication);
     return publication;
   }
 
@@ -295,35 +305,36 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
   async #offer(): Promise<void> {
     if (this.#isClosed) return;
     const connection = this.#publisher ?? this.#newPublisher();
+    const { rtc } = connection;
     try {
-      await connection.setLocalDescription(await connection.createOffer());
-      const sdp = connection.localDescription?.sdp ?? "";
+      await connection.done(rtc.setLocalDescription(await connection.done(rtc.createOffer())));
+      const sdp = rtc.localDescription?.sdp ?? "";
       const answering = this.#nextAnswer();
       answering.catch(() => undefined);
-      await this.#client.request<"publish">({ r: "publish", sdp, tracks: this.#publishedTracks() });
-      const answer = await answering;
-      const current = connection.currentRemoteDescription?.sdp;
+      await connection.done(this.#client.request<"publish">({ r: "publish", sdp, tracks: this.#publishedTracks() }));
+      const answer = await connection.done(answering);
+      const current = rtc.currentRemoteDescription?.sdp;
       if (current !== undefined && hasOtherSession(current, answer)) {
         // The relay was restarted: this connection leads nowhere any more.
         this.#dropPublisher();
         throw new SealedVisitError("media-failed", "the relay has forgotten this connection");
       }
-      await connection.setRemoteDescription({ type: "answer", sdp: answer });
+      await connection.done(rtc.setRemoteDescription({ type: "answer", sdp: answer }));
     } catch (error) {
-      if (connection.signalingState === "have-local-offer") {
-        await connection.setLocalDescription({ type: "rollback" }).catch(() => undefined);
+      if (rtc.signalingState === "have-local-offer") {
+        await connection.done(rtc.setLocalDescription({ type: "rollback" })).catch(() => undefined);
       }
       throw new SealedVisitError("media-failed", "the media connection could not be negotiated", { cause: error });
     }
   }
 
-  #newPublisher(): RTCPeerConnection {
+  #newPublisher(): MediaConnection {
     const connection = this.#newConnection("publish", () => {
       this.#dropPublisher();
       if (this.#publications.size > 0) void this.#renegotiate();
     });
     this.#publisher = connection;
-    for (const publication of this.#publications.values()) this.#attach(connection, publication);
+    for (const publication of this.#publications.values()) this.#attach(connection.rtc, publication);
     return connection;
   }
 
@@ -379,24 +390,26 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
 
   async #answer(generation: number, sdp: string, tracks: readonly OfferedTrack[]): Promise<void> {
     if (this.#isClosed) return;
-    const current = this.#subscriber?.currentRemoteDescription?.sdp ?? null;
+    const current = this.#subscriber?.rtc.currentRemoteDescription?.sdp ?? null;
     if (this.#subscriber && current !== null && hasOtherSession(current, sdp)) this.#endSubscriber();
     const connection = this.#subscriber ?? this.#newSubscriber();
+    const { rtc } = connection;
     this.#offered = tracks;
     this.#rebind(tracks);
-    await connection.setRemoteDescription({ type: "offer", sdp });
-    for (const transceiver of connection.getTransceivers()) answerPreferences(transceiver);
-    await connection.setLocalDescription(await connection.createAnswer());
-    const answer = connection.localDescription?.sdp ?? "";
-    await this.#client.request<"subscribe_answer">({ r: "subscribe_answer", generation, sdp: answer });
+    await connection.done(rtc.setRemoteDescription({ type: "offer", sdp }));
+    for (const transceiver of rtc.getTransceivers()) answerPreferences(transceiver);
+    await connection.done(rtc.setLocalDescription(await connection.done(rtc.createAnswer())));
+    const answer = rtc.localDescription?.sdp ?? "";
+    const answered = this.#client.request<"subscribe_answer">({ r: "subscribe_answer", generation, sdp: answer });
+    await connection.done(answered);
   }
 
-  #newSubscriber(): RTCPeerConnection {
+  #newSubscriber(): MediaConnection {
     const connection = this.#newConnection("subscribe", () => {
       this.#endSubscriber();
       this.#client.request<"subscribe">({ r: "subscribe" }).catch(() => undefined);
     });
-    connection.addEventListener("track", ({ transceiver, track }) => this.#onTrack(transceiver, track));
+    connection.rtc.addEventListener("track", ({ transceiver, track }) => this.#onTrack(transceiver, track));
     this.#subscriber = connection;
     return connection;
   }
@@ -469,44 +482,17 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
 
   // --- Connections ------------------------------------------------------------------------------
 
-  #newConnection(which: "publish" | "subscribe", onLost: () => void): RTCPeerConnection {
-    // Chromium's option, which Firefox accepts too: media waits until a transform is attached.
-    const configuration: RTCConfiguration & { encodedInsertableStreams: boolean } = {
-      encodedInsertableStreams: true,
-      bundlePolicy: "max-bundle",
-      iceServers: [...(this.#options.iceServers ?? [])],
-    };
-    const connection = new RTCPeerConnection(configuration);
-    let lostTimer: ReturnType<typeof setTimeout> | undefined;
-    const isCurrent = () => connection === (which === "publish" ? this.#publisher : this.#subscriber);
-    const lose = () => {
-      if (!isCurrent() || this.#isClosed) return;
-      connection.close();
-      this.#setState(which, "reconnecting");
-      onLost();
-    };
-    connection.addEventListener("connectionstatechange", () => {
-      if (!isCurrent()) return;
-      clearTimeout(lostTimer);
-      switch (connection.connectionState) {
-        case "connected":
-          this.#setState(which, "connected");
-          break;
-        case "connecting":
-          this.#setState(which, this.#states[which] === "reconnecting" ? "reconnecting" : "connecting");
-          break;
-        case "disconnected":
-          this.#setState(which, "reconnecting");
-          lostTimer = setTimeout(lose, DISCONNECTED_LIMIT_MS);
-          break;
-        case "failed":
-          lose();
-          break;
-        default:
-          break;
-      }
+  #newConnection(which: "publish" | "subscribe", onLost: () => void): MediaConnection {
+    return new MediaConnection(this.#options.iceServers ?? [], {
+      onState: (state) => {
+        const isBack = state === "connecting" && this.#states[which] === "reconnecting";
+        this.#setState(which, state === "disconnected" || isBack ? "reconnecting" : state);
+      },
+      onLost: () => {
+        this.#setState(which, "reconnecting");
+        onLost();
+      },
     });
-    return connection;
   }
 
   /** The relay may have forgotten us, or been restarted: ask again for what there is. */
@@ -517,7 +503,7 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
   }
 
   async #checkLine(): Promise<void> {
-    const report = await this.#publisher?.getStats().catch(() => null);
+    const report = await this.#publisher?.rtc.getStats().catch(() => null);
     if (this.#isClosed) return;
     const { cameraMaxBps = DEFAULT_CAMERA_MAX_BPS } = this.#options;
     this.#line.check(report ? outgoingOf(report, cameraMaxBps) : null, performance.now());
