@@ -2,6 +2,7 @@
 
 use crate::address::{Client, Place, Places, canonical, client_of};
 use crate::options::{Options, descriptor_limit};
+use crate::pace::{Pace, Paced};
 use crate::stall::Stall;
 use axum::Router;
 use axum::body::{Body, HttpBody};
@@ -22,7 +23,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::timeout::TimeoutBody;
 
 /// After an error that the next attempt would meet again, such as no free descriptor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -176,8 +176,19 @@ impl Shared {
         } else {
             None
         };
-        let limit = self.options.stall_timeout;
-        let mut request: Request = request.map(|body| Body::new(TimeoutBody::new(limit, body)));
+        let Options {
+            stall_timeout,
+            min_body_rate,
+            body_timeout,
+            ..
+        } = self.options;
+        let pace = Pace::new(
+            stall_timeout,
+            min_body_rate,
+            body_timeout,
+            request.headers(),
+        );
+        let mut request: Request = request.map(|body| Body::new(Paced::new(body, pace)));
         request
             .extensions_mut()
             .insert(ConnectInfo(SocketAddr::new(address, peer.port())));

@@ -28,6 +28,12 @@ pub struct Options {
     /// Seconds without a byte after which a request's body or a response that nobody reads is given up.
     #[arg(long, default_value = "60", env = "HTTP_STALL_TIMEOUT", value_parser = seconds)]
     pub stall_timeout: Duration,
+    /// Bytes a second at which a request's body must arrive, on average over the stall timeout.
+    #[arg(long, default_value_t = 1024, env = "HTTP_MIN_BODY_RATE")]
+    pub min_body_rate: u32,
+    /// Seconds that a request's body may take in all, tus uploads excepted.
+    #[arg(long, default_value = "300", env = "HTTP_BODY_TIMEOUT", value_parser = seconds)]
+    pub body_timeout: Duration,
 }
 
 impl Default for Options {
@@ -38,6 +44,8 @@ impl Default for Options {
             trusted_proxy: Vec::new(),
             header_timeout: Duration::from_secs(20),
             stall_timeout: Duration::from_secs(60),
+            min_body_rate: 1024,
+            body_timeout: Duration::from_secs(300),
         }
     }
 }

@@ -169,25 +169,84 @@ async fn a_body_that_stops_is_given_up() {
     assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
 }
 
+fn post_of(length: usize, content_type: &str) -> String {
+    format!(
+        "POST /length HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: {content_type}\r\n\
+         content-length: {length}\r\n\r\n"
+    )
+}
+
+/// What tus uploads send.
+const UPLOAD: &str = "application/offset+octet-stream";
+
+/// Sends pieces until the server has had enough; panics if that never happens.
+async fn drip(server: &Server, content_type: &str, piece: &[u8], pause: Duration) {
+    const PIECES: usize = 2_000;
+    let mut slow = server
+        .send(1, &post_of(PIECES * piece.len(), content_type))
+        .await;
+    for _ in 0..PIECES {
+        let mut answer = [0; 12];
+        tokio::select! {
+            read = slow.read(&mut answer) => {
+                let told = String::from_utf8_lossy(&answer);
+                assert!(read.is_err() || !told.contains(" 200"), "{told}");
+                return;
+            }
+            () = tokio::time::sleep(pause) => {}
+        }
+        if slow.write_all(piece).await.is_err() {
+            return;
+        }
+    }
+    panic!("never given up");
+}
+
+#[tokio::test]
+async fn a_body_in_drips_is_given_up_although_a_byte_comes_often() {
+    let server = Server::start(Options {
+        stall_timeout: SOON,
+        min_body_rate: 100_000,
+        body_timeout: NEVER,
+        ..patient()
+    })
+    .await;
+    for content_type in ["application/json", UPLOAD] {
+        drip(&server, content_type, b"x", SOON / 10).await;
+    }
+}
+
+#[tokio::test]
+async fn an_ordinary_body_has_a_total_limit() {
+    let server = Server::start(Options {
+        min_body_rate: 1,
+        body_timeout: SOON,
+        ..patient()
+    })
+    .await;
+    drip(&server, "application/json", &[b'x'; 100], SOON / 10).await;
+}
+
 #[tokio::test]
 async fn a_slow_upload_goes_on_for_longer_than_any_limit() {
     const PIECES: usize = 60;
     let limit = Duration::from_secs(5);
+    // A piece is worth more than the whole window.
+    let piece = [b'x'; 100];
     let server = Server::start(Options {
         header_timeout: limit,
         stall_timeout: limit,
+        min_body_rate: 10,
+        body_timeout: SOON,
         ..patient()
     })
     .await;
-    let head = format!(
-        "POST /length HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {PIECES}\r\n\r\n"
-    );
-    let mut upload = server.send(1, &head).await;
+    let mut upload = server.send(1, &post_of(PIECES * piece.len(), UPLOAD)).await;
     for _ in 0..PIECES {
         tokio::time::sleep(limit / 50).await;
-        upload.write_all(b"x").await.unwrap();
+        upload.write_all(&piece).await.unwrap();
     }
-    assert!(rest(upload).await.ends_with("\r\n\r\n60"));
+    assert!(rest(upload).await.ends_with("\r\n\r\n6000"));
 }
 
 #[tokio::test]
