@@ -36,6 +36,8 @@ pub enum Rule {
     ServesOnce,
     /// While the visit is locked, nobody new is added.
     LockHolds,
+    /// A withdrawal or refusal while rejoining is remembered. Broken: it is forgotten.
+    DeclinedAway,
     /// A round that is over for this member stays over. Broken: it forgets dead rounds, and what it said later.
     DeadRounds,
     /// A group that was left for another is not entered again. Broken: it accepts a used group id.

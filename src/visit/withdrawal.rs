@@ -108,6 +108,10 @@ impl Visit {
     }
 
     fn keep_declined(&mut self, statement: Statement) {
+        #[cfg(test)]
+        if breaks(Rule::DeclinedAway) {
+            return;
+        }
         self.remember_own(&statement);
         if statement.claims().kind == StatementKind::Withdrawal {
             // Whoever is never let in again has withdrawn all the same.

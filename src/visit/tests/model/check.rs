@@ -4,7 +4,7 @@
 use super::scene::{Scene, Tag};
 use super::step::What;
 use crate::group::Group;
-use crate::visit::{Indicator, Phase, Stage, Visit, VisitEvent};
+use crate::visit::{EndReason, Indicator, Phase, Stage, Visit, VisitEvent};
 use sealed_visit_protocol::consent::{ConsentState, RequestClaims, StatementKind};
 use sealed_visit_protocol::wire::RelayMessage;
 use sealed_visit_protocol::{B64, Jws, ParticipantId, Role, RoundId};
@@ -38,6 +38,8 @@ pub struct Ghost {
     withdrawn: u16,
     /// Left by a click.
     left: u16,
+    /// Turned away by the host's click.
+    denied: u16,
     /// Every key that a recorder's page ever could derive.
     recorder_keys: Arc<BTreeSet<[u8; 16]>>,
     /// Every epoch that an honest member ever used: its authenticator's hash, and by whom.
@@ -142,6 +144,10 @@ impl Ghost {
         self.left |= page.map_or(0, |page| 1 << page);
     }
 
+    pub fn denied(&mut self, page: Option<usize>) {
+        self.denied |= page.map_or(0, |page| 1 << page);
+    }
+
     pub fn decisions(&self) -> Decisions {
         (self.granted.clone(), self.withdrawn, self.left)
     }
@@ -170,6 +176,12 @@ impl Scene {
             self.check_grants(page, group)?;
             self.check_door(page, group)?;
             self.check_group(page, &machine, group)?;
+        }
+        if matches!(machine.stage, Stage::Ended(EndReason::Denied))
+            && self.ghost.denied & 1 << page == 0
+        {
+            let what = format!("page {page} is turned away, and not by the host");
+            return Err(self.broken("denied", what));
         }
         self.check_indicator(page, &machine)?;
         self.check_sending(page)?;

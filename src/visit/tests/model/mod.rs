@@ -304,6 +304,25 @@ fn a_schedule_leads_to_the_same_states_again() {
 type Breach = (Rule, &'static str, &'static str);
 
 const BREACHES: &[Breach] = &[
+    (
+        Rule::UsedGroupIds,
+        "evil-refused evil-new:0 connect:1 relay:1 hear:1 relay:1 evil-lead:0 hear:1 hear:1 hear:1 \
+         hear:1 evil-used:0 connect:1 relay:1 hear:1 relay:1 evil-lead:0",
+        "used",
+    ),
+    (
+        Rule::DeadRounds,
+        "evil-refused evil-used:0 connect:1 connect:2 relay:1 hear:1 relay:1 relay:2 hear:2 \
+         relay:2 evil-lead:0 hear:2 hear:2 hear:1 hear:1 hear:1",
+        "withdrawal",
+    ),
+    (
+        Rule::StrangersGroups,
+        "stranger evil-new:0 connect:1 connect:0 relay:1 hear:1 relay:1",
+        "stranger",
+    ),
+    (Rule::SignedDenials, "stranger crash:1", "denied"),
+    (Rule::DeclinedAway, "recording-2 crash:1", "withdrawal"),
     (Rule::Grants, "evil-live", "grants"),
     (Rule::JoinerJudges, "evil-live", "grants"),
     (Rule::RefusedIsNotFollowed, "evil-live", "grants"),

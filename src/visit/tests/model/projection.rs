@@ -21,13 +21,16 @@ impl Scene {
         let evil = self.evil.as_ref().map(|evil| {
             let member = evil.member.as_ref();
             let at = member.map(|member| self.epoch_in(member.group_id(), member.epoch()));
-            (at, evil.replaced, evil.old.is_some())
+            (at, evil.replaced, evil.denials, evil.old.is_some())
         });
         evil.hash(&mut into);
         for waiting in self.ghost.waiting.keys() {
             self.who(*waiting).hash(&mut into);
         }
         (self.ghost.groups.is_empty(), self.ghost.forked).hash(&mut into);
+        // Who said no: a machine that has not heard it is not in the same state as before.
+        let (_, declined, _) = self.ghost.decisions();
+        declined.hash(&mut into);
         into.finish()
     }
 
@@ -113,6 +116,8 @@ impl Scene {
             .map(|asking| asking.answer.as_ref().map(|answer| answer.claims().kind))
             .hash(into);
         visit.locked_out.hash(into);
+        let granted = visit.memory.granted().map(|round| self.round(round));
+        (granted, visit.withdrew_away).hash(into);
         let memory = &visit.recording;
         for heard in memory.heard() {
             let claims = heard.statement.claims();

@@ -2,13 +2,15 @@
 //! remembered lost.
 
 use super::check::Broken;
-use super::scene::{EVIL, Scene, Tag};
+use super::scene::{EVIL, Letter, Scene, Tag};
 use super::step::What;
 use crate::group::tests::evil::Evil;
 use crate::visit::app_message::AppMessage;
+use crate::visit::outside::{DirectMessage, Notice};
 use crate::visit::tests::consent::asked_of;
-use crate::visit::{Command, Input};
-use sealed_visit_protocol::wire::{ClientMessage, WelcomeFor};
+use crate::visit::{Command, Input, Stage};
+use sealed_visit_protocol::hash::sha256;
+use sealed_visit_protocol::wire::{ClientMessage, RelayMessage, WelcomeFor};
 use sealed_visit_protocol::{B64, Hash32, Role};
 use std::sync::Arc;
 
@@ -31,7 +33,7 @@ impl Scene {
         let is_set = self.setting.stranger || self.setting.begin == super::scene::Begin::Refused;
         is_set
             && self.evil.as_ref().is_some_and(|evil| {
-                evil.replaced < MOST && (what == What::EvilNew || evil.old.is_some())
+                evil.replaced < MOST && (what != What::EvilUsed || evil.old.is_some())
             })
     }
 
@@ -48,6 +50,36 @@ impl Scene {
             }
         };
         let Some(group) = group else { return Ok(()) };
+        let replaces = if what == What::EvilReplace {
+            self.ghost.groups.last().cloned()
+        } else {
+            self.relay_forgets()?;
+            None
+        };
+        let admitted = evil.admitted.clone();
+        let message = ClientMessage::CreateGroup {
+            group_id: B64(group.group_id().to_vec()),
+            replaces,
+        };
+        let relay = Arc::make_mut(&mut self.relay);
+        let mut deliveries = relay.connect(admitted.participant, None).unwrap();
+        let outcome = relay.handle(&admitted, message);
+        let is_refused = outcome.is_err();
+        deliveries.extend(outcome.unwrap_or_default());
+        self.deliver(deliveries, Tag::None);
+        if let Some(evil) = self.evil.as_mut().filter(|_| is_refused) {
+            evil.replaced += 1;
+            return Ok(());
+        }
+        if let Some(evil) = &mut self.evil {
+            evil.member = Some(Arc::new(group));
+            evil.replaced += 1;
+        }
+        Ok(())
+    }
+
+    /// The relay as it is after it lost everything.
+    fn relay_forgets(&mut self) -> Result<(), Broken> {
         let connected: Vec<usize> = (0..self.pages.len())
             .filter(|page| self.pages[*page].connected)
             .collect();
@@ -59,20 +91,45 @@ impl Scene {
         for page in connected {
             self.feed(page, Input::RelayClosed)?;
         }
-        let admitted = evil.admitted.clone();
-        let message = ClientMessage::CreateGroup {
-            group_id: B64(group.group_id().to_vec()),
-            replaces: None,
-        };
-        let relay = Arc::make_mut(&mut self.relay);
-        let mut deliveries = relay.connect(admitted.participant, None).unwrap();
-        deliveries.extend(relay.handle(&admitted, message).unwrap());
-        self.deliver(deliveries, Tag::None);
-        if let Some(evil) = &mut self.evil {
-            evil.member = Some(Arc::new(group));
-            evil.replaced += 1;
-        }
         Ok(())
+    }
+
+    /// Somebody waits whom nobody's word but the host's may turn away.
+    pub fn can_deny(&self, page: usize) -> bool {
+        let this = &self.pages[page];
+        let waits = matches!(this.machine.stage, Stage::Waiting { .. });
+        let evil = self.evil.as_ref().filter(|_| self.setting.stranger);
+        waits && this.present && evil.is_some_and(|evil| evil.denials < MOST)
+    }
+
+    /// The relay says that it comes from the host; the host's key has not signed it.
+    pub fn deny(&mut self, page: usize) {
+        let this = &self.pages[page];
+        let Stage::Waiting { key_package, .. } = &this.machine.stage else {
+            return;
+        };
+        let host = &self.pages[0].admitted;
+        let notice = self.world.key(EVIL).sign(&Notice {
+            v: 1,
+            to: this.admitted.participant,
+            key_package: sha256(key_package),
+            denied: true,
+            locked: false,
+            pass: host.pass.jws().clone(),
+        });
+        let data = serde_json::to_vec(&DirectMessage::Notice { notice }).unwrap();
+        let message = RelayMessage::Direct {
+            from: host.participant,
+            data: B64(data),
+        };
+        let letter = Arc::new(Letter {
+            message,
+            tag: Tag::None,
+        });
+        self.pages[page].inbox.push_back(letter);
+        if let Some(evil) = &mut self.evil {
+            evil.denials += 1;
+        }
     }
 
     pub fn can_lead(&self) -> bool {

@@ -106,6 +106,8 @@ pub struct EvilPage {
     pub(super) old: Option<Arc<(Vec<u8>, usize, mls_rs::ExtensionList)>>,
     /// How often it has replaced the group.
     pub(super) replaced: u32,
+    /// How often it has turned somebody away in the host's name.
+    pub(super) denials: u32,
 }
 
 /// Under way to a page.
@@ -382,7 +384,8 @@ impl Scene {
                                 && *epoch == self.ghost.relay_epoch)
                     })
             }
-            What::EvilNew | What::EvilUsed => at == 0 && self.can_replace(what),
+            What::EvilNew | What::EvilUsed | What::EvilReplace => at == 0 && self.can_replace(what),
+            What::EvilDeny => !gone && self.can_deny(at),
             What::EvilLead => at == 0 && self.can_lead(),
             What::EvilDoor if !self.setting.hosting => false,
             What::EvilRecorder | What::EvilEverybody | What::EvilContext | What::EvilDoor => {
@@ -410,6 +413,10 @@ impl Scene {
         );
         let host = state.me.host;
         let unanswered = consent.is_some_and(|consent| consent.my_answer.is_none());
+        let rejoins = !matches!(state.phase, Phase::Live | Phase::Ended);
+        if what == What::Withdraw && rejoins {
+            return self.pages[at].machine.memory.granted().is_some();
+        }
         let asked_outside = state.phase == Phase::Waiting
             && matches!(what, What::Grant | What::Refuse)
             && self.setting.late;
@@ -548,7 +555,8 @@ impl Scene {
             What::Overtake => self.pages[page].outbox.swap(0, 1),
             What::Garbage => self.garbage(page)?,
             What::Fork => self.fork(page),
-            What::EvilNew | What::EvilUsed => self.replace_group(step.what)?,
+            What::EvilNew | What::EvilUsed | What::EvilReplace => self.replace_group(step.what)?,
+            What::EvilDeny => self.deny(page),
             What::EvilLead => self.lead(),
             What::EvilRecorder | What::EvilEverybody | What::EvilContext | What::EvilDoor => {
                 self.evil_strikes(step.what);
@@ -815,7 +823,10 @@ impl Scene {
                 } else {
                     self.ghost.sent_away(self.page_of(participant));
                     match what {
-                        What::Deny => Command::Deny { participant },
+                        What::Deny => {
+                            self.ghost.denied(self.page_of(participant));
+                            Command::Deny { participant }
+                        }
                         _ => Command::Remove { participant },
                     }
                 }
@@ -982,6 +993,8 @@ const EVERYTHING: &[What] = &[
     What::EvilLead,
     What::EvilUsed,
     What::EvilNew,
+    What::EvilReplace,
+    What::EvilDeny,
 ];
 
 fn is_for(to: To, who: ParticipantId) -> bool {
@@ -1015,6 +1028,7 @@ impl EvilPage {
             welcome: None,
             old: None,
             replaced: 0,
+            denials: 0,
         }
     }
 

@@ -62,6 +62,10 @@ whats! {
     EvilNew = "evil-new",
     /// The same under an id that was used, with what was said in that group.
     EvilUsed = "evil-used",
+    /// The relay has lost nothing; a dishonest clinician asks it for a group under a new id in the place of the current one.
+    EvilReplace = "evil-replace",
+    /// Somebody turns away whoever waits, in the host's name and without the host's signature.
+    EvilDeny = "evil-deny",
     /// It leads everybody who waits into its group.
     EvilLead = "evil-lead",
     /// People.
