@@ -2,13 +2,14 @@
 
 use crate::admission::{Admission, AdmissionError, Admitted, NONCE_BYTES};
 use crate::budget::{Budgets, Exhausted};
-use crate::hub::{CloseReason, Hub, Outbox, Outgoing, Outlet, now_ms};
+use crate::hub::{Hub, now_ms};
 use crate::limits;
+use crate::queue::{CloseReason, Outbox, Outgoing, Outlet};
 use crate::stats::Stats;
 use crate::visit::Denied;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use sealed_visit_protocol::pass::PassClaims;
 use sealed_visit_protocol::wire::{ClientMessage, HelloClaims, RelayErrorCode, RelayMessage};
 use sealed_visit_protocol::{B64, Jws, VERSION};
@@ -31,7 +32,7 @@ pub struct Services {
 /// Serves one connection to its end. `address` is what its client is counted by.
 pub async fn serve(socket: WebSocket, services: Services, address: IpAddr) {
     let (sink, stream) = socket.split();
-    let (outbox, outlet) = Outbox::new();
+    let (outbox, outlet) = Outbox::new(services.stats.clone());
     let started = Instant::now();
     let heard = Arc::new(Heard::new(started));
     let writer = tokio::spawn(write(sink, outlet, heard.clone()));
@@ -44,8 +45,8 @@ pub async fn serve(socket: WebSocket, services: Services, address: IpAddr) {
     connection.read(stream).await;
     // Everything queued so far, an error in particular, is written before the socket goes.
     outbox.close(CloseReason::Refused);
-    drop(outbox);
-    let _ = timeout(Duration::from_secs(2), writer).await;
+    // The socket is written to for CLOSE_WITHIN at most, and until then this connection counts as one.
+    let _ = writer.await;
 }
 
 /// When the other side last gave a sign of life.
@@ -148,7 +149,10 @@ impl Connection<'_> {
         };
         tracing::debug!(visit = %who.visit, participant = %who.participant, %denied, "refused a message");
         self.refuse(denied.code, denied.detail);
-        denied.code != RelayErrorCode::VisitOver
+        !matches!(
+            denied.code,
+            RelayErrorCode::VisitOver | RelayErrorCode::ReplacedByAnother
+        )
     }
 
     /// Sends the challenge, judges the answer, and registers the connection.
@@ -347,7 +351,7 @@ fn is_too_large(error: &axum::Error) -> bool {
 }
 
 /// Writes what is queued, and pings; a connection that stays silent is given up.
-async fn write(mut sink: SplitSink<WebSocket, Message>, mut outlet: Outlet, heard: Arc<Heard>) {
+async fn write(mut sink: SplitSink<WebSocket, Message>, outlet: Outlet, heard: Arc<Heard>) {
     let mut pings = interval(limits::PING_INTERVAL);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pings.tick().await;
@@ -355,26 +359,46 @@ async fn write(mut sink: SplitSink<WebSocket, Message>, mut outlet: Outlet, hear
         // A peer that reads nothing blocks the write: the same silence ends it.
         let step = async {
             tokio::select! {
-                outgoing = outlet.receiver.recv() => match outgoing {
-                    Some(Outgoing::Text(text)) => {
-                        outlet.queued_bytes.fetch_sub(text.len(), Relaxed);
-                        sink.send(Message::Text(text)).await.is_ok()
-                    }
-                    Some(Outgoing::Close(reason)) => {
-                        let _ = sink.send(Message::Close(Some(close_frame(reason)))).await;
+                outgoing = outlet.next() => match outgoing {
+                    Outgoing::Text(text) => send(&mut sink, Message::Text(text), &heard).await,
+                    Outgoing::Close(reason) => {
+                        let close = Message::Close(Some(close_frame(reason)));
+                        let _ = send(&mut sink, close, &heard).await;
                         false
                     }
-                    None => false,
                 },
-                _ = pings.tick() => sink.send(Message::Ping(Default::default())).await.is_ok(),
+                _ = pings.tick() => send(&mut sink, Message::Ping(Default::default()), &heard).await,
             }
         };
-        let went_on = timeout(limits::DEAD_AFTER, step).await.unwrap_or(false);
+        let left = match outlet.closing_for() {
+            Some(closing_for) => limits::CLOSE_WITHIN.saturating_sub(closing_for),
+            None => limits::DEAD_AFTER,
+        };
+        let went_on = timeout(left.min(limits::DEAD_AFTER), step)
+            .await
+            .unwrap_or(false);
         if !went_on || heard.silent_for() >= limits::DEAD_AFTER {
             break;
         }
     }
     heard.give_up();
+}
+
+/// False when the connection is gone.
+///
+/// A write that had to wait and then went on says that the other side is reading: on a slow line its answers to pings are
+/// behind everything that was sent before.
+async fn send(sink: &mut SplitSink<WebSocket, Message>, message: Message, heard: &Heard) -> bool {
+    let mut sending = sink.send(message);
+    // Outside of the task's budget: it must be the socket that made it wait.
+    if let Some(sent) = tokio::task::unconstrained(&mut sending).now_or_never() {
+        return sent.is_ok();
+    }
+    let sent = sending.await.is_ok();
+    if sent {
+        heard.now();
+    }
+    sent
 }
 
 fn close_frame(reason: CloseReason) -> CloseFrame {

@@ -1,21 +1,20 @@
 //! All visits and whoever is connected to them.
 //!
 //! A visit's lock is held while a message is handled *and* queued for its readers, so everybody sees one order.
-//! Queues never block: a reader that does not keep up is disconnected.
 
 use crate::admission::Admitted;
 use crate::limits;
+use crate::log::to_text;
 use crate::media::{MediaCommand, MediaHandle, MediaReply};
+use crate::queue::{CloseReason, Outbox};
 use crate::stats::Stats;
-use crate::visit::{Delivery, Denied, To, Visit};
-use axum::extract::ws::Utf8Bytes;
+use crate::visit::{Delivery, Denied, Parcel, To, Visit};
 use sealed_visit_protocol::wire::{ClientMessage, EndedBy, RelayErrorCode, RelayMessage};
 use sealed_visit_protocol::{ParticipantId, VisitId};
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio::sync::mpsc;
 
 /// How long the relay remembers what nobody uses.
 #[derive(Debug, Clone, Copy)]
@@ -31,76 +30,6 @@ impl Default for Retention {
         Self {
             empty: Duration::from_secs(30 * 60),
             ended: Duration::from_secs(24 * 3600),
-        }
-    }
-}
-
-/// What a connection's writer has to do.
-#[derive(Debug)]
-pub enum Outgoing {
-    Text(Utf8Bytes),
-    /// Closes after everything before it was written.
-    Close(CloseReason),
-}
-
-/// Why the relay closes a connection; the number is the WebSocket close code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CloseReason {
-    Left,
-    Ended,
-    Replaced,
-    Refused,
-    TooSlow,
-    ShuttingDown,
-}
-
-/// One connection's queue.
-#[derive(Debug, Clone)]
-pub struct Outbox {
-    id: u64,
-    sender: mpsc::UnboundedSender<Outgoing>,
-    queued_bytes: Arc<AtomicUsize>,
-}
-
-/// The other end of an [`Outbox`].
-#[derive(Debug)]
-pub struct Outlet {
-    pub receiver: mpsc::UnboundedReceiver<Outgoing>,
-    pub queued_bytes: Arc<AtomicUsize>,
-}
-
-impl Outbox {
-    pub fn new() -> (Self, Outlet) {
-        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-        let (sender, receiver) = mpsc::unbounded_channel();
-        let queued_bytes = Arc::new(AtomicUsize::new(0));
-        let outbox = Self {
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            sender,
-            queued_bytes: queued_bytes.clone(),
-        };
-        let outlet = Outlet {
-            receiver,
-            queued_bytes,
-        };
-        (outbox, outlet)
-    }
-
-    pub fn send(&self, message: &RelayMessage) {
-        self.send_text(to_text(message));
-    }
-
-    pub fn close(&self, reason: CloseReason) {
-        // A writer that is gone needs no telling.
-        let _ = self.sender.send(Outgoing::Close(reason));
-    }
-
-    fn send_text(&self, text: Utf8Bytes) {
-        let queued = self.queued_bytes.fetch_add(text.len(), Ordering::Relaxed) + text.len();
-        if queued > limits::MAX_QUEUED_BYTES {
-            self.close(CloseReason::TooSlow);
-        } else {
-            let _ = self.sender.send(Outgoing::Text(text));
         }
     }
 }
@@ -155,6 +84,8 @@ impl Registry {
 struct Slot {
     visit: Visit,
     outboxes: HashMap<ParticipantId, Outbox>,
+    /// What waits to be written to all of the visit's connections.
+    queued_bytes: Arc<AtomicUsize>,
     /// Since when nobody is connected, or the visit is over.
     idle_since: Instant,
     /// The latest expiry of the passes shown, seconds since the Unix epoch.
@@ -201,12 +132,13 @@ impl Hub {
             }
             let deliveries = slot.visit.connect(who.participant, after_seq)?;
             slot.expires_s = slot.expires_s.max(who.pass.expires_s());
+            outbox.follow(slot.visit.log(), slot.queued_bytes.clone());
             if let Some(earlier) = slot.outboxes.insert(who.participant, outbox) {
-                earlier.send(&RelayMessage::Error {
+                let last_word = RelayMessage::Error {
                     code: RelayErrorCode::ReplacedByAnother,
                     detail: "this participant connected again".into(),
-                });
-                earlier.close(CloseReason::Replaced);
+                };
+                earlier.replace_with(&last_word, CloseReason::Replaced);
             }
             slot.deliver(deliveries);
             // Still under the visit's lock: nothing may come between a connection and its media's fate.
@@ -252,7 +184,10 @@ impl Hub {
         };
         let mut slot = lock(&slot);
         if !slot.is_current(from.participant, outbox) {
-            return Ok(());
+            return Err(Denied {
+                code: RelayErrorCode::ReplacedByAnother,
+                detail: "this connection is over",
+            });
         }
         match message {
             ClientMessage::Ping {} => outbox.send(&RelayMessage::Pong {}),
@@ -414,6 +349,7 @@ impl Hub {
             Arc::new(Mutex::new(Slot {
                 visit: Visit::default(),
                 outboxes: HashMap::new(),
+                queued_bytes: Arc::default(),
                 idle_since: Instant::now(),
                 expires_s: 0,
                 is_dropped: false,
@@ -438,29 +374,27 @@ impl Slot {
     fn is_current(&self, who: ParticipantId, outbox: &Outbox) -> bool {
         self.outboxes
             .get(&who)
-            .is_some_and(|current| current.id == outbox.id)
+            .is_some_and(|current| current.is_same(outbox))
     }
 
     fn deliver(&self, deliveries: Vec<Delivery>) {
-        for Delivery { to, message } in deliveries {
-            let text = to_text(&message);
-            match to {
-                To::One(who) => {
-                    if let Some(outbox) = self.outboxes.get(&who) {
-                        outbox.send_text(text);
-                    }
+        for Delivery { to, parcel } in deliveries {
+            let meant = self.outboxes.iter().filter(|(who, _)| match to {
+                To::One(one) => **who == one,
+                To::Others(but) => **who != but,
+                To::All => true,
+            });
+            match parcel {
+                Parcel::Message(message) => {
+                    // Encoded once, and shared.
+                    let text = to_text(&message);
+                    meant.for_each(|(_, outbox)| outbox.send_text(text.clone()));
                 }
-                To::Others(but) => {
-                    for (who, outbox) in &self.outboxes {
-                        if *who != but {
-                            outbox.send_text(text.clone());
-                        }
-                    }
+                Parcel::Entry(seq, _) => {
+                    meant.for_each(|(_, outbox)| outbox.send_entries(seq..=seq))
                 }
-                To::All => {
-                    for outbox in self.outboxes.values() {
-                        outbox.send_text(text.clone());
-                    }
+                Parcel::Entries(entries) => {
+                    meant.for_each(|(_, outbox)| outbox.send_entries(entries.clone()));
                 }
             }
         }
@@ -473,11 +407,6 @@ pub fn now_ms() -> u64 {
     since.map_or(0, |since| {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     })
-}
-
-fn to_text(message: &RelayMessage) -> Utf8Bytes {
-    // Plain structures of strings and numbers always serialise.
-    serde_json::to_string(message).unwrap_or_default().into()
 }
 
 /// A panic while a lock was held is a bug of one visit: the others go on.

@@ -4,9 +4,11 @@
 //! | module | what |
 //! |---|---|
 //! | [`admission`] | passes, the clinic document, proof of key |
-//! | [`visit`] | the ordered log, one commit for each epoch, the waiting room (sans-IO) |
+//! | [`visit`] | one commit for each epoch, the waiting room (sans-IO) |
+//! | [`log`] | the ordered log that all readers share |
 //! | [`hub`] | all visits, and whoever is connected |
 //! | [`connection`] | one WebSocket |
+//! | [`queue`] | what waits to be written to a connection |
 //! | [`budget`] | how much each pass and each address may send |
 //! | [`media`] | the SFU: peer connections, forwarding, bandwidth |
 //! | [`server`] | HTTP routes, start and graceful stop |
@@ -20,7 +22,9 @@ pub mod budget;
 pub mod connection;
 pub mod hub;
 pub mod limits;
+pub mod log;
 pub mod media;
+pub mod queue;
 pub mod server;
 pub mod stats;
 pub mod visit;

@@ -10,7 +10,8 @@ pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
 /// The first message of a connection, from somebody unknown: a pass and a proof are a few kilobytes.
 pub const MAX_HELLO_BYTES: usize = 32 << 10;
 pub const MAX_GROUP_ID_BYTES: usize = 64;
-pub const MAX_KEY_PACKAGE_BYTES: usize = 64 << 10;
+/// One that a page makes has some 1.5 KB. Everybody who connects is sent those of all who wait.
+pub const MAX_KEY_PACKAGE_BYTES: usize = 16 << 10;
 pub const MAX_APP_BYTES: usize = 256 << 10;
 pub const MAX_DIRECT_BYTES: usize = 256 << 10;
 pub const MAX_SDP_BYTES: usize = 256 << 10;
@@ -25,10 +26,14 @@ pub const MAX_GROUPS: usize = 1024;
 pub const MAX_GROUPS_OF_ONE: usize = 128;
 /// A frame's key id has six bits for the leaf (RFC 9605 section 5.2).
 pub const MAX_PARTICIPANTS: usize = 64;
-/// What a visit's log keeps; the oldest entries go first.
+/// What a visit's log keeps, encoded as it is sent; the oldest entries go first.
 pub const MAX_LOG_BYTES: usize = 32 << 20;
-/// What may wait for one slow reader: a whole log in base64, and some.
-pub const MAX_QUEUED_BYTES: usize = MAX_LOG_BYTES / 3 * 4 + (8 << 20);
+/// What may wait for one slow reader, entries of the log not counted: those are read from the log when they are written.
+pub const MAX_QUEUED_BYTES: usize = 8 << 20;
+/// What may wait for all readers of one visit.
+pub const MAX_QUEUED_BYTES_OF_VISIT: usize = 64 << 20;
+/// What a reader may have waiting even then.
+pub const FAIR_QUEUED_BYTES: usize = 2 << 20;
 /// Welcomes of one visit that wait for addressees who are away. One that has no room is not kept: its addressee asks to
 /// be let in again.
 pub const MAX_UNDELIVERED_BYTES: usize = 2 << 20;
@@ -45,5 +50,10 @@ pub const MAX_HELLO_WAIT: Duration = Duration::from_secs(20);
 pub const PING_INTERVAL: Duration = Duration::from_secs(3);
 /// Silence after which a connection is dead: a dead one must be noticed within 10 s.
 pub const DEAD_AFTER: Duration = Duration::from_secs(8);
+/// How long a connection that is being closed may take to read what was sent before.
+pub const CLOSE_WITHIN: Duration = Duration::from_secs(10);
+/// What the system holds of a connection before a write has to wait. More would keep pings waiting behind it on a slow line
+/// for longer than [`DEAD_AFTER`].
+pub const SEND_BUFFER_BYTES: usize = 128 << 10;
 /// How long media goes on while its participant's WebSocket is away.
 pub const MEDIA_GRACE: Duration = Duration::from_secs(15);

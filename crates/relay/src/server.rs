@@ -78,6 +78,10 @@ impl Relay {
         let listener = TcpListener::bind(config.listen)
             .await
             .map_err(listen_error)?;
+        // Accepted sockets inherit it.
+        socket2::SockRef::from(&listener)
+            .set_send_buffer_size(limits::SEND_BUFFER_BYTES)
+            .map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
         let (stop, mut stopped) = watch::channel(false);
 

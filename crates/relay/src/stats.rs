@@ -10,6 +10,7 @@ pub struct Stats {
     pub connections_total: AtomicU64,
     pub visits: AtomicU64,
     pub messages_received: AtomicU64,
+    pub queued_bytes: AtomicU64,
     pub packets_received: AtomicU64,
     pub packets_forwarded: AtomicU64,
     pub bytes_forwarded: AtomicU64,
@@ -27,6 +28,8 @@ pub struct Snapshot {
     /// Visits in memory, as of the last sweep.
     pub visits: u64,
     pub messages_received: u64,
+    /// Waiting to be written to WebSockets; entries of visits' logs are not counted for each reader.
+    pub queued_bytes: u64,
     /// RTP packets from publishers.
     pub packets_received: u64,
     /// RTP packets handed to subscribers; retransmissions not counted.
@@ -47,6 +50,7 @@ impl Stats {
             connections_total: self.connections_total.load(Relaxed),
             visits: self.visits.load(Relaxed),
             messages_received: self.messages_received.load(Relaxed),
+            queued_bytes: self.queued_bytes.load(Relaxed),
             packets_received: self.packets_received.load(Relaxed),
             packets_forwarded: self.packets_forwarded.load(Relaxed),
             bytes_forwarded: self.bytes_forwarded.load(Relaxed),

@@ -15,12 +15,15 @@
 
 use crate::admission::Admitted;
 use crate::limits;
+use crate::log::Log;
 use sealed_visit_protocol::wire::{
     ClientMessage, EndedBy, GroupInfo, RefusalClaims, RelayErrorCode, RelayMessage, Waiting,
     WelcomeFor,
 };
 use sealed_visit_protocol::{B64, Jws, ParticipantId, Role};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 /// Whom a message is for. Only those connected are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +36,24 @@ pub enum To {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
     pub to: To,
-    pub message: RelayMessage,
+    pub parcel: Parcel,
+}
+
+/// What a delivery brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Parcel {
+    Message(RelayMessage),
+    /// An entry that was just appended to the visit's log, and its number.
+    Entry(u64, RelayMessage),
+    /// Entries of the visit's log by their numbers.
+    Entries(RangeInclusive<u64>),
+}
+
+impl Delivery {
+    fn message(to: To, message: RelayMessage) -> Self {
+        let parcel = Parcel::Message(message);
+        Self { to, parcel }
+    }
 }
 
 /// Why a message was refused. The detail names no person and quotes nothing that was sent.
@@ -59,7 +79,7 @@ pub type Outcome = Result<Vec<Delivery>, Denied>;
 #[derive(Debug, Default, Clone)]
 pub struct Visit {
     group: Option<Group>,
-    log: Log,
+    log: OwnLog,
     present: BTreeSet<ParticipantId>,
     waiting: BTreeMap<ParticipantId, Waiting>,
     /// Welcomes whose addressee was away, with their group.
@@ -72,6 +92,16 @@ pub struct Visit {
     /// new.
     used_group_ids: BTreeMap<B64, ParticipantId>,
     over: Option<EndedBy>,
+}
+
+/// The log that readers share with the visit. A copy of the visit has a log of its own.
+#[derive(Debug, Default)]
+struct OwnLog(Arc<Log>);
+
+impl Clone for OwnLog {
+    fn clone(&self) -> Self {
+        Self(Arc::new(Log::clone(&self.0)))
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -92,29 +122,26 @@ impl Visit {
         let is_new = self.present.insert(who);
         // Whoever asked to be let in asks again: a key package belongs to one connection's state.
         self.waiting.remove(&who);
-        let mut deliveries = vec![Delivery {
-            to: To::One(who),
-            message: RelayMessage::Ready {
+        let mut deliveries = vec![Delivery::message(
+            To::One(who),
+            RelayMessage::Ready {
                 participant: who,
                 group: self.group.as_ref().map(|group| group.info.clone()),
                 present: self.present.iter().copied().collect(),
                 waiting: self.waiting.values().cloned().collect(),
-                seq: self.log.last_seq,
+                seq: self.log.0.last_seq(),
             },
-        }];
+        )];
         let welcome = self.undelivered.remove(&who);
         if let Some(after_seq) = after_seq {
-            deliveries.extend(self.catch_up(who, after_seq));
-            deliveries.extend(self.still_current(welcome).map(|message| Delivery {
-                to: To::One(who),
-                message,
-            }));
+            deliveries.push(self.catch_up(who, after_seq));
+            deliveries.extend(
+                self.still_current(welcome)
+                    .map(|message| Delivery::message(To::One(who), message)),
+            );
         }
         if is_new {
-            deliveries.push(Delivery {
-                to: To::Others(who),
-                message: presence(who, true),
-            });
+            deliveries.push(Delivery::message(To::Others(who), presence(who, true)));
         }
         Ok(deliveries)
     }
@@ -125,10 +152,7 @@ impl Visit {
         if !self.present.remove(&who) {
             return Vec::new();
         }
-        vec![Delivery {
-            to: To::All,
-            message: presence(who, false),
-        }]
+        vec![Delivery::message(To::All, presence(who, false))]
     }
 
     /// Everything but hello, ping and media.
@@ -183,6 +207,24 @@ impl Visit {
         self.over.is_none() && self.admitted_to_media.contains(&who)
     }
 
+    /// Where the entries are that deliveries name.
+    pub fn log(&self) -> Arc<Log> {
+        self.log.0.clone()
+    }
+
+    /// The messages that a parcel brings, for whoever plays a visit without a wire.
+    pub fn messages_of(&self, parcel: Parcel) -> Vec<RelayMessage> {
+        match parcel {
+            Parcel::Message(message) | Parcel::Entry(_, message) => vec![message],
+            Parcel::Entries(entries) => {
+                let texts = entries.filter_map(|seq| self.log.0.get(seq));
+                texts
+                    .filter_map(|text| serde_json::from_str(&text).ok())
+                    .collect()
+            }
+        }
+    }
+
     pub fn is_over(&self) -> bool {
         self.over.is_some()
     }
@@ -210,10 +252,7 @@ impl Visit {
         };
         present
             .into_iter()
-            .map(|who| Delivery {
-                to: To::One(who),
-                message: RelayMessage::Ended { reason },
-            })
+            .map(|who| Delivery::message(To::One(who), RelayMessage::Ended { reason }))
             .collect()
     }
 
@@ -227,10 +266,10 @@ impl Visit {
         };
         self.undelivered.remove(&from.participant);
         self.waiting.insert(from.participant, waiting.clone());
-        Ok(vec![Delivery {
-            to: To::Others(from.participant),
-            message: RelayMessage::Waiting { waiting },
-        }])
+        Ok(vec![Delivery::message(
+            To::Others(from.participant),
+            RelayMessage::Waiting { waiting },
+        )])
     }
 
     fn create_group(&mut self, from: &Admitted, group_id: B64, replaces: Option<B64>) -> Outcome {
@@ -301,14 +340,14 @@ impl Visit {
         let waiting = &self.waiting;
         let group = member_group(&mut self.group, &group_id, from)?;
         if group.info.epoch != epoch {
-            return Ok(vec![Delivery {
-                to: To::One(from),
-                message: RelayMessage::CommitRejected {
+            return Ok(vec![Delivery::message(
+                To::One(from),
+                RelayMessage::CommitRejected {
                     group_id,
                     epoch,
                     current_epoch: group.info.epoch,
                 },
-            }]);
+            )]);
         }
         if welcomes.len().max(removed.len()) > limits::MAX_PARTICIPANTS {
             return Err(denied(
@@ -358,10 +397,7 @@ impl Visit {
                 welcome,
             };
             if self.present.contains(&to) {
-                deliveries.push(Delivery {
-                    to: To::One(to),
-                    message,
-                });
+                deliveries.push(Delivery::message(To::One(to), message));
             } else {
                 self.keep_welcome(to, group_id.clone(), message);
             }
@@ -402,10 +438,10 @@ impl Visit {
     fn direct(&self, from: ParticipantId, to: ParticipantId, data: B64) -> Outcome {
         check_size(&data, limits::MAX_DIRECT_BYTES)?;
         // Nothing is said about somebody who is away: presence already did.
-        Ok(vec![Delivery {
-            to: To::One(to),
-            message: RelayMessage::Direct { from, data },
-        }])
+        Ok(vec![Delivery::message(
+            To::One(to),
+            RelayMessage::Direct { from, data },
+        )])
     }
 
     fn refusal(&mut self, from: &Admitted, refusal: Jws<RefusalClaims>) -> Outcome {
@@ -433,27 +469,28 @@ impl Visit {
     }
 
     fn append(&mut self, entry: impl FnOnce(u64) -> RelayMessage) -> Vec<Delivery> {
+        let (seq, message) = self.log.0.append(entry);
         vec![Delivery {
             to: To::All,
-            message: self.log.append(entry),
+            parcel: Parcel::Entry(seq, message),
         }]
     }
 
-    fn catch_up(&self, who: ParticipantId, after_seq: u64) -> Vec<Delivery> {
+    fn catch_up(&self, who: ParticipantId, after_seq: u64) -> Delivery {
         let to = To::One(who);
-        match self.log.after(after_seq) {
-            Some(entries) => entries
-                .cloned()
-                .map(|message| Delivery { to, message })
-                .collect(),
-            // Fail closed: a member that misses a commit would be stuck without knowing why.
-            None => vec![Delivery {
+        match self.log.0.after(after_seq) {
+            Some(entries) => Delivery {
                 to,
-                message: RelayMessage::Error {
+                parcel: Parcel::Entries(entries),
+            },
+            // Fail closed: a member that misses a commit would be stuck without knowing why.
+            None => Delivery::message(
+                to,
+                RelayMessage::Error {
                     code: RelayErrorCode::TooMuch,
                     detail: "the log no longer reaches back that far: join anew".into(),
                 },
-            }],
+            ),
         }
     }
 
@@ -462,48 +499,6 @@ impl Visit {
         let current = self.group.as_ref()?;
         (current.info.group_id == group_id).then_some(message)
     }
-}
-
-/// The entries in order, the oldest dropped when there are too many bytes.
-#[derive(Debug, Default, Clone)]
-struct Log {
-    entries: VecDeque<(usize, RelayMessage)>,
-    size_bytes: usize,
-    last_seq: u64,
-}
-
-impl Log {
-    fn append(&mut self, entry: impl FnOnce(u64) -> RelayMessage) -> RelayMessage {
-        self.last_seq += 1;
-        let message = entry(self.last_seq);
-        let size_bytes = size_of_entry(&message);
-        self.entries.push_back((size_bytes, message.clone()));
-        self.size_bytes += size_bytes;
-        while self.size_bytes > limits::MAX_LOG_BYTES && self.entries.len() > 1 {
-            if let Some((dropped_bytes, _)) = self.entries.pop_front() {
-                self.size_bytes -= dropped_bytes;
-            }
-        }
-        message
-    }
-
-    /// Entries later than `after_seq`; None when some of them are no longer kept, or it lies in the future.
-    fn after(&self, after_seq: u64) -> Option<impl Iterator<Item = &RelayMessage>> {
-        let missed = usize::try_from(self.last_seq.checked_sub(after_seq)?).ok()?;
-        let first = self.entries.len().checked_sub(missed)?;
-        Some(self.entries.range(first..).map(|(_, message)| message))
-    }
-}
-
-fn size_of_entry(message: &RelayMessage) -> usize {
-    const OVERHEAD_BYTES: usize = 256;
-    OVERHEAD_BYTES
-        + match message {
-            RelayMessage::Commit { commit, .. } => commit.0.len(),
-            RelayMessage::App { data, .. } => data.0.len(),
-            RelayMessage::Refusal { refusal, .. } => refusal.as_str().len(),
-            _ => 0,
-        }
 }
 
 fn member_group<'a>(

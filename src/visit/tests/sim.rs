@@ -334,7 +334,11 @@ impl Sim {
     }
 
     fn deliver(&mut self, deliveries: Vec<Delivery>) {
-        for Delivery { to, message } in deliveries {
+        let messages = deliveries.into_iter().flat_map(|Delivery { to, parcel }| {
+            let messages = self.relay.messages_of(parcel);
+            messages.into_iter().map(move |message| (to, message))
+        });
+        for (to, message) in messages.collect::<Vec<_>>() {
             for page in self.pages.iter_mut().filter(|page| page.connected) {
                 let who = page.admitted.participant;
                 let meant = match to {

@@ -91,11 +91,17 @@ fn seq_of(message: &RelayMessage) -> Option<u64> {
     }
 }
 
-fn deliver(deliveries: Vec<Delivery>, people: &[Admitted], seen: &mut [Seen]) {
-    for Delivery { to, message } in deliveries {
-        if seq_of(&message).is_none() {
-            continue;
-        }
+/// The entries of the log that a delivery brings.
+fn entries_of(visit: &Visit, delivery: &Delivery) -> Vec<RelayMessage> {
+    let mut messages = visit.messages_of(delivery.parcel.clone());
+    messages.retain(|message| seq_of(message).is_some());
+    messages
+}
+
+fn deliver(visit: &Visit, deliveries: Vec<Delivery>, people: &[Admitted], seen: &mut [Seen]) {
+    for delivery in deliveries {
+        let to = delivery.to;
+        let entries = entries_of(visit, &delivery);
         for (person, seen) in people.iter().zip(seen.iter_mut()) {
             let is_meant = match to {
                 To::All => true,
@@ -103,7 +109,7 @@ fn deliver(deliveries: Vec<Delivery>, people: &[Admitted], seen: &mut [Seen]) {
                 To::Others(but) => but != person.participant,
             };
             if is_meant && seen.is_connected {
-                seen.entries.push(message.clone());
+                seen.entries.extend(entries.iter().cloned());
             }
         }
     }
@@ -131,11 +137,8 @@ fn run_at_random(seed: u64) -> u64 {
         group_id: group_id(0),
         replaces: None,
     };
-    deliver(
-        visit.handle(&people[0], create).unwrap(),
-        &people,
-        &mut seen,
-    );
+    let created = visit.handle(&people[0], create).unwrap();
+    deliver(&visit, created, &people, &mut seen);
     let everybody: Vec<WelcomeFor> = people
         .iter()
         .map(|person| WelcomeFor {
@@ -178,14 +181,15 @@ fn run_at_random(seed: u64) -> u64 {
             },
             _ if seen[index].is_connected => {
                 seen[index].is_connected = false;
-                deliver(visit.disconnect(who.participant), &people, &mut seen);
+                let gone = visit.disconnect(who.participant);
+                deliver(&visit, gone, &people, &mut seen);
                 continue;
             }
             _ => {
                 seen[index].is_connected = true;
                 let after = seen[index].last_seq();
                 let deliveries = visit.connect(who.participant, Some(after)).unwrap();
-                deliver(deliveries, &people, &mut seen);
+                deliver(&visit, deliveries, &people, &mut seen);
                 continue;
             }
         };
@@ -195,7 +199,7 @@ fn run_at_random(seed: u64) -> u64 {
         let is_new_group = matches!(message, ClientMessage::CreateGroup { .. });
         if let Ok(deliveries) = visit.handle(who, message) {
             generation += u32::from(is_new_group);
-            deliver(deliveries, &people, &mut seen);
+            deliver(&visit, deliveries, &people, &mut seen);
         }
     }
     for (person, seen) in people.iter().zip(&mut seen) {
@@ -203,10 +207,8 @@ fn run_at_random(seed: u64) -> u64 {
             seen.is_connected = true;
             let after = seen.last_seq();
             let deliveries = visit.connect(person.participant, Some(after)).unwrap();
-            for Delivery { message, .. } in deliveries {
-                if seq_of(&message).is_some() {
-                    seen.entries.push(message);
-                }
+            for delivery in &deliveries {
+                seen.entries.extend(entries_of(&visit, delivery));
             }
         }
     }
@@ -257,32 +259,32 @@ fn drops_the_oldest_entries_and_says_so_to_whoever_needs_them() {
     for _ in 0..count {
         visit.handle(&people[0], message.clone()).unwrap();
     }
-    assert!(visit.log.size_bytes <= limits::MAX_LOG_BYTES);
+    assert!(visit.log.0.size_bytes() <= limits::MAX_LOG_BYTES);
     let outcome = visit.connect(people[1].participant, Some(1)).unwrap();
     assert!(outcome.iter().any(|delivery| matches!(
-        delivery.message,
-        RelayMessage::Error {
+        delivery.parcel,
+        Parcel::Message(RelayMessage::Error {
             code: RelayErrorCode::TooMuch,
             ..
-        }
+        })
     )));
     // What is still kept is still served.
     visit.disconnect(people[1].participant);
-    let last = visit.log.last_seq;
+    let last = visit.log.0.last_seq();
     let outcome = visit
         .connect(people[1].participant, Some(last - 3))
         .unwrap();
-    let served = outcome
-        .iter()
-        .filter(|it| seq_of(&it.message).is_some())
-        .count();
-    assert_eq!(served, 3);
+    let served = outcome.iter().flat_map(|it| entries_of(&visit, it));
+    assert_eq!(served.count(), 3);
     // A log position that was never reached belongs to another relay's memory.
     visit.disconnect(people[1].participant);
     let outcome = visit
         .connect(people[1].participant, Some(last + 1))
         .unwrap();
-    assert!(matches!(outcome[1].message, RelayMessage::Error { .. }));
+    assert!(matches!(
+        outcome[1].parcel,
+        Parcel::Message(RelayMessage::Error { .. })
+    ));
 }
 
 #[test]

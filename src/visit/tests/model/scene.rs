@@ -615,7 +615,11 @@ impl Scene {
     }
 
     pub fn deliver(&mut self, deliveries: Vec<Delivery>, tag: Tag) {
-        for Delivery { to, message } in deliveries {
+        let messages = deliveries.into_iter().flat_map(|Delivery { to, parcel }| {
+            let messages = self.relay.messages_of(parcel);
+            messages.into_iter().map(move |message| (to, message))
+        });
+        for (to, message) in messages.collect::<Vec<_>>() {
             let tag = self.ghost.relay_says(&message, tag);
             if let Some(evil) = &mut self.evil {
                 let who = evil.admitted.participant;
