@@ -496,8 +496,10 @@ impl VerifiedTrack {
         let has_header = self.state.header().is_some();
         let unverified = self.unverified_bytes;
         if has_header && summary.is_some_and(|signed| signed.describes(&self.header, &self.state)) {
-            let message = format!("{unverified} bytes after the end that was signed");
-            return (unverified > 0).then_some((ProblemCode::BytesAfterEnd, message));
+            // Whatever stopped the reading came after the end, even if none of it was counted: a segment that does not decrypt.
+            let more = unverified > 0 || self.error.is_some();
+            let message = "bytes after the end that was signed".to_owned();
+            return more.then_some((ProblemCode::BytesAfterEnd, message));
         }
         if let Some(error) = &self.error {
             return Some((ProblemCode::TrackAltered, error.clone()));
