@@ -601,7 +601,8 @@ pub fn read_document(path: &Path, root: &PublicKey) -> anyhow::Result<ClinicDocu
                 Exit::Tampered,
                 format!("{name} is signed by the root key, but contradicts itself"),
             ),
-        };
+        }
+        .problem("clinic-document-refused");
         let cause = match error {
             // Said above, better.
             ClinicError::Signature(JwsError::BadSignature { .. }) => return failure.into(),

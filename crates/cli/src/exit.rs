@@ -95,6 +95,8 @@ pub struct Failure {
     pub exit: Exit,
     message: String,
     pub next: Option<String>,
+    /// A code of docs/FORMAT.md, where a recording cannot be judged at all.
+    pub problem: Option<&'static str>,
 }
 
 impl Failure {
@@ -103,7 +105,14 @@ impl Failure {
             exit,
             message: message.into(),
             next: None,
+            problem: None,
         }
+    }
+
+    /// Names the document of a recording that is refused.
+    pub fn problem(mut self, code: &'static str) -> Self {
+        self.problem = Some(code);
+        self
     }
 
     /// Says what to do next, in one sentence.

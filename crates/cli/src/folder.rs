@@ -91,6 +91,7 @@ impl RecordingFile {
             let path = shown(path.display());
             let message = format!("{path} is not a vault's answer to a request for a recording");
             Failure::new(Exit::Unreadable, message)
+                .problem("recording-unreadable")
                 .next("Fetch the recording from the vault again.")
         })
     }
@@ -154,7 +155,7 @@ impl RecordingFolder {
             _ => Failure::new(Exit::Tampered, format!("{statement} is refused"))
                 .next("Fetch the recording from the vault again; if that does not help, do not rely on it."),
         };
-        anyhow::Error::new(error).context(failure)
+        anyhow::Error::new(error).context(failure.problem("open-statement-refused"))
     }
 
     /// The sealed track; `None` when it is not there.

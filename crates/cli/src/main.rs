@@ -115,7 +115,7 @@ fn usage(error: &clap::Error) -> Exit {
             .map(str::trim)
             .filter(|line| !line.is_empty());
         let message = lines.collect::<Vec<_>>().join("; ");
-        output.failure(Exit::Usage, &message, None);
+        output.failure(Exit::Usage, &message, None, None);
     } else {
         let _ = error.print();
     }

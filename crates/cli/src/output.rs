@@ -42,6 +42,8 @@ struct ErrorLine<'a> {
     exit_code: u8,
     error: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<&'a str>,
 }
 
@@ -78,16 +80,24 @@ impl Output {
     pub fn error(&self, error: &anyhow::Error) -> Exit {
         let exit = exit_of(error);
         let next = Failure::of(error).and_then(|failure| failure.next.as_deref());
-        self.failure(exit, &message_of(error), next);
+        let problem = Failure::of(error).and_then(|failure| failure.problem);
+        self.failure(exit, &message_of(error), problem, next);
         exit
     }
 
-    pub fn failure(&self, exit: Exit, message: &str, next: Option<&str>) {
+    pub fn failure(
+        &self,
+        exit: Exit,
+        message: &str,
+        problem: Option<&'static str>,
+        next: Option<&str>,
+    ) {
         let line = ErrorLine {
             ok: false,
             code: exit.name(),
             exit_code: exit.code(),
             error: message,
+            problem,
             next,
         };
         if self.json
