@@ -6,12 +6,11 @@
  */
 import type { CompactJws, TrackId } from "./core-types.js";
 import { toFailure, WorkerError } from "./failure.js";
-import { fromBase64url } from "./base64url.js";
 import { download } from "./open/download.js";
 import { decryptKeyFile } from "./open/key-file.js";
+import { addParts, openTrack, type OpeningKey } from "./open/reading.js";
 import type {
   FromOpener,
-  OpenedPart,
   OpenedRecording,
   OpenedTrack,
   OpenEnvelope,
@@ -19,8 +18,6 @@ import type {
   TrackAbout,
 } from "./open-protocol.js";
 import { loadRecording, type RecordingModule, type RecordingReader, type TrackReader } from "./wasm.js";
-
-type OpeningKey = InstanceType<RecordingModule["OpeningKey"]>;
 
 interface Stream {
   readonly abort: AbortController;
@@ -33,6 +30,10 @@ let wasm: RecordingModule | null = null;
 let key: OpeningKey | null = null;
 let reader: RecordingReader | null = null;
 let recording: OpenedRecording | null = null;
+/** Listed tracks that were read, or are being read. */
+let followed = new Set<OpenedTrack>();
+/** Listed tracks that were asked for and could not be opened. */
+let unopened = new Set<OpenedTrack>();
 const streams = new Map<number, Stream>();
 let nextStream = 1;
 
@@ -93,15 +94,12 @@ function load(rootKey: string, clinicDocument: CompactJws, opened: OpenedRecordi
   const module = unlocked().module;
   const made = new module.RecordingReader(rootKey);
   const tracks: TrackAbout[] = [];
-  for (const part of opened.parts) {
-    const info = made.addPart(clinicDocument, part.open, opened.recording, part.part);
-    if (part.manifest !== null) made.addManifest(part.part, part.manifest);
-    if (part.closing !== null) made.addClosing(part.part, part.closing);
-    if (part.receipt !== null) made.addReceipt(part.part, part.receipt);
+  for (const [position, info] of addParts(made, clinicDocument, opened).entries()) {
+    const part = opened.parts[position];
     for (const header of info.tracks) {
-      const stored = part.tracks.find(({ track }) => track === header.track);
+      const stored = part?.tracks.find(({ track }) => track === header.track);
       tracks.push({
-        part: part.part,
+        part: part?.part ?? info.part,
         track: header.track,
         content: header.content.kind as TrackAbout["content"],
         media_type: header.media_type,
@@ -112,16 +110,22 @@ function load(rootKey: string, clinicDocument: CompactJws, opened: OpenedRecordi
   reader?.free();
   reader = made;
   recording = opened;
+  followed = new Set();
+  unopened = new Set();
   return tracks;
 }
 
 function read(part: number, track: TrackId): number {
   const { key: opening } = unlocked();
-  const { reader: source, part: opened, track: stored } = find(part, track);
-  // The newest envelope is the one made for today's recipients; older ones may still fit an older key.
-  const trackReader = openWithSome(stored.envelopes, (envelope) =>
-    source.openTrack(opened.part, track, envelope, opening, shareOf(stored)),
-  );
+  const { reader: source, position, track: stored } = find(part, track);
+  let trackReader: TrackReader;
+  try {
+    trackReader = openTrack(source, position, stored, opening);
+  } catch (error) {
+    unopened.add(stored);
+    throw error;
+  }
+  followed.add(stored);
   const id = nextStream++;
   const stream: Stream = { abort: new AbortController(), credit: 0, wake: () => undefined };
   streams.set(id, stream);
@@ -180,34 +184,40 @@ async function credit(stream: Stream): Promise<void> {
 }
 
 /** Uses the reader up: load again to read again. */
-function report(): unknown {
-  if (!reader) throw new WorkerError("bad-argument", "load a recording first");
-  const verdict = reader.report();
+async function report(): Promise<unknown> {
+  if (!reader || !recording) throw new WorkerError("bad-argument", "load a recording first");
+  const source = reader;
   reader = null;
-  return verdict;
-}
-
-function openWithSome<T>(envelopes: readonly CompactJws[], open: (envelope: CompactJws) => T): T {
-  let failure: unknown = new WorkerError("recording-invalid", "the vault has no envelope for this track");
-  for (const envelope of envelopes.toReversed()) {
-    try {
-      return open(envelope);
-    } catch (error) {
-      failure = error;
+  for (const [position, { tracks }] of recording.parts.entries()) {
+    for (const stored of tracks) {
+      if (unopened.has(stored)) await check(source, position, stored);
+      // Whatever is listed is judged, read or not: it may be listed twice, or be of no track of the part.
+      else if (!followed.has(stored)) source.trackNotHere(position, stored.track);
     }
   }
-  throw failure;
+  return source.report();
 }
 
-function shareOf({ share }: OpenedTrack): Uint8Array | undefined {
-  return share === "" ? undefined : fromBase64url(share);
+/** What is wrong with a track that nobody could open is in the report too, as the clinic tool's `verify` has it. */
+async function check(source: RecordingReader, position: number, stored: OpenedTrack): Promise<void> {
+  const checker = source.checkTrack(position, stored.track);
+  try {
+    if (stored.url !== null) {
+      const { signal } = new AbortController();
+      for await (const piece of download(stored.url, stored.size_bytes, signal)) checker.feed(piece);
+    }
+  } catch (error) {
+    // The checker keeps what it refused for the report; anything else, a lost line, must not look like a missing end.
+    if (toFailure(error).code !== "opening-track-altered") throw error;
+  }
+  source.closeTrack(checker);
 }
 
-function find(part: number, track: TrackId): { reader: RecordingReader; part: OpenedPart; track: OpenedTrack } {
-  const opened = recording?.parts.find((candidate) => candidate.part === part);
-  const stored = opened?.tracks.find((candidate) => candidate.track === track);
-  if (!reader || !opened || !stored) throw new WorkerError("bad-argument", "no such track was loaded");
-  return { reader, part: opened, track: stored };
+function find(part: number, track: TrackId): { reader: RecordingReader; position: number; track: OpenedTrack } {
+  const position = recording?.parts.findIndex((candidate) => candidate.part === part) ?? -1;
+  const stored = recording?.parts[position]?.tracks.find((candidate) => candidate.track === track);
+  if (!reader || !stored) throw new WorkerError("bad-argument", "no such track was loaded");
+  return { reader, position, track: stored };
 }
 
 function unlocked(): { module: RecordingModule; key: OpeningKey } {

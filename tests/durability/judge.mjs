@@ -59,9 +59,11 @@ async function readPart(stored, recording, { vault, module }) {
   const reader = new module.RecordingReader(clinic.root.x);
   const key = new module.OpeningKey(clinic.openingKey);
   const info = reader.addPart(clinic.document, stored.open, recording, stored.part);
-  if (stored.manifest) reader.addManifest(stored.part, stored.manifest);
-  if (stored.closing) reader.addClosing(stored.part, stored.closing);
-  reader.addReceipt(stored.part, stored.receipt);
+  // The reader has this part and no other.
+  const position = 0;
+  if (stored.manifest) reader.addManifest(position, stored.manifest);
+  if (stored.closing) reader.addClosing(position, stored.closing);
+  reader.addReceipt(position, stored.receipt);
   const tracks = [];
   for (const { track } of info.tracks) {
     const about = stored.tracks.find((candidate) => candidate.track === track);
@@ -72,7 +74,8 @@ async function readPart(stored, recording, { vault, module }) {
       continue;
     }
     const share = Buffer.from(about.share, "base64url");
-    const trackReader = reader.openTrack(stored.part, track, envelope, key, share);
+    reader.addEnvelope(position, track, envelope);
+    const trackReader = reader.openTrack(position, track, envelope, key, share);
     const bytes = about.url === null ? Buffer.alloc(0) : await vault.reads(about.url);
     assert.equal(bytes.length, about.size_bytes);
     const slices = trackReader.feed(bytes);

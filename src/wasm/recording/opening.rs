@@ -1,14 +1,17 @@
 //! Verifying and opening, in the player's worker.
 
 use js_sys::{Array, Object, Uint8Array};
-use sealed_visit_protocol::recording::{ClosingClaims, ManifestClaims, ReceiptClaims};
+use sealed_visit_protocol::recording::{
+    ClosingClaims, EnvelopeClaims, ManifestClaims, ReceiptClaims,
+};
+use sealed_visit_protocol::track::TrackState;
 use sealed_visit_protocol::{Hash32, Jws, RecordingId, TrackId, VisitId};
 use serde::Serialize;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use super::values::*;
 use crate::recording::{
-    PartVerifier, RecordError, TrackOpener, report_recording, unwrap_track_key,
+    OpenTrackError, PartVerifier, RecordError, TrackOpener, report_recording, unwrap_track_key,
 };
 use crate::seal::hpke::PrivateKey;
 use crate::seal::key_file;
@@ -40,6 +43,9 @@ impl OpeningKey {
 }
 
 /// Verifies and opens the parts of one recording.
+///
+/// Every method after `addPart` takes a part's position: how many were added before it. Its number would not do, because a
+/// recording that lists two parts under the same number is one of those that must be told apart.
 #[wasm_bindgen]
 pub struct RecordingReader {
     root_key: String,
@@ -100,6 +106,38 @@ impl RecordingReader {
         Ok(info)
     }
 
+    /// Takes an envelope that was found with this track into the report.
+    #[wasm_bindgen(js_name = addEnvelope)]
+    pub fn add_envelope(&mut self, part: u32, track: &str, envelope: String) -> Result<()> {
+        let track = track_of(track)?;
+        let envelope = Jws::<EnvelopeClaims>::from_text(envelope);
+        self.part(part)?.envelope(track, envelope);
+        Ok(())
+    }
+
+    /// Says that this track is listed, and that its bytes are not here.
+    #[wasm_bindgen(js_name = trackNotHere)]
+    pub fn track_not_here(&mut self, part: u32, track: &str) -> Result<()> {
+        let track = track_of(track)?;
+        self.part(part)?.track_not_here(track);
+        Ok(())
+    }
+
+    /// Begins to follow a track that cannot be opened, for the report alone: no slice comes out.
+    #[wasm_bindgen(js_name = checkTrack)]
+    pub fn check_track(&mut self, part: u32, track: &str) -> Result<TrackReader> {
+        let track = track_of(track)?;
+        let header = self.part(part)?.open_statement().header(track);
+        let state = header.map_or_else(TrackState::new, |header| {
+            TrackState::expecting(header.hash())
+        });
+        Ok(TrackReader {
+            part,
+            track,
+            reading: Reading::Checking { state, error: None },
+        })
+    }
+
     /// Begins to open a track. `share` is the vault's, 32 bytes; undefined when the header needs none. Throws
     /// `opening-not-a-recipient`, `opening-share`, `opening-envelope-refused`, `opening-unwrap`.
     #[wasm_bindgen(js_name = openTrack)]
@@ -130,22 +168,26 @@ impl RecordingReader {
         let share = share.map(zeroize::Zeroizing::new);
         let share = share.as_ref().map(|share| share.as_slice());
         let track_key = unwrap_track_key(&envelope, &header, &key.0, share).map_err(open_error)?;
-        verifier.envelope(track, envelope);
         Ok(TrackReader {
             part,
             track,
-            opener: TrackOpener::new(header, track_key),
+            reading: Reading::Opening(Box::new(TrackOpener::new(header, track_key))),
         })
     }
 
     /// Takes a track's result into the report; the reader is used up. Returns how far it was good.
     #[wasm_bindgen(js_name = closeTrack, unchecked_return_type = "CheckedTrack")]
     pub fn close_track(&mut self, reader: TrackReader) -> Result<Object> {
-        let end = reader.opener.finish();
-        let result = checked(&end.state);
-        let error = end.error.as_ref().map(ToString::to_string);
-        self.part(reader.part)?
-            .track(reader.track, end.state, error);
+        let (state, error) = match reader.reading {
+            Reading::Opening(opener) => {
+                let end = opener.finish();
+                (end.state, end.error)
+            }
+            Reading::Checking { state, error } => (state, error),
+        };
+        let result = checked(&state);
+        let error = error.map(|error| error.to_string());
+        self.part(reader.part)?.track(reader.track, state, error);
         Ok(result)
     }
 
@@ -181,20 +223,27 @@ impl RecordingReader {
         ))
     }
 
-    fn part(&mut self, part: u32) -> Result<&mut PartVerifier> {
+    fn part(&mut self, position: u32) -> Result<&mut PartVerifier> {
         self.parts
-            .iter_mut()
-            .find(|verifier| verifier.open_statement().claims().part == part)
+            .get_mut(position as usize)
             .ok_or_else(|| bad_input("no such part was added"))
     }
 }
 
-/// Opens one track as its bytes come.
+/// Opens one track as its bytes come, or only checks it.
 #[wasm_bindgen]
 pub struct TrackReader {
     part: u32,
     track: TrackId,
-    opener: TrackOpener,
+    reading: Reading,
+}
+
+enum Reading {
+    Opening(Box<TrackOpener>),
+    Checking {
+        state: TrackState,
+        error: Option<OpenTrackError>,
+    },
 }
 
 #[wasm_bindgen]
@@ -205,7 +254,18 @@ impl TrackReader {
     #[wasm_bindgen(unchecked_return_type = "OpenedSlice[]")]
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Array> {
         let slices = Array::new();
-        let fed = self.opener.feed(bytes, |segment| {
+        let opener = match &mut self.reading {
+            Reading::Opening(opener) => opener,
+            Reading::Checking { state, error } => {
+                let fed = state.feed(bytes, |_| {}).map_err(OpenTrackError::from);
+                // The first one says what is wrong.
+                if let (Err(refused), None) = (&fed, &error) {
+                    *error = Some(refused.clone());
+                }
+                return fed.map(|()| slices).map_err(open_error);
+            }
+        };
+        let fed = opener.feed(bytes, |segment| {
             let slice = Object::new();
             set(&slice, "index", &number(segment.checkpoint.index));
             set(
