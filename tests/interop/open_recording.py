@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256, SHA512
 from cryptography.hazmat.primitives.kdf import hkdf, pbkdf2
 sys.dont_write_bytecode = True
-from recording_documents import b64, by_pass, encode, fits, jws, name, need, read_json, read_open, read_statement, sha256
+from recording_documents import b64, by_pass, encode, jws, name, need, read_clinics, read_json, read_listing, read_open, read_statement, sha256
 
 # --- Keys
 def read_key(path, passphrase_file):  # a compact JWE (RFC 7516, RFC 7518), with every form of its passphrase
@@ -134,12 +134,14 @@ def judge_receipt(receipt, part, opened, here, usable):
 def is_of(document, part, opened):
     return (document["open"], document["recording"], document["part"]) == (name(part["open"]), opened["recording"], opened["part"])
 
-def judge_part(part, recording, clinics, folder, key, out_folder):
+def open_part(part, clinics):  # its clinic document, and what its open statement says
     wanted = jws(part["open"], "sv-open+jwt")["clinic"]
     clinic = clinics.get(wanted) or max(clinics.values(), key=lambda clinic: clinic["number"])
-    opened, headers = read_open(part["open"], clinic)
+    return clinic, wanted in clinics, *read_open(part["open"], clinic)
+
+def judge_part(part, clinic, is_its_clinic, opened, headers, recording, folder, key, out_folder):
     problems, errors, tracks = [], [], []
-    if wanted not in clinics: problems.append("other-clinic-document")
+    if not is_its_clinic: problems.append("other-clinic-document")
     if not clinic["not_before_ms"] <= opened["at_ms"] < clinic["not_after_ms"]: problems.append("clinic-document-not-valid")
     if problems: key = None
     if (opened["recording"], opened["part"]) != (recording, part["part"]): problems.append("listed-elsewhere")
@@ -162,8 +164,9 @@ def judge_part(part, recording, clinics, folder, key, out_folder):
             opening = next(filter(None, (attempt(track_key, text, header, share, key) for text in reversed(usable[track]))), None)
             if not opening: errors.append(f"track {track} does not open with this key and share")
         if opening:
-            tracks[-1]["file"] = str(out_folder / f"part-{opened['part']}-{header['content']['kind']}-{track}")
-            out = open(tracks[-1]["file"], "xb")
+            target = out_folder / f"part-{opened['part']}-{header['content']['kind']}-{track}"
+            while target.exists(): target = target.with_name(target.name + "-again")  # of a part that is here twice
+            tracks[-1]["file"], out = str(target), open(target, "xb")
         with out: here[track] = follow(path.read_bytes(), header, opening, out)
         tracks[-1] |= here[track]
     problems += ["envelope-missing" for track in headers if here[track] and not usable[track]]
@@ -208,29 +211,34 @@ def judge_parts(parts):  # in order
 MISSING = {"part-missing", "ends-in-pause", "previous-missing", "track-missing", "track-truncated", "track-without-header",
            "envelope-missing", "receipt-covers-more"}
 
+class Refused(ValueError):  # nothing can be judged
+    def __init__(self, code, error): super().__init__(f"{type(error).__name__}: {error}"); self.code = code
+
+def refusing(code, read, *arguments):
+    try: return read(*arguments)
+    except Exception as error: raise Refused(code, error) from error
+
+def judge_recording(folder, root, key=None, out_folder=None):
+    clinics = refusing("clinic-document-refused", read_clinics, folder, root)
+    file = refusing("recording-unreadable", read_listing, folder)
+    opened = [(part, refusing("open-statement-refused", open_part, part, clinics)) for part in file["parts"]]
+    parts = [judge_part(part, *found, file["recording"], folder, key, out_folder) for part, found in opened]
+    parts.sort(key=lambda part: part["opened"]["part"])
+    problems = [*(code for part in parts for code in part["problems"]), *judge_parts(parts)]
+    errors = [error for part in parts for error in part["errors"]]
+    ok = not errors and set(problems) <= MISSING
+    complete = ok and not problems and all(part["end"] for part in parts)
+    tracks = [track for part in parts for track in part["tracks"]]
+    return dict(ok=ok, complete=complete, problems=problems, errors=errors, tracks=tracks)
+
 if __name__ == "__main__":
     try:
         folder, root, *opening = map(pathlib.Path, sys.argv[1:])
-        clinics = {}
-        for path in folder.glob("clinic*.jws"):
-            text = path.read_text().strip()
-            clinic = clinics[name(text)] = jws(text, "sv-clinic+jwt", root.read_text().strip())
-            for r in clinic["recipients"]:
-                said = b"sealed-visit recipient v1\0" + r["suite"].encode() + b"\0" + b64(r["public_key"])
-                need(b64(r["fingerprint"]) == sha256(said), "R-18: a fingerprint differs")
-        need(clinics, "there is no clinic document")
-        file = read_json((folder / "recording.json").read_bytes().strip(), any_numbers=True)
-        need(fits(file, "recording"), "R-5: recording.json is not as it must be")
-        key = read_key(*opening[:2]) if opening else None
-        parts = [judge_part(part, file["recording"], clinics, folder, key, opening[-1] if opening else None) for part in file["parts"]]
-        parts.sort(key=lambda part: part["opened"]["part"])
-        problems = [*(code for part in parts for code in part["problems"]), *judge_parts(parts)]
-        errors = [error for part in parts for error in part["errors"]]
-        ok = not errors and set(problems) <= MISSING
-        complete = ok and not problems and all(part["end"] for part in parts)
-        tracks = [track for part in parts for track in part["tracks"]]
-        print(json.dumps(dict(ok=ok, complete=complete, problems=problems, errors=errors, tracks=tracks)))
-        sys.exit(0 if complete else 3 if ok else 1)
+        key, out_folder = (read_key(*opening[:2]), opening[-1]) if opening else (None, None)
+        report = judge_recording(folder, root.read_text().strip(), key, out_folder)
+        print(json.dumps(report))
+        sys.exit(0 if report["complete"] else 3 if report["ok"] else 1)
     except Exception as error:
-        print(json.dumps(dict(ok=False, error=f"{type(error).__name__}: {error}")))
+        report = dict(ok=False, error=f"{type(error).__name__}: {error}")
+        print(json.dumps(report | ({"problem": error.code} if isinstance(error, Refused) else {})))
         sys.exit(1)

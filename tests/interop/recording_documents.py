@@ -180,3 +180,20 @@ def read_header(listed, opened):
     need(header["recording_key"]["x"] == opened["recording_key"]["x"] and ascends(header["recipients"]), "R-42, R-46")
     need(header["recipients"] == [r["fingerprint"] for r in opened["recipients"]], "R-42")
     return header | {"bytes": data, "hash": encode(sha256(data))}
+
+# --- A folder
+def read_clinics(folder, root):
+    clinics = {}
+    for path in folder.glob("clinic*.jws"):
+        text = path.read_text().strip()
+        clinic = clinics[name(text)] = jws(text, "sv-clinic+jwt", root)
+        for r in clinic["recipients"]:
+            said = b"sealed-visit recipient v1\0" + r["suite"].encode() + b"\0" + b64(r["public_key"])
+            need(b64(r["fingerprint"]) == sha256(said), "R-18: a fingerprint differs")
+    need(clinics, "there is no clinic document")
+    return clinics
+
+def read_listing(folder):
+    file = read_json((folder / "recording.json").read_bytes().strip(), any_numbers=True)
+    need(fits(file, "recording"), "R-5: recording.json is not as it must be")
+    return file
