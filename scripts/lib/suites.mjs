@@ -208,9 +208,10 @@ export const suites = [
   },
   {
     name: "interop",
-    about: "strangers' code: Python opens the demo's recording, other servers take our uploads",
+    about:
+      "strangers' code: Python opens the demo's recording, all verifiers judge the vectors alike, other servers take our uploads",
     needs: ["node", "python", "media"],
-    builds: ["servers"],
+    builds: ["wasm", "servers"],
     commands: ({ python }) => [nodeTests("interop", { oneAtATime: true, env: { SEALED_VISIT_PYTHON: python.path } })],
   },
   {

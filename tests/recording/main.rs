@@ -5,6 +5,8 @@ mod attacks;
 mod mutations;
 mod sealing;
 #[cfg(not(target_arch = "wasm32"))]
+mod vectors;
+#[cfg(not(target_arch = "wasm32"))]
 mod verdicts;
 mod world;
 

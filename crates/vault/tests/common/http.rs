@@ -82,11 +82,20 @@ impl TestVault {
     }
 
     pub async fn with_config(edit: fn(&mut Config)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
         let world = World::new();
         let document = world.clinic_document(|_| {});
-        std::fs::write(folder.path().join("clinic.jws"), document.as_str()).unwrap();
-        let now_ms = Arc::new(AtomicU64::new(START_MS));
+        Self::start(world, document.as_str(), START_MS, edit).await
+    }
+
+    /// A vault of another clinic than the world's, with its root's and vault's keys.
+    pub async fn of_clinic(world: World, document: &str, now_ms: u64) -> Self {
+        Self::start(world, document, now_ms, |_| {}).await
+    }
+
+    async fn start(world: World, document: &str, now_ms: u64, edit: fn(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("clinic.jws"), document).unwrap();
+        let now_ms = Arc::new(AtomicU64::new(now_ms));
         let vault = open(&world, folder.path(), &now_ms, edit).await;
         Self {
             world,

@@ -15,5 +15,6 @@ mod reading;
 mod s3;
 mod tus;
 mod tus_faults;
+mod vectors;
 mod wipe;
 mod withdrawals;
