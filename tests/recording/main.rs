@@ -2,6 +2,7 @@
 #![cfg(feature = "recording")]
 
 mod attacks;
+mod limits;
 mod mutations;
 mod sealing;
 #[cfg(not(target_arch = "wasm32"))]
