@@ -7,6 +7,8 @@ import { WorkerError } from "../failure.js";
 import { formsOf } from "./passphrase.js";
 
 const ALG = "PBES2-HS512+A256KW";
+/** A clinic's root key file is protected in the same way, and is not for a browser. */
+const CONTENT_TYPE = "sealed-visit-key+json";
 /** A file that asks for more is meant to keep the browser busy, not to keep a key safe. */
 const MAX_ITERATIONS = 10_000_000;
 const MIN_ITERATIONS = 1_000;
@@ -14,17 +16,22 @@ const MIN_ITERATIONS = 1_000;
 interface JweHeader {
   readonly alg?: unknown;
   readonly enc?: unknown;
+  readonly cty?: unknown;
   readonly p2s?: unknown;
   readonly p2c?: unknown;
 }
 
-export async function decryptKeyFile(keyFile: string, passphrase: string): Promise<Uint8Array<ArrayBuffer>> {
+export async function decryptKeyFile(
+  keyFile: string,
+  passphrase: string,
+  contentType = CONTENT_TYPE,
+): Promise<Uint8Array<ArrayBuffer>> {
   const parts = keyFile.trim().split(".");
   const [protectedHeader, wrappedKey, iv, ciphertext, tag] = parts;
   if (parts.length !== 5 || !protectedHeader || !wrappedKey || !iv || ciphertext === undefined || !tag) {
     throw new WorkerError("key-file-invalid", "this is not a key file: expected a compact JWE of five parts");
   }
-  const { salt, iterations } = parametersOf(protectedHeader);
+  const { salt, iterations } = parametersOf(protectedHeader, contentType);
   const wrapped = decoded(wrappedKey, "encrypted key");
   const contentKey = await unwrapContentKey(wrapped, formsOf(passphrase), salt, iterations);
   try {
@@ -64,7 +71,10 @@ function decoded(text: string, what: string): Uint8Array<ArrayBuffer> {
   }
 }
 
-function parametersOf(protectedHeader: string): { salt: Uint8Array<ArrayBuffer>; iterations: number } {
+function parametersOf(
+  protectedHeader: string,
+  contentType: string,
+): { salt: Uint8Array<ArrayBuffer>; iterations: number } {
   let header: JweHeader;
   let p2s: Uint8Array<ArrayBuffer>;
   try {
@@ -75,6 +85,9 @@ function parametersOf(protectedHeader: string): { salt: Uint8Array<ArrayBuffer>;
   }
   if (header.alg !== ALG || header.enc !== "A256GCM") {
     throw new WorkerError("key-file-invalid", `expected ${ALG} and A256GCM, got ${String(header.alg)}`);
+  }
+  if (header.cty !== contentType) {
+    throw new WorkerError("key-file-invalid", "this file does not hold a recipient's key");
   }
   const { p2c } = header;
   const isCount = typeof p2c === "number" && Number.isInteger(p2c);

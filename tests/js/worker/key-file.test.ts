@@ -23,7 +23,14 @@ const ALG = "PBES2-HS512+A256KW";
 /** A JWE made with Node's OpenSSL, not with WebCrypto. */
 function keyFile(passphrase: string, plaintext: string, header: object = {}): string {
   const salt = randomBytes(16);
-  const claims = { alg: ALG, enc: "A256GCM", p2s: salt.toString("base64url"), p2c: 1_000, ...header };
+  const claims = {
+    alg: ALG,
+    enc: "A256GCM",
+    cty: "sealed-visit-key+json",
+    p2s: salt.toString("base64url"),
+    p2c: 1_000,
+    ...header,
+  };
   const protectedHeader = Buffer.from(JSON.stringify(claims)).toString("base64url");
   const wrapping = pbkdf2Sync(passphrase, Buffer.concat([Buffer.from(`${ALG}\0`), salt]), 1_000, 32, "sha512");
   const contentKey = randomBytes(32);
@@ -63,6 +70,8 @@ test("refuses other algorithms, other files, and iteration counts that would han
   for (const file of [
     keyFile("right", "{}", { enc: "A128GCM" }),
     keyFile("right", "{}", { alg: "dir" }),
+    keyFile("right", "{}", { cty: "sealed-visit-root+json" }),
+    keyFile("right", "{}", { cty: undefined }),
     keyFile("right", "{}", { p2c: 2 ** 40 }),
     keyFile("right", "{}", { p2c: 1 }),
     "not a key file",
@@ -79,9 +88,9 @@ test("tries every older form of a passphrase once, and the present one first", (
 test("a key made with an older form opens with what a person types today", async () => {
   for (const { made_with, typed, jwe } of vectors.key_files) {
     for (const passphrase of typed) {
-      const opened = new TextDecoder().decode(await decryptKeyFile(jwe, passphrase));
+      const opened = new TextDecoder().decode(await decryptKeyFile(jwe, passphrase, "test+json"));
       assert.equal(opened, '{"v":1}', `made with ${JSON.stringify(made_with)}, typed ${JSON.stringify(passphrase)}`);
     }
-    await assert.rejects(decryptKeyFile(jwe, "another passphrase"), codeOf("wrong-passphrase"));
+    await assert.rejects(decryptKeyFile(jwe, "another passphrase", "test+json"), codeOf("wrong-passphrase"));
   }
 });
