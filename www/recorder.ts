@@ -24,12 +24,13 @@ main().catch((error: unknown) => {
 });
 
 async function main(): Promise<void> {
-  const link = linkFromLocation();
+  const given = linkFromLocation();
+  const link = given === "damaged" ? null : given;
   const config = await loadConfig();
   const clinic = clinicInfo(config);
   recovery = recoveryNotice(config);
   const able = await support();
-  if (!link) failure = words().join.no_link;
+  if (!link) failure = given === "damaged" ? words().join.link_damaged : words().join.no_link;
   else if (!able.recorder.supported) {
     cannot = able.recorder;
     address = linkFor("recorder", link);

@@ -53,12 +53,13 @@ main().catch((error: unknown) => {
 
 async function main(): Promise<void> {
   const link = linkFromLocation();
-  if (!link) {
+  if (link === null || link === "damaged") {
     showPage((page) => {
+      const { link_damaged, no_link } = words().join;
       fill(
         page,
         h("h1", {}, words().page.title),
-        h("p", { class: "notice", "data-testid": "no-link" }, words().join.no_link),
+        h("p", { class: "notice", "data-testid": "no-link" }, link === "damaged" ? link_damaged : no_link),
       );
       return words().page.title;
     });

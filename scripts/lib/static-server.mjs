@@ -13,13 +13,13 @@
  *     });
  *     site.origin;                    // "http://127.0.0.1:40123"
  *     site.url("/clinician.html#..");
- *     site.requests;                  // the newest: [{ method, path, status, bytes }]
+ *     site.requests;                  // the newest: [{ method, path, status, bytes }]; path "" for what is not here
  *     await site.close();
  *
  * Every response carries the headers of site-headers.mjs: scripts, workers and styles from this origin only, WebAssembly
  * allowed, nothing inline, no eval. That includes errors, requests that cannot be parsed, and what proxied servers answer.
  */
-import { createReadStream, statSync } from "node:fs";
+import { createReadStream, readFileSync, statSync } from "node:fs";
 import http from "node:http";
 import https from "node:https";
 import path from "node:path";
@@ -52,9 +52,8 @@ const HEADERS_TIMEOUT_MS = 15_000;
 const IDLE_MS = 120_000;
 const MAX_CONNECTIONS = 1_024;
 const MAX_CONNECTIONS_PER_NETWORK = 256;
-/** What is remembered of the requests: nobody who asks without end fills the memory. */
+/** What is remembered of the requests: nobody who asks without end fills the memory; no path that is none of ours. */
 const MAX_REMEMBERED_REQUESTS = 2_000;
-const MAX_REMEMBERED_PATH = 256;
 
 export async function serve({
   directory = wwwDir,
@@ -70,7 +69,7 @@ export async function serve({
 } = {}) {
   const requests = [];
   const remember = (method, pathname, status, bytes) => {
-    requests.push({ method, path: pathname.slice(0, MAX_REMEMBERED_PATH), status, bytes });
+    requests.push({ method, path: pathname, status, bytes });
     if (requests.length > MAX_REMEMBERED_REQUESTS) requests.shift();
   };
   const ownHeaders = pageHeaders(contentSecurityPolicy(connect));
@@ -90,31 +89,35 @@ export async function serve({
     const target = canonicalTarget(request.url);
     const pathname = target?.pathname ?? "";
     const headers = headersFor(pathname);
-    const end = (status, body, extra = {}) => {
+    const end = (status, body, extra = {}, known = "") => {
       const bytes = Buffer.from(body);
-      remember(request.method, pathname, status, bytes.length);
+      remember(request.method, known, status, bytes.length);
       response.writeHead(status, { "Content-Type": contentTypes[".txt"], ...headers, ...extra });
       response.end(request.method === "HEAD" ? undefined : bytes);
     };
     const refuse = (status) => end(status, `${http.STATUS_CODES[status]}\n`, { Connection: "close" });
     const refusal = refusalOf(request, site);
     if (refusal !== null) return refuse(refusal);
-    if (!target) return end(request.url.startsWith("/") ? 404 : 400, "not found");
+    // Links arrive damaged, their secret in the path: a page of ours repairs what can be.
+    const notFound = () => {
+      const lost = isNavigation(request) ? lostPage(directory) : null;
+      return lost === null ? end(404, "not found") : end(404, lost, { "Content-Type": contentTypes[".html"] });
+    };
+    if (!target) return request.url.startsWith("/") ? notFound() : end(400, "not found");
     const upstream = upstreamFor(proxied, target);
     if (upstream) return forward(request, response, upstream, { scheme, refuse });
     if (request.method !== "GET" && request.method !== "HEAD")
       return end(405, "method not allowed", { Allow: "GET, HEAD" });
     if (Object.hasOwn(documents, pathname)) {
       const value = documents[pathname];
-      return end(200, JSON.stringify(typeof value === "function" ? await value(request) : value), {
-        "Content-Type": contentTypes[".json"],
-      });
+      const text = JSON.stringify(typeof value === "function" ? await value(request) : value);
+      return end(200, text, { "Content-Type": contentTypes[".json"] }, pathname);
     }
     const file = Object.hasOwn(files, pathname) ? files[pathname] : fileFor(directory, pathname);
     const stat = file === null ? undefined : statOf(file);
     // Browsers ask for it unasked; its absence is no error of the page's.
     if (!stat?.isFile() && pathname === "/favicon.ico") return end(204, "", { "Content-Type": contentTypes[".ico"] });
-    if (!stat?.isFile()) return end(404, "not found", { "Content-Type": contentTypes[".txt"] });
+    if (!stat?.isFile()) return notFound();
     await sendFile(request, response, file, stat.size, headers, (status, bytes) =>
       remember(request.method, pathname, status, bytes),
     );
@@ -240,6 +243,19 @@ function networkOf(address = "") {
     .slice(0, 4)
     .map((group) => Number.parseInt(group, 16))
     .join(":");
+}
+
+function isNavigation({ method, headers }) {
+  return (method === "GET" || method === "HEAD") && (headers.accept ?? "").includes("text/html");
+}
+
+/** The page for every address that is none; null where these are other people's pages. */
+function lostPage(directory) {
+  try {
+    return readFileSync(path.join(directory, "lost.html"));
+  } catch {
+    return null;
+  }
 }
 
 async function sendFile(request, response, file, size, headers, done) {

@@ -46,11 +46,14 @@ const states = [
     "progress-safe",
   ],
 ];
+const link = `#visit=${"v".repeat(22)}&secret=${"s".repeat(43)}`;
 const pages = [
   "start.html",
+  "lost.html",
   "patient.html",
   "patient.html#visit=v&secret=s",
-  "clinician.html#visit=v&secret=s",
+  `patient.html${link}`,
+  `clinician.html${link}`,
   "record.html",
   "withdraw.html",
   "recorder.html",
@@ -148,7 +151,7 @@ for (const variant of variants) {
       }
       // A browser that cannot record, as Firefox and Safari.
       await page.addInitScript(() => delete globalThis.MediaStreamTrackProcessor);
-      await page.goto(`${server.url}/recorder.html?lang=${variant.language}#visit=v&secret=s`);
+      await page.goto(`${server.url}/recorder.html?lang=${variant.language}${link}`);
       await page.getByTestId("recorder-url").waitFor();
       await page.screenshot({ path: shotPath("recorder-elsewhere", variant), fullPage: true });
       await nothingSerious(page, "recorder-elsewhere");

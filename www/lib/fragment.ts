@@ -6,7 +6,8 @@
  */
 
 /** As the page was opened; empty when there was none. */
-export const fragment: URLSearchParams = take();
+export const fragmentText: string = take();
+export const fragment = new URLSearchParams(fragmentText);
 
 /** The next person at this computer does not get a page back out of the browser's memory. */
 window.addEventListener("pageshow", ({ persisted }) => {
@@ -14,15 +15,17 @@ window.addEventListener("pageshow", ({ persisted }) => {
 });
 
 /** A new link pasted over the address of a page that is open changes nothing but the fragment: it is opened, too. */
-export function onNewFragment(open: (fragment: URLSearchParams) => void): void {
+export function onNewFragment(open: (fragment: string) => void): void {
   window.addEventListener("hashchange", () => {
     const next = take();
-    if (next.size > 0) open(next);
+    if (next !== "") open(next);
   });
 }
 
-function take(): URLSearchParams {
-  const taken = new URLSearchParams(location.hash.slice(1));
-  if (location.hash !== "") history.replaceState(null, "", location.pathname + location.search);
-  return taken;
+function take(): string {
+  const { hash, pathname, search } = location;
+  // A link whose # became ?: the server has seen it; nobody else has to.
+  const isInQuery = hash === "" && /[?&](?:amp;)?secret=/.test(search);
+  if (hash !== "" || isInQuery) history.replaceState(null, "", isInQuery ? pathname : pathname + search);
+  return (isInQuery ? search : hash).slice(1);
 }

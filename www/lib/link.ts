@@ -4,14 +4,12 @@
  * Redeeming it leaves a credential in this browser, so that a reload is the same participant; the secret itself works once.
  * The address bar shows neither: this tab keeps the link for a reload. Both go when the person leaves or the visit is over.
  */
-import { fragment, onNewFragment } from "./fragment.js";
+import { fragmentText, onNewFragment } from "./fragment.js";
 import type { PassRequest } from "sealed-visit";
 import { claimsOf, type Config, type VisitTemplate } from "./config.js";
+import { type VisitLink as Link, visitLinkIn } from "./repair.js";
 
-export interface Link {
-  visit: string;
-  secret: string;
-}
+export type { VisitLink as Link } from "./repair.js";
 
 export interface Redeemed {
   pass: string;
@@ -36,23 +34,18 @@ export class AuthorityError extends Error {
 const STORED_LINK = "sealed-visit:link";
 const CREDENTIALS = "sealed-visit:credential:";
 
-/** The link that this page was opened with, before this load or an earlier one. */
-export function linkFromLocation(): Link | null {
+/** The link that this page was opened with, before this load or an earlier one; `"damaged"` when it was beyond repair. */
+export function linkFromLocation(): Link | "damaged" | null {
   sweepCredentials();
   onNewFragment((next) => {
-    const link = linkIn(next);
-    if (!link) return;
+    const link = visitLinkIn(next);
+    if (link === null || link === "damaged") return;
     remember(link);
     location.reload();
   });
-  const given = linkIn(fragment);
-  if (given) remember(given);
+  const given = visitLinkIn(fragmentText);
+  if (given !== null && given !== "damaged") remember(given);
   return given ?? remembered();
-}
-
-function linkIn(parameters: URLSearchParams): Link | null {
-  const [visit, secret] = [parameters.get("visit"), parameters.get("secret")];
-  return visit && secret ? { visit, secret } : null;
 }
 
 function remember({ visit, secret }: Link): void {

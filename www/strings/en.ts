@@ -56,6 +56,9 @@ export const en = {
     button: "Come in",
     joining: "Connecting…",
     no_link: "This page needs the link that the clinic sent you. Please open that link again.",
+    no_page: "There is no page at this address. Please open the link that the clinic sent you again.",
+    link_damaged:
+      "Part of this link was lost on its way. Copy the whole link from the clinic’s message, or ask the clinic for a new one.",
     link_used: "This link was used on another device or browser. The clinic was told. Please ask for a new one.",
     visit_over: "This visit is over.",
     locked:

@@ -58,6 +58,9 @@ export const es: PageStrings = {
     button: "Entrar",
     joining: "Conectando…",
     no_link: "Esta página necesita el enlace que le envió la clínica. Ábralo de nuevo.",
+    no_page: "No hay ninguna página en esta dirección. Abra de nuevo el enlace que le envió la clínica.",
+    link_damaged:
+      "A este enlace le falta una parte. Copie el enlace completo del mensaje de la clínica o pida uno nuevo a la clínica.",
     link_used: "Este enlace ya se usó en otro equipo o navegador. Se avisó a la clínica. Pida uno nuevo.",
     visit_over: "Esta consulta terminó.",
     locked:

@@ -19,6 +19,7 @@ const types = {
 };
 const entries = [
   "www/start.ts",
+  "www/lost.ts",
   "www/visit.ts",
   "www/record.ts",
   "www/recorder.ts",
