@@ -23,6 +23,9 @@ use std::time::{Duration, Instant};
 /// More people do not fit into a group.
 const MAX_PARTICIPANTS: usize = 32;
 
+/// Numbers in signed documents go up to here.
+const MAX_TIME_MS: u64 = (1 << 53) - 1;
+
 /// Attempts with one link that are refused and noted: another browser's, or with a wrong passcode.
 const LINK_RATE: Rate = Rate {
     burst: 10,
@@ -550,7 +553,8 @@ fn check_new(asked: &NewVisit) -> Result<(), BookError> {
         || count(Role::Recorder) > 1
         || asked.participants.len() > MAX_PARTICIPANTS
         || asked.ends_ms <= asked.starts_ms
-        || i64::try_from(asked.ends_ms).is_err()
+        // Passes could not say when they expire.
+        || asked.ends_ms > MAX_TIME_MS
     {
         return Err(BookError::BadVisit);
     }

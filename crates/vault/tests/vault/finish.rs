@@ -428,7 +428,7 @@ async fn a_part_that_does_not_exist_is_not_found() {
         crate::common::RECORDING,
         9,
         vec![],
-        u64::MAX,
+        (1 << 53) - 1,
     );
     let authorization = format!("Bearer {capability}");
     let path = format!("/v1/recordings/{}/parts/9/finish", crate::common::RECORDING);

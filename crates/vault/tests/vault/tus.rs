@@ -537,7 +537,7 @@ async fn refuses_requests_without_the_right_capability() {
             upload.part.claims.recording,
             0,
             vec![upload.part.track(0)],
-            u64::MAX,
+            (1 << 53) - 1,
         );
         send(Some(format!("Bearer {forged}")))
             .await
