@@ -8,7 +8,8 @@ const LONGEST_WAIT_MS = 30_000;
 export interface WithdrawalOutcome {
   /**
    * `deleted`: the keys' other half is destroyed, nobody can open the recordings of this round any more. `requested`: nobody
-   * can open them until the clinic has decided. `none`: they are kept, or the vault knows none.
+   * can open them until the clinic has decided. `none`: they are kept, by the terms or because the clinic declined to delete
+   * them, or the vault knows none.
    */
   readonly deletion: "none" | "requested" | "deleted";
 }
@@ -51,7 +52,7 @@ export async function postWithdrawal(
 function outcomeOf(answer: unknown): WithdrawalOutcome {
   const { recordings } = (answer ?? {}) as { recordings?: readonly { deletion?: unknown }[] };
   const states = Array.isArray(recordings) ? recordings.map(({ deletion }) => deletion) : [];
-  if (states.length === 0 || states.includes("none")) return { deletion: "none" };
+  if (states.length === 0 || states.includes("none") || states.includes("declined")) return { deletion: "none" };
   const isGone = states.every((state) => state === "shares_destroyed" || state === "deleted");
   return { deletion: isGone ? "deleted" : "requested" };
 }

@@ -23,7 +23,7 @@ const en = {
     done: "Done. The clinic’s store has noted it, and can not take it back quietly. You can close this page.",
     deleted: "Done. The recording is deleted: nobody can open it any more. You can close this page.",
     deletion_requested:
-      "Done. The clinic has to confirm that the recording is deleted. Until then nobody can open it. You can close this page.",
+      "Done. The clinic decides whether the recording is deleted. Until then nobody can open it. You can close this page.",
     refused: "The clinic’s store does not take this link. Please write to the clinic.",
     no_link: "This page needs the private link from your visit record.",
     contact: "To get a copy, or to ask anything: {contact}.",
@@ -52,7 +52,7 @@ const es: typeof en = {
     done: "Hecho. El almacén de la clínica lo anotó y no puede deshacerlo en silencio. Puede cerrar esta página.",
     deleted: "Hecho. La grabación está borrada: nadie la puede abrir ya. Puede cerrar esta página.",
     deletion_requested:
-      "Hecho. La clínica tiene que confirmar que la grabación se borra. Hasta entonces nadie la puede abrir. Puede cerrar esta página.",
+      "Hecho. La clínica decide si la grabación se borra. Hasta entonces nadie la puede abrir. Puede cerrar esta página.",
     refused: "El almacén de la clínica no acepta este enlace. Escriba a la clínica.",
     no_link: "Esta página necesita el enlace privado de su registro de la consulta.",
     contact: "Para pedir una copia o preguntar algo: {contact}.",

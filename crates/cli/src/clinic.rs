@@ -3,7 +3,8 @@
 //! A clinic's folder holds `root.jwe` (the root key, protected; keep it offline), `root.pub` (what pages, vault and
 //! tool pin), `clinic.json` (the document's source, edited by these commands) and `clinic.jws` (the signed document,
 //! given to authority, vault and pages). `root.number` holds the highest number that the root key has signed, so that an
-//! older `clinic.json` from a backup does not bring a number back. Only `init`, `sign` and `wipe` need the root key.
+//! older `clinic.json` from a backup does not bring a number back. Only `init`, `sign`,
+//! `wipe` and `decline` need the root key.
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -19,6 +20,7 @@ use sealed_visit_protocol::{
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::decline::Decline;
 use crate::exit::{Exit, Failure};
 use crate::files::{MAX_DOCUMENT_BYTES, MAX_KEY_BYTES, MAX_RECORDING_BYTES, read_text};
 use crate::jwe;
@@ -51,6 +53,8 @@ pub enum ClinicCommand {
     Sign(Sign),
     /// Order devices to let go of their spools of recordings, before the vault's receipt.
     Wipe(Wipe),
+    /// Keep a recording whose deletion was asked for, under terms that keep.
+    Decline(Decline),
     /// Verify the signed document under the root key beside it, and show it.
     Show(Show),
 }
@@ -153,7 +157,7 @@ enum Reason {
     DeviceWithdrawn,
 }
 
-fn parse_recording(text: &str) -> Result<RecordingId, String> {
+pub fn parse_recording(text: &str) -> Result<RecordingId, String> {
     text.parse()
         .map_err(|_| "expected a recording's id".to_owned())
 }
@@ -241,6 +245,7 @@ impl ClinicCommand {
                 report(&command.folder, output)
             }
             Self::Wipe(command) => command.run(output),
+            Self::Decline(command) => command.run(output),
             Self::Show(command) => report(&command.folder, output),
         }
     }
@@ -542,7 +547,7 @@ fn read_if_there(path: &Path, limit: u64) -> anyhow::Result<Option<String>> {
     }
 }
 
-fn read_root(folder: &Path, passphrase: &PassphraseSource) -> anyhow::Result<SigningKey> {
+pub fn read_root(folder: &Path, passphrase: &PassphraseSource) -> anyhow::Result<SigningKey> {
     let path = folder.join("root.jwe");
     let jwe = read_text(&path, MAX_KEY_BYTES)?;
     let damaged = || unreadable(format!("{} holds no root key", shown(path.display())));
@@ -725,7 +730,7 @@ fn parse_recipient(text: &str) -> Result<(RecipientRole, PathBuf), String> {
     Ok((parse_role(role)?, file.into()))
 }
 
-fn now_ms() -> anyhow::Result<u64> {
+pub fn now_ms() -> anyhow::Result<u64> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .context("the clock is before 1970")?;

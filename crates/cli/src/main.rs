@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`keys`], [`jwe`], [`passphrase`] | recipients' keys, and files that a passphrase protects |
 //! | [`clinic`] | the root key and the document that it signs |
+//! | [`decline`] | the decision not to delete a recording |
 //! | [`folder`] | a recording as it comes from the vault |
 //! | [`verify`], [`open`], [`inspect`] | what is done with it |
 //! | [`audit`] | a vault's log against heads that it signed before |
@@ -14,6 +15,7 @@
 
 mod audit;
 mod clinic;
+mod decline;
 mod exit;
 mod files;
 mod folder;

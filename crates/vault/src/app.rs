@@ -15,12 +15,14 @@
 //! | `POST /v1/recordings/{r}/open` | reader | shares and download URLs, audited |
 //! | `GET /v1/recordings/{r}/deletion` | capability or reader | the signed deletion record |
 //! | `POST /v1/deletions` | the clinic's order | deletes what it names |
+//! | `POST /v1/deletions/declined` | the clinic's decision | keeps a recording whose deletion was asked for |
 //! | `GET /v1/tracks/{r}/{p}/{t}` | signed URL | ranged download |
 //! | `GET /v1/audit` | reader | the audit log |
 
 use crate::error::ApiError;
 use crate::{
-    Vault, cors, deletion, download, envelope, finish, open, reading, tus, wipe, withdrawal,
+    Vault, cors, decline, deletion, download, envelope, finish, open, reading, tus, wipe,
+    withdrawal,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
@@ -59,6 +61,7 @@ pub fn router(vault: Arc<Vault>) -> Router {
         )
         .route("/v1/recordings/{recording}/deletion", get(deletion::get))
         .route("/v1/deletions", post(deletion::post))
+        .route("/v1/deletions/declined", post(decline::post))
         .route("/v1/withdrawals", post(withdrawal::post))
         .route("/v1/tracks/{recording}/{part}/{track}", get(download::get))
         .route("/v1/audit", get(reading::audit_log))

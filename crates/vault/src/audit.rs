@@ -29,6 +29,8 @@ pub enum Action {
     UploadTerminated,
     Withdrawn,
     DeletionRequested,
+    /// The clinic keeps the recording although somebody asked for its deletion.
+    DeletionDeclined,
     /// From here on nothing of the recording is taken or given.
     DeletionGranted,
     /// The vault is about to destroy the recording's shares and wrapped keys.
@@ -94,6 +96,34 @@ pub struct Event {
     pub recording: Option<RecordingId>,
     pub part: Option<u32>,
     pub document: Option<Hash32>,
+}
+
+impl Event {
+    pub fn new(at_ms: u64, actor: Actor, action: Action, recording: RecordingId) -> Self {
+        Self {
+            at_ms,
+            actor,
+            action,
+            recording: Some(recording),
+            part: None,
+            document: None,
+        }
+    }
+
+    pub fn in_part(self, part: u32) -> Self {
+        Self {
+            part: Some(part),
+            ..self
+        }
+    }
+
+    /// Stands on this signed document.
+    pub fn on(self, document: Hash32) -> Self {
+        Self {
+            document: Some(document),
+            ..self
+        }
+    }
 }
 
 /// Appends within a transaction that holds the write lock.
@@ -231,13 +261,13 @@ mod tests {
             "{steps:?}"
         );
 
-        let event = |part, document| Event {
-            at_ms: 1,
-            actor: Actor::Vault,
-            action: Action::SpoolWiped,
-            recording: Some(RecordingId::from_bytes([1; 16])),
-            part,
-            document: Some(Hash32([document; 32])),
+        let event = |part, document| {
+            let recording = RecordingId::from_bytes([1; 16]);
+            let event = Event::new(1, Actor::Vault, Action::SpoolWiped, recording);
+            Event {
+                part,
+                ..event.on(Hash32([document; 32]))
+            }
         };
         let mut tx = db.write().await.unwrap();
         append(&mut tx, event(Some(1), 5)).await.unwrap();

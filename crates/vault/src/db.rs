@@ -9,7 +9,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
 };
-use sqlx::{Connection as _, Row as _, Sqlite, Transaction};
+use sqlx::{Connection as _, Row as _, Sqlite, SqliteExecutor, Transaction};
 use std::path::Path;
 use std::time::Duration;
 
@@ -113,6 +113,9 @@ pub struct RecordingRow {
     pub on_withdrawal: String,
     pub opened_ms: u64,
     pub deletion_requested_ms: Option<u64>,
+    pub deletion_declined_ms: Option<u64>,
+    /// The clinic's signed decision to keep the recording.
+    pub deletion_decline: Option<String>,
     pub deletion_granted_ms: Option<u64>,
     /// The signed document that granted the deletion.
     pub deletion_basis: Option<String>,
@@ -301,20 +304,8 @@ impl Db {
         Ok(envelopes.collect::<Result<_, sqlx::Error>>()?)
     }
 
-    /// The withdrawals by people of this recording, oldest first.
     pub async fn withdrawals_of(&self, recording: &RecordingRow) -> ApiResult<Vec<String>> {
-        Ok(sqlx::query_scalar(
-            "SELECT statement FROM withdrawals WHERE visit = ? AND group_id = ? AND round = ? \
-             AND (request = ? OR participant IN (SELECT participant FROM people WHERE recording = ?)) \
-             ORDER BY received_ms, hash",
-        )
-        .bind(&recording.visit)
-        .bind(&recording.group_id)
-        .bind(&recording.round)
-        .bind(&recording.request)
-        .bind(recording.recording.to_string())
-        .fetch_all(&self.pool)
-        .await?)
+        withdrawals_of(&self.pool, recording).await
     }
 
     /// Remembers that the track is durable up to `offset`.
@@ -335,6 +326,25 @@ impl Db {
     }
 }
 
+/// The withdrawals by people of this recording, oldest first.
+pub async fn withdrawals_of(
+    executor: impl SqliteExecutor<'_>,
+    recording: &RecordingRow,
+) -> ApiResult<Vec<String>> {
+    Ok(sqlx::query_scalar(
+        "SELECT statement FROM withdrawals WHERE visit = ? AND group_id = ? AND round = ? \
+         AND (request = ? OR participant IN (SELECT participant FROM people WHERE recording = ?)) \
+         ORDER BY received_ms, hash",
+    )
+    .bind(&recording.visit)
+    .bind(&recording.group_id)
+    .bind(&recording.round)
+    .bind(&recording.request)
+    .bind(recording.recording.to_string())
+    .fetch_all(executor)
+    .await?)
+}
+
 pub fn recording_row(row: SqliteRow) -> Result<RecordingRow, sqlx::Error> {
     Ok(RecordingRow {
         recording: id(&row, "recording")?,
@@ -345,6 +355,8 @@ pub fn recording_row(row: SqliteRow) -> Result<RecordingRow, sqlx::Error> {
         on_withdrawal: row.try_get("on_withdrawal")?,
         opened_ms: number(&row, "opened_ms")?,
         deletion_requested_ms: optional_number(&row, "deletion_requested_ms")?,
+        deletion_declined_ms: optional_number(&row, "deletion_declined_ms")?,
+        deletion_decline: row.try_get("deletion_decline")?,
         deletion_granted_ms: optional_number(&row, "deletion_granted_ms")?,
         deletion_basis: row.try_get("deletion_basis")?,
         shares_destroyed_ms: optional_number(&row, "shares_destroyed_ms")?,

@@ -3,6 +3,7 @@
 //! | step | by | from then on |
 //! |---|---|---|
 //! | requested | a withdrawal with the wish to delete, or under terms that delete | nobody opens or downloads; no new part |
+//! | declined | the clinic's decision, under terms that keep ([`crate::decline`]) | opened as before, until somebody else asks |
 //! | granted | the same withdrawal, where the consent said that it deletes; else, or besides, the clinic's order | no byte, envelope or manifest is taken |
 //! | shares destroyed | the vault | every copy that was never opened is unreadable, backups of tracks included |
 //! | deleted | the vault | the bytes are gone, too |
@@ -83,11 +84,11 @@ pub enum Effect {
     Deletes,
 }
 
-/// Notes the request, once.
+/// Notes a request: the first one, and the first one after the clinic has declined what was asked before.
 pub async fn request(tx: &mut Tx, recording: RecordingId, now_ms: u64) -> ApiResult<bool> {
     let noted = sqlx::query(
-        "UPDATE recordings SET deletion_requested_ms = ? \
-         WHERE recording = ? AND deletion_requested_ms IS NULL",
+        "UPDATE recordings SET deletion_requested_ms = ?, deletion_declined_ms = NULL, deletion_decline = NULL \
+         WHERE recording = ? AND (deletion_requested_ms IS NULL OR deletion_declined_ms IS NOT NULL)",
     )
     .bind(now_ms as i64)
     .bind(recording.to_string())
@@ -118,20 +119,20 @@ pub async fn grant(
     if granted.rows_affected() == 0 {
         return Ok(false);
     }
-    let event = event(actor, Action::DeletionGranted, recording, basis, now_ms);
-    audit::append(tx, event).await?;
+    let event = audit::Event::new(now_ms, actor, Action::DeletionGranted, recording);
+    audit::append(tx, event.on(basis.hash())).await?;
     Ok(true)
 }
 
-/// Refuses what would read a recording, or begin a part of it, once its deletion is requested.
+/// Refuses what would read a recording, or begin a part of it, once its deletion is requested and until that is declined.
 pub fn refuse_requested(row: &RecordingRow) -> ApiResult<()> {
     refuse_granted(row)?;
-    match row.deletion_requested_ms {
-        None => Ok(()),
-        Some(_) => Err(ApiError::forbidden(
+    match (row.deletion_requested_ms, row.deletion_declined_ms) {
+        (None, _) | (_, Some(_)) => Ok(()),
+        (Some(_), None) => Err(ApiError::forbidden(
             "deletion_requested",
             format!(
-                "the deletion of recording {} was requested: it is not opened any more",
+                "the deletion of recording {} was requested: nobody opens it until the clinic has decided",
                 row.recording
             ),
         )),
@@ -237,7 +238,7 @@ pub async fn get(
     }
 }
 
-/// `none`, `requested`, `granted`, `shares_destroyed` or `deleted`.
+/// `none`, `requested`, `declined`, `granted`, `shares_destroyed` or `deleted`.
 pub fn state_of(row: &RecordingRow) -> &'static str {
     if row.deleted_ms.is_some() {
         "deleted"
@@ -245,6 +246,8 @@ pub fn state_of(row: &RecordingRow) -> &'static str {
         "shares_destroyed"
     } else if row.deletion_granted_ms.is_some() {
         "granted"
+    } else if row.deletion_declined_ms.is_some() {
+        "declined"
     } else if row.deletion_requested_ms.is_some() {
         "requested"
     } else {
@@ -384,14 +387,8 @@ async fn destroy_shares(vault: &Vault, recording: RecordingId) -> ApiResult<()> 
         .bind(recording.to_string())
         .execute(&mut *tx)
         .await?;
-    let event = event(
-        Actor::Vault,
-        Action::SharesDestroyed,
-        recording,
-        &basis,
-        now_ms,
-    );
-    audit::append(&mut tx, event).await?;
+    let event = audit::Event::new(now_ms, Actor::Vault, Action::SharesDestroyed, recording);
+    audit::append(&mut tx, event.on(basis.hash())).await?;
     tx.commit().await?;
     tracing::info!(%recording, "shares destroyed");
     Ok(())
@@ -433,14 +430,8 @@ async fn destroy_bytes(vault: &Vault, recording: RecordingId) -> ApiResult<()> {
             .bind(recording.to_string())
             .execute(&mut *tx)
             .await?;
-        let event = event(
-            Actor::Vault,
-            Action::BytesDestroyed,
-            recording,
-            &basis,
-            now_ms,
-        );
-        audit::append(&mut tx, event).await?;
+        let event = audit::Event::new(now_ms, Actor::Vault, Action::BytesDestroyed, recording);
+        audit::append(&mut tx, event.on(basis.hash())).await?;
         tracing::info!(%recording, "bytes deleted");
     }
     Ok(tx.commit().await?)
@@ -484,28 +475,12 @@ async fn log_once(
     basis: &Basis,
 ) -> ApiResult<()> {
     let mut tx = vault.db.write().await?;
-    let event = event(Actor::Vault, action, recording, basis, vault.now_ms());
+    let event = audit::Event::new(vault.now_ms(), Actor::Vault, action, recording);
+    let event = event.on(basis.hash());
     if !audit::has(&mut tx, &event).await? {
         audit::append(&mut tx, event).await?;
     }
     Ok(tx.commit().await?)
-}
-
-fn event(
-    actor: Actor,
-    action: Action,
-    recording: RecordingId,
-    basis: &Basis,
-    at_ms: u64,
-) -> audit::Event {
-    audit::Event {
-        at_ms,
-        actor,
-        action,
-        recording: Some(recording),
-        part: None,
-        document: Some(basis.hash()),
-    }
 }
 
 fn unknown(recording: RecordingId) -> ApiError {

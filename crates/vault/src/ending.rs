@@ -133,15 +133,8 @@ async fn log(tx: &mut Tx, part: &PartRow, ending: &Ending, now_ms: u64) -> ApiRe
         _ => Action::PartClosedUnfinished,
     };
     let actor = ending.actor.clone();
-    let event = event(
-        now_ms,
-        actor,
-        action,
-        part.recording,
-        part.part,
-        Some(ending.hash),
-    );
-    audit::append(tx, event).await
+    let event = audit::Event::new(now_ms, actor, action, part.recording);
+    audit::append(tx, event.in_part(part.part).on(ending.hash)).await
 }
 
 /// A track whose upload is locked.
@@ -237,22 +230,4 @@ async fn envelope_hash(vault: &Vault, track: TrackId) -> ApiResult<Hash32> {
     Ok(envelopes
         .first()
         .map_or(Hash32([0; 32]), |envelope| envelope.hash))
-}
-
-pub fn event(
-    at_ms: u64,
-    actor: Actor,
-    action: Action,
-    recording: RecordingId,
-    part: u32,
-    document: Option<Hash32>,
-) -> audit::Event {
-    audit::Event {
-        at_ms,
-        actor,
-        action,
-        recording: Some(recording),
-        part: Some(part),
-        document,
-    }
 }

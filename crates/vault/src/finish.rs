@@ -8,7 +8,7 @@
 
 use crate::audit::{self, Action, Actor};
 use crate::db::{PartRow, PartState, TrackRow};
-use crate::ending::{Ending, HeldTrack, discard_all, end, event, hold_all, load_all};
+use crate::ending::{Ending, HeldTrack, discard_all, end, hold_all, load_all};
 use crate::error::{ApiError, ApiResult};
 use crate::extract::{Path, Text};
 use crate::{Vault, capability, deletion, withdrawal};
@@ -140,15 +140,9 @@ pub async fn reopen(vault: &Vault, row: &TrackRow) -> ApiResult<()> {
     .execute(&mut *tx)
     .await?;
     if reopened.rows_affected() > 0 {
-        let event = event(
-            now_ms,
-            Actor::Recorder,
-            Action::PartContinued,
-            row.recording,
-            row.part,
-            None,
-        );
-        audit::append(&mut tx, event).await?;
+        let action = Action::PartContinued;
+        let event = audit::Event::new(now_ms, Actor::Recorder, action, row.recording);
+        audit::append(&mut tx, event.in_part(row.part)).await?;
         tracing::info!(recording = %row.recording, part = row.part, "an unfinished part goes on");
     }
     Ok(tx.commit().await?)

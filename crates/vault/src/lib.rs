@@ -11,6 +11,7 @@
 //! | [`finish`], [`ending`] | manifest or closing record in, signed receipt out |
 //! | [`withdrawal`], [`last_words`] | signed withdrawals, whatever a manifest says; grants that they override |
 //! | [`deletion`] | what a withdrawal, or the clinic's order, destroys |
+//! | [`decline`] | the clinic's decision not to delete |
 //! | [`proof`], [`quota`] | who may open a part or renew its capability, and how much a pass and a visit may use |
 //! | [`share`], [`private`] | shares encrypted at rest; files that nobody else reads |
 //! | [`wipe`] | devices that obeyed the clinic's wipe order |
@@ -29,6 +30,7 @@ pub mod clinic;
 pub mod config;
 pub mod cors;
 pub mod db;
+mod decline;
 pub mod deletion;
 pub mod download;
 pub mod ending;

@@ -386,15 +386,10 @@ async fn log(
     action: Action,
 ) -> ApiResult<()> {
     let claims = statement.claims();
-    let event = audit::Event {
-        at_ms: vault.now_ms(),
-        actor: shown.actor(statement),
-        action,
-        recording: Some(claims.recording),
-        part: Some(claims.part),
-        document: Some(statement.jws().hash()),
-    };
-    audit::append(tx, event).await
+    let actor = shown.actor(statement);
+    let event = audit::Event::new(vault.now_ms(), actor, action, claims.recording);
+    let document = statement.jws().hash();
+    audit::append(tx, event.in_part(claims.part).on(document)).await
 }
 
 /// The consent request of a verified statement.

@@ -70,6 +70,7 @@ pub async fn details(
         "summary": summary(&vault, &row).await?,
         "parts": parts,
         "withdrawals": vault.db.withdrawals_of(&row).await?,
+        "deletion_decline": row.deletion_decline,
     })))
 }
 
@@ -98,14 +99,8 @@ pub async fn open(
     let mut tx = vault.db.write().await?;
     // Again, now that nobody else can request it: the shares are not out yet.
     deletion::refuse_requested(&deletion::row_in(&mut tx, recording).await?)?;
-    let event = audit::Event {
-        at_ms: now_ms,
-        actor: Actor::Reader { label: reader },
-        action: Action::Opened,
-        recording: Some(recording),
-        part: None,
-        document: None,
-    };
+    let actor = Actor::Reader { label: reader };
+    let event = audit::Event::new(now_ms, actor, Action::Opened, recording);
     audit::append(&mut tx, event).await?;
     let audit_head = audit::signed_head(&mut tx, vault.key(), now_ms).await?;
     tx.commit().await?;
@@ -152,6 +147,7 @@ struct RecordingSummary {
     ended_ms: Option<u64>,
     size_bytes: u64,
     deletion_requested_ms: Option<u64>,
+    deletion_declined_ms: Option<u64>,
     deletion_granted_ms: Option<u64>,
     deleted_ms: Option<u64>,
     parts: Vec<PartSummary>,
@@ -226,6 +222,7 @@ async fn summary(vault: &Vault, recording: &RecordingRow) -> ApiResult<Recording
             .and_then(|ends| ends.into_iter().max()),
         size_bytes: parts.iter().map(|part| part.size_bytes).sum(),
         deletion_requested_ms: recording.deletion_requested_ms,
+        deletion_declined_ms: recording.deletion_declined_ms,
         deletion_granted_ms: recording.deletion_granted_ms,
         deleted_ms: recording.deleted_ms,
         parts,

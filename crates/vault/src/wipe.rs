@@ -34,14 +34,8 @@ pub async fn post(
         ));
     }
     let mut tx = vault.db.write().await?;
-    let event = audit::Event {
-        at_ms: now_ms,
-        actor: Actor::Recorder,
-        action: Action::SpoolWiped,
-        recording: Some(recording),
-        part: Some(part),
-        document: Some(jws.hash()),
-    };
+    let event = audit::Event::new(now_ms, Actor::Recorder, Action::SpoolWiped, recording);
+    let event = event.in_part(part).on(jws.hash());
     if !audit::has(&mut tx, &event).await? {
         audit::append(&mut tx, event).await?;
     }

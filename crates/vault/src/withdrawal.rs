@@ -74,10 +74,10 @@ pub async fn record(vault: &Vault, jws: &Jws<StatementClaims>) -> ApiResult<Reco
             recording, effect, ..
         } = *one;
         let action = Action::Withdrawn;
-        log(&mut tx, &statement, action, Some(recording), now_ms).await?;
+        log(&mut tx, &statement, action, recording, now_ms).await?;
         if effect != Effect::Keeps && deletion::request(&mut tx, recording, now_ms).await? {
             let action = Action::DeletionRequested;
-            log(&mut tx, &statement, action, Some(recording), now_ms).await?;
+            log(&mut tx, &statement, action, recording, now_ms).await?;
         }
         if effect == Effect::Deletes && vault.config.delete_on_withdrawal {
             let basis = Basis::Withdrawal(jws.clone());
@@ -261,16 +261,9 @@ async fn log(
     tx: &mut Tx,
     statement: &Statement,
     action: Action,
-    recording: Option<RecordingId>,
+    recording: RecordingId,
     at_ms: u64,
 ) -> ApiResult<()> {
-    let event = audit::Event {
-        at_ms,
-        actor: actor_of(statement),
-        action,
-        recording,
-        part: None,
-        document: Some(statement.jws().hash()),
-    };
-    audit::append(tx, event).await
+    let event = audit::Event::new(at_ms, actor_of(statement), action, recording);
+    audit::append(tx, event.on(statement.jws().hash())).await
 }

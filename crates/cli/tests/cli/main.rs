@@ -156,6 +156,83 @@ fn a_wipe_order_names_its_recordings_and_is_signed_by_the_root() {
 }
 
 #[test]
+fn a_decision_not_to_delete_names_the_wishes_it_answers_and_is_signed_by_the_root() {
+    use sealed_visit_protocol::consent::{StatementClaims, StatementKind, WithdrawalWish};
+    use sealed_visit_protocol::recording::DeclineClaims;
+    use sealed_visit_protocol::{B64, Hash32, Jws, RoundId, SigningKey, VisitId};
+    let temp = tempfile::tempdir().unwrap();
+    let folder = temp.path().join("clinic");
+    let folder = text(&folder);
+    well([
+        "clinic",
+        "init",
+        folder,
+        "--name",
+        "A clinic",
+        "--contact",
+        "records@clinic.example",
+    ]);
+    let id = "-AAAAAAAAAAAAAAAAAAAAA";
+    let withdrawal = |seq, wish| {
+        SigningKey::from_seed(&[1; 32]).sign(&StatementClaims {
+            v: 1,
+            visit: VisitId::from_bytes([1; 16]),
+            group_id: B64(vec![1]),
+            round: RoundId::from_bytes([1; 16]),
+            request: Hash32([1; 32]),
+            seq,
+            kind: StatementKind::Withdrawal,
+            answers: vec![],
+            texts: vec![],
+            language: "en".into(),
+            spoken: String::new(),
+            interpreted_for: vec![],
+            place: String::new(),
+            wish,
+            at_ms: 1,
+            pass: Jws::from_text("a.b.c"),
+        })
+    };
+    let [keep, first, second] = [
+        None,
+        Some(WithdrawalWish::Delete),
+        Some(WithdrawalWish::Delete),
+    ];
+    let [keep, first, second] = [
+        withdrawal(1, keep),
+        withdrawal(2, first),
+        withdrawal(3, second),
+    ];
+    let answer = temp.path().join("details.json");
+    let decide = |recording: &str, withdrawals: &[&Jws<StatementClaims>]| {
+        let summary = serde_json::json!({"recording": recording, "state": "withdrawn"});
+        let details = serde_json::json!({"summary": summary, "withdrawals": withdrawals});
+        std::fs::write(&answer, details.to_string()).unwrap();
+        let details = text(&answer);
+        tool([
+            "clinic",
+            "decline",
+            folder,
+            "--recording",
+            id,
+            "--details",
+            details,
+        ])
+    };
+    let (code, made) = decide(id, &[&keep, &first, &second]);
+    assert_eq!(code, 0, "{made}");
+    let root = std::fs::read_to_string(temp.path().join("clinic/root.pub")).unwrap();
+    let root = sealed_visit_protocol::PublicKey::parse(root.trim()).unwrap();
+    let decision = Jws::from_text(made["decision"].as_str().unwrap());
+    let claims = DeclineClaims::verify(&decision, &root).unwrap();
+    assert_eq!(claims.recording, id.parse().unwrap());
+    assert_eq!(claims.withdrawals, [first.hash(), second.hash()]);
+    let other = "AAAAAAAAAAAAAAAAAAAAAA";
+    assert_eq!(decide(other, &[&first]).0, 6, "about another recording");
+    assert_eq!(decide(id, &[&keep]).0, 8, "no wish in it");
+}
+
+#[test]
 fn a_clinic_is_made_changed_and_signed_anew() {
     let temp = tempfile::tempdir().unwrap();
     let [first, second] = keygen(temp.path()).map(|key| format!("{}.pub.json", key.display()));

@@ -5,6 +5,7 @@
 //! signs envelopes, checkpoints and the manifest. The vault signs receipts and closing records.
 
 mod audit;
+mod decline;
 mod deletion;
 mod envelope;
 mod manifest;
@@ -13,6 +14,7 @@ mod proof;
 mod wipe;
 
 pub use audit::{AuditError, AuditHeadClaims, Chain, StoredEntry};
+pub use decline::DeclineClaims;
 pub use deletion::{DeletionClaims, DeletionError};
 pub use envelope::{EnvelopeClaims, EnvelopeError, WrappedKey};
 pub use manifest::{

@@ -43,15 +43,9 @@ pub async fn delete(
     .bind(track.to_string())
     .execute(&mut *tx)
     .await?;
-    let event = audit::Event {
-        at_ms: now_ms,
-        actor: Actor::Recorder,
-        action: Action::UploadTerminated,
-        recording: Some(recording),
-        part: Some(part),
-        document: None,
-    };
-    audit::append(&mut tx, event).await?;
+    let action = Action::UploadTerminated;
+    let event = audit::Event::new(now_ms, Actor::Recorder, action, recording);
+    audit::append(&mut tx, event.in_part(part)).await?;
     tx.commit().await?;
     vault.staging.discard(track, &mut held)?;
     Ok(StatusCode::NO_CONTENT.into_response())

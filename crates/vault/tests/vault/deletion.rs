@@ -2,13 +2,13 @@
 
 use crate::common::http::{Reply, TestVault, Upload};
 use crate::common::tracks::TrackFile;
-use crate::common::{RECORDING, World};
+use crate::common::{Person, RECORDING, World};
 use http::Method;
 use sealed_visit_protocol::consent::{WithdrawalPolicy, WithdrawalWish};
 use sealed_visit_protocol::recording::{
-    DeletionClaims, EndReason, VaultAnswer, WipeClaims, WipeReason,
+    DeclineClaims, DeletionClaims, EndReason, VaultAnswer, WipeClaims, WipeReason,
 };
-use sealed_visit_protocol::{Jws, RecordingId};
+use sealed_visit_protocol::{Hash32, Jws, RecordingId, Role, SigningKey};
 use sealed_visit_vault::deletion;
 use std::path::Path;
 use std::time::Duration;
@@ -411,10 +411,10 @@ async fn what_an_earlier_version_noted_for_a_stranger_is_not_carried_out() {
     let vault = TestVault::with_config(|config| config.delete_on_withdrawal = false).await;
     let (upload, _) = recorded(&vault, WithdrawalPolicy::Delete).await;
     let world = &vault.world;
-    let stranger = crate::common::Person::new(77, sealed_visit_protocol::Role::Guest);
+    let stranger = Person::new(77, Role::Guest);
     let statement = world.withdrawal(&upload.part.claims.request, &stranger, None);
     let mut claims = statement.unverified_claims().unwrap();
-    claims.request = sealed_visit_protocol::Hash32([7; 32]);
+    claims.request = Hash32([7; 32]);
     let statement = stranger.key.sign(&claims);
     // As earlier versions did with whoever had a pass of the visit and knew the round.
     let pool = vault.vault.db.pool();
@@ -517,4 +517,129 @@ async fn shares_that_cannot_be_destroyed_hold_up_no_others() {
     deletion::resume(&vault.vault).await.unwrap();
     let row = vault.vault.db.recording(RECORDING).await.unwrap().unwrap();
     assert!(row.deleted_ms.is_some());
+}
+
+/// The clinic's decision to keep the recording, in answer to these wishes.
+async fn decline(vault: &TestVault, key: &SigningKey, wishes: &[Hash32]) -> Reply {
+    let decision = key.sign(&DeclineClaims::new(RECORDING, wishes.to_vec(), 7));
+    let body = decision.as_str().to_owned();
+    let path = "/v1/deletions/declined";
+    vault.send(Method::POST, path, &[], body).await
+}
+
+/// Hash of the withdrawal that [`withdraw`] sends.
+fn wish_of(upload: &Upload<'_>) -> Hash32 {
+    let World { patient, .. } = &upload.vault.world;
+    let wish = Some(WithdrawalWish::Delete);
+    let request = &upload.part.claims.request;
+    let statement = upload.vault.world.withdrawal(request, patient, wish);
+    statement.hash()
+}
+
+async fn details(vault: &TestVault) -> serde_json::Value {
+    let path = format!("/v1/recordings/{RECORDING}");
+    vault.read(Method::GET, &path).await.expect(200).json()
+}
+
+#[tokio::test]
+async fn a_wish_that_the_clinic_declines_stays_on_record_and_the_recording_opens_again() {
+    let vault = TestVault::new().await;
+    let (upload, _) = recorded(&vault, WithdrawalPolicy::Keep).await;
+    let root = &vault.world.root;
+    let wish = wish_of(&upload);
+    decline(&vault, root, &[wish])
+        .await
+        .expect_refusal(409, "deletion_not_requested");
+    let opened = open(&vault).await.expect(200).json();
+    let url = &opened["parts"][0]["tracks"][0]["url"];
+    let url = format!("/{}", url.as_str().unwrap());
+    withdraw(&upload, Some(WithdrawalWish::Delete)).await;
+    open(&vault).await.expect_refusal(403, "deletion_requested");
+    for key in [&vault.world.vault, &vault.world.host.key] {
+        let forged = decline(&vault, key, &[wish]).await;
+        forged.expect_refusal(403, "not_signed");
+    }
+    open(&vault).await.expect_refusal(403, "deletion_requested");
+    for _ in 0..2 {
+        let told = decline(&vault, root, &[wish]).await.expect(200).json();
+        assert_eq!(told["deletion"], "declined");
+    }
+    open(&vault).await.expect(200);
+    vault.send(Method::GET, &url, &[], "").await.expect(200);
+    let found = details(&vault).await;
+    assert_eq!(found["summary"]["state"], "withdrawn");
+    assert!(!found["summary"]["deletion_requested_ms"].is_null());
+    assert!(!found["summary"]["deletion_declined_ms"].is_null());
+    assert_eq!(found["withdrawals"].as_array().unwrap().len(), 1);
+    let decision = Jws::<DeclineClaims>::from_text(found["deletion_decline"].as_str().unwrap());
+    assert!(DeclineClaims::verify(&decision, &root.public()).is_ok());
+    let log = actions(&vault).await;
+    let declined = log.iter().filter(|action| *action == "deletion_declined");
+    assert_eq!(declined.count(), 1);
+    // The person who asks learns it, and the round stays dead.
+    let told = withdraw(&upload, Some(WithdrawalWish::Delete)).await;
+    assert_eq!(told["recordings"][0]["deletion"], "declined");
+    vault
+        .post_open(&vault.world.part(1, 1))
+        .await
+        .expect_refusal(403, "round_withdrawn");
+    let vault = vault.restarted().await;
+    open(&vault).await.expect(200);
+    // The clinic may still change its mind.
+    order(&vault, RECORDING, WipeReason::DeletionGranted)
+        .await
+        .expect(200);
+    until_deleted(&vault).await;
+    decline(&vault, &vault.world.root, &[wish])
+        .await
+        .expect_refusal(410, "recording_deleted");
+}
+
+#[tokio::test]
+async fn a_decision_shown_again_does_not_decline_a_later_wish() {
+    let vault = TestVault::new().await;
+    let (upload, _) = recorded(&vault, WithdrawalPolicy::Keep).await;
+    let root = &vault.world.root;
+    withdraw(&upload, Some(WithdrawalWish::Delete)).await;
+    let first = wish_of(&upload);
+    decline(&vault, root, &[first]).await.expect(200);
+    open(&vault).await.expect(200);
+    // Somebody else in the recording wishes for it.
+    let World { host, .. } = &vault.world;
+    let request = &upload.part.claims.request;
+    let wish = Some(WithdrawalWish::Delete);
+    let second = vault.world.withdrawal(request, host, wish);
+    let body = second.as_str().to_owned();
+    let told = vault.send(Method::POST, "/v1/withdrawals", &[], body).await;
+    let told = told.expect(200).json();
+    assert_eq!(told["recordings"][0]["deletion"], "requested");
+    open(&vault).await.expect_refusal(403, "deletion_requested");
+    decline(&vault, root, &[first])
+        .await
+        .expect_refusal(409, "wish_not_named");
+    open(&vault).await.expect_refusal(403, "deletion_requested");
+    decline(&vault, root, &[first, second.hash()])
+        .await
+        .expect(200);
+    open(&vault).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_deletion_that_the_consent_promised_cannot_be_declined() {
+    let decide_every_time = |config: &mut sealed_visit_vault::config::Config| {
+        config.delete_on_withdrawal = false;
+    };
+    for (terms, wish) in [
+        (WithdrawalPolicy::Delete, WithdrawalWish::Keep),
+        (WithdrawalPolicy::Ask, WithdrawalWish::Delete),
+    ] {
+        let vault = TestVault::with_config(decide_every_time).await;
+        let (upload, _) = recorded(&vault, terms).await;
+        withdraw(&upload, Some(wish)).await;
+        let hash = wish_of(&upload);
+        decline(&vault, &vault.world.root, &[hash])
+            .await
+            .expect_refusal(403, "deletion_promised");
+        open(&vault).await.expect_refusal(403, "deletion_requested");
+    }
 }
