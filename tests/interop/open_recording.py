@@ -136,7 +136,7 @@ def is_of(document, part, opened):
 
 def open_part(part, clinics):  # its clinic document, and what its open statement says
     wanted = jws(part["open"], "sv-open+jwt")["clinic"]
-    clinic = clinics.get(wanted) or max(clinics.values(), key=lambda clinic: clinic["number"])
+    clinic = clinics.get(wanted) or max(reversed(clinics.values()), key=lambda clinic: clinic["number"])
     return clinic, wanted in clinics, *read_open(part["open"], clinic)
 
 def judge_part(part, clinic, is_its_clinic, opened, headers, recording, folder, key, out_folder):

@@ -184,7 +184,7 @@ def read_header(listed, opened):
 # --- A folder
 def read_clinics(folder, root):
     clinics = {}
-    for path in folder.glob("clinic*.jws"):
+    for path in sorted(folder.glob("clinic*.jws")):
         text = path.read_text().strip()
         clinic = clinics[name(text)] = jws(text, "sv-clinic+jwt", root)
         for r in clinic["recipients"]:

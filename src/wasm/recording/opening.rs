@@ -134,7 +134,10 @@ impl RecordingReader {
         Ok(TrackReader {
             part,
             track,
-            reading: Reading::Checking { state, error: None },
+            reading: Reading::Checking {
+                state: Box::new(state),
+                error: None,
+            },
         })
     }
 
@@ -183,7 +186,7 @@ impl RecordingReader {
                 let end = opener.finish();
                 (end.state, end.error)
             }
-            Reading::Checking { state, error } => (state, error),
+            Reading::Checking { state, error } => (*state, error),
         };
         let result = checked(&state);
         let error = error.map(|error| error.to_string());
@@ -241,7 +244,7 @@ pub struct TrackReader {
 enum Reading {
     Opening(Box<TrackOpener>),
     Checking {
-        state: TrackState,
+        state: Box<TrackState>,
         error: Option<OpenTrackError>,
     },
 }
