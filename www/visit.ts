@@ -4,7 +4,7 @@
  */
 import "./lib/fragment.js";
 import { type Support, support, type Visit, type VisitState } from "sealed-visit";
-import { defineVisitElements } from "sealed-visit/components";
+import { defineVisitElements, openDevice } from "sealed-visit/components";
 import type { CallView } from "./lib/call-view.js";
 import { showAfter } from "./lib/after.js";
 import { ask } from "./lib/dialogs.js";
@@ -146,7 +146,7 @@ async function call(
   const clinic = clinicInfo(config);
   const template = templateOf(config, info);
   const media = await visit.connectMedia(stream ? { stream } : {});
-  const local = new LocalMedia(media, stream);
+  const local = new LocalMedia(media, stream, openDevice);
   const view = new CallView({
     visit,
     media,
@@ -220,11 +220,8 @@ async function keepUntilSafe(view: CallView): Promise<void> {
 
 async function chooseDevices(local: LocalMedia, view: CallView): Promise<void> {
   const check = h("device-check", { lang: language() });
-  let chosen: MediaStream | null = null;
-  check.addEventListener("sv-devices", (event) => {
-    const { stream, speakerId } = (event as CustomEvent<{ stream: MediaStream | null; speakerId: string }>).detail;
-    chosen = stream;
-    view.speakerId = speakerId;
+  check.addEventListener("sv-devices", () => {
+    view.speakerId = check.speakerId;
   });
   const shown = ask(
     "devices-dialog",
@@ -251,8 +248,8 @@ async function chooseDevices(local: LocalMedia, view: CallView): Promise<void> {
       ),
     true,
   );
-  void check.start({ withDevices: true });
+  void check.start({ withDevices: false, showing: local.beginPreview(), wanted: local.ids });
   await shown;
-  check.finish();
-  if (chosen) await local.switchTo(chosen);
+  check.close();
+  await local.endPreview(check.chosen);
 }

@@ -2,12 +2,19 @@
  * `<device-check>`: camera, microphone with a level, speaker, connection and browser, before joining.
  *
  * Properties: `support` (what the package's `support()` said), `ping` (how to reach the clinic; resolves
- * when it answered). After the check `stream` holds the camera and microphone that were chosen, and
- * belongs to the page; `speakerId` the speaker. Sends `sv-devices` when either changes.
+ * when it answered). After the check `stream` holds the camera and microphone that were opened, and
+ * belongs to the page; `chosen` what a person picked; `speakerId` the speaker. Sends `sv-devices` when they change.
  *
  * A denied or missing device is no reason to keep anybody out: each line says what to do.
  */
-import { deviceIds, LevelMeter, openDevices, playTestTones, type DeviceFault } from "./device-probe.js";
+import {
+  type DeviceFault,
+  deviceIds,
+  LevelMeter,
+  openDevices,
+  playTestTones,
+  type WantedDevices,
+} from "./device-probe.js";
 import { h, replaceChildren } from "./dom.js";
 import { VisitElement } from "./element.js";
 import { formatText } from "./format.js";
@@ -43,6 +50,8 @@ export class DeviceCheckElement extends VisitElement {
   ping: ((signal: AbortSignal) => Promise<void>) | undefined;
   /** The chosen devices; null until they were opened. */
   stream: MediaStream | null = null;
+  /** Ids of devices that were picked here. */
+  readonly chosen: { camera?: string; microphone?: string } = {};
   speakerId = "";
 
   readonly #meter = h("meter", { min: 0, max: 1, low: VOICE_LEVEL, "data-testid": "level" });
@@ -51,14 +60,28 @@ export class DeviceCheckElement extends VisitElement {
   #level: LevelMeter | undefined;
   #devices: MediaDeviceInfo[] = [];
   #heard = false;
+  /** Counts what was opened: what comes late is not wanted any more. */
+  #turn = 0;
+  #wanted: WantedDevices = {};
 
   constructor() {
     super(css);
     this.#video.muted = true;
   }
 
-  /** Runs every check that needs no permission; and the others if `withDevices`. */
-  async start({ withDevices }: { withDevices: boolean }): Promise<void> {
+  /**
+   * Runs every check that needs no permission; and opens devices where `withDevices`: `wanted` says which, null is off.
+   * With `showing` these tracks are looked at, and only what is picked is opened; `wanted` names the others.
+   */
+  async start({
+    withDevices,
+    wanted = {},
+    showing,
+  }: {
+    withDevices: boolean;
+    wanted?: WantedDevices;
+    showing?: MediaStream;
+  }): Promise<void> {
     const { devices: words } = this.strings;
     this.#set(
       "browser",
@@ -70,31 +93,53 @@ export class DeviceCheckElement extends VisitElement {
     this.#set("speaker", "unknown", words.speaker_hint);
     this.#set("camera", "unknown", words.camera_off);
     this.#set("microphone", "unknown", words.microphone_off);
-    await Promise.all([this.#checkNetwork(), withDevices ? this.openDevices() : undefined]);
+    this.#wanted = wanted;
+    if (showing) await this.#show(showing, { camera: null, microphone: null });
+    await Promise.all([this.#checkNetwork(), withDevices ? this.openDevices(wanted) : undefined]);
   }
 
   /** Asks for camera and microphone; each may fail by itself. */
-  async openDevices(wanted: { camera?: string; microphone?: string } = {}): Promise<void> {
+  async openDevices(wanted: WantedDevices = {}): Promise<void> {
     const { devices: words } = this.strings;
-    this.#set("camera", "unknown", words.checking);
-    this.#set("microphone", "unknown", words.checking);
-    this.#stopStream();
-    const { stream, camera, microphone } = await openDevices(wanted);
+    for (const device of ["camera", "microphone"] as const)
+      if (wanted[device] !== null) this.#set(device, "unknown", words.checking);
+    const turn = ++this.#turn;
+    // What is off, or was opened before and is not asked for now, stays.
+    const kept = [
+      ...(wanted.camera === null ? (this.stream?.getVideoTracks() ?? []) : []),
+      ...(wanted.microphone === null ? (this.stream?.getAudioTracks() ?? []) : []),
+    ];
+    this.#stopStream(kept);
+    this.stream = new MediaStream(kept);
+    const { stream, ...faults } = await openDevices(wanted);
+    if (turn !== this.#turn) {
+      for (const track of stream.getTracks()) track.stop();
+      return;
+    }
+    await this.#show(new MediaStream([...kept, ...stream.getTracks()]), faults);
+    this.emit("sv-devices", { stream: this.stream, chosen: this.chosen, speakerId: this.speakerId });
+  }
+
+  async #show(stream: MediaStream, faults: Record<"camera" | "microphone", DeviceFault | null>): Promise<void> {
+    const { devices: words } = this.strings;
     this.stream = stream;
     this.#devices = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
-    this.#video.srcObject = camera ? null : stream;
+    const [hasPicture, hasSound] = [stream.getVideoTracks().length > 0, stream.getAudioTracks().length > 0];
+    this.#video.srcObject = hasPicture ? stream : null;
+    const outcome = (isGood: boolean, fault: DeviceFault | null, good: Outcome) =>
+      isGood ? good : fault ? "warning" : "unknown";
+    const why = (fault: DeviceFault | null, off: string) => (fault ? `${this.#why(fault)} ${off}` : off);
     this.#set(
       "camera",
-      camera ? "warning" : "good",
-      camera ? `${this.#why(camera)} ${words.camera_off}` : words.camera_ok,
+      outcome(hasPicture, faults.camera, "good"),
+      hasPicture ? words.camera_ok : why(faults.camera, words.camera_off),
     );
     this.#set(
       "microphone",
-      "warning",
-      microphone ? `${this.#why(microphone)} ${words.microphone_off}` : words.microphone_quiet,
+      outcome(hasSound, faults.microphone, "warning"),
+      hasSound ? words.microphone_quiet : why(faults.microphone, words.microphone_off),
     );
-    if (!microphone) this.#listen(stream);
-    this.emit("sv-devices", { stream, speakerId: this.speakerId });
+    if (hasSound) this.#listen(stream);
   }
 
   /** Stops what the check itself uses; the stream stays the page's. */
@@ -108,11 +153,18 @@ export class DeviceCheckElement extends VisitElement {
     this.finish();
   }
 
+  /** Devices that are opened late, after this, are stopped. */
+  close(): void {
+    this.#turn += 1;
+    this.#stopStream();
+  }
+
   protected override render(): void {
     const { devices: words } = this.strings;
     this.drawIfChanged([[...this.#lines], this.#devices.map(deviceIds), this.stream?.id, words], () => {
       const opened = this.stream !== null;
       const hasPicture = (this.stream?.getVideoTracks().length ?? 0) > 0;
+      const hasSound = (this.stream?.getAudioTracks().length ?? 0) > 0;
       this.#video.setAttribute("aria-label", words.preview);
       this.#meter.setAttribute("aria-label", words.level);
       replaceChildren(
@@ -128,11 +180,18 @@ export class DeviceCheckElement extends VisitElement {
               icon("camera"),
               words.start,
             ),
-          this.#line("camera", "camera", hasPicture && this.#video, opened && this.#picker("camera", "videoinput")),
+          this.#line(
+            "camera",
+            "camera",
+            hasPicture && this.#video,
+            opened && !hasPicture && this.#tryButton("camera"),
+            opened && this.#picker("camera", "videoinput"),
+          ),
           this.#line(
             "microphone",
             "microphone",
             this.#level && this.#meter,
+            opened && !hasSound && this.#tryButton("microphone"),
             opened && this.#picker("microphone", "audioinput"),
           ),
           this.#line(
@@ -186,38 +245,47 @@ export class DeviceCheckElement extends VisitElement {
     const words = this.strings.devices;
     const devices = this.#devices.filter((device) => device.kind === kind && device.deviceId !== "");
     if (devices.length < 2) return false;
-    const current = this.stream
-      ?.getTracks()
-      .find((track) => track.kind === (kind === "videoinput" ? "video" : "audio"))
-      ?.getSettings().deviceId;
+    const current = name === "speaker" ? this.speakerId : this.#idOf(name);
     const select = h(
       "select",
       { "data-testid": `choose-${name}`, onchange: () => this.#choose(kind, select.value) },
       ...devices.map(({ deviceId, label }) =>
-        h(
-          "option",
-          { value: deviceId, selected: deviceId === (kind === "audiooutput" ? this.speakerId : current) },
-          label || words.speaker_default,
-        ),
+        h("option", { value: deviceId, selected: deviceId === current }, label || words.speaker_default),
       ),
     );
     return h("label", { class: "pick" }, h("span", { class: "small" }, `${words.choose}: ${words[name]}`), select);
   }
 
+  /** For a device that is off, or failed: looked at and listened to here, whatever else the page does with it. */
+  #tryButton(device: "camera" | "microphone"): HTMLElement {
+    const words = this.strings.devices;
+    return h(
+      "button",
+      {
+        type: "button",
+        class: "compact",
+        "data-testid": `try-${device}`,
+        onclick: () => this.openDevices({ camera: null, microphone: null, [device]: this.#idOf(device) }),
+      },
+      device === "camera" ? words.try_camera : words.try_microphone,
+    );
+  }
+
+  #idOf(device: "camera" | "microphone"): string | undefined {
+    const kind = device === "camera" ? "video" : "audio";
+    const track = this.stream?.getTracks().find((candidate) => candidate.kind === kind);
+    return track?.getSettings().deviceId ?? this.chosen[device] ?? this.#wanted[device] ?? undefined;
+  }
+
   #choose(kind: MediaDeviceKind, id: string): void {
     if (kind === "audiooutput") {
       this.speakerId = id;
-      this.emit("sv-devices", { stream: this.stream, speakerId: id });
+      this.emit("sv-devices", { stream: this.stream, chosen: this.chosen, speakerId: id });
       return;
     }
-    const current = (of: "audio" | "video") =>
-      this.stream
-        ?.getTracks()
-        .find((track) => track.kind === of)
-        ?.getSettings().deviceId;
-    const camera = kind === "videoinput" ? id : current("video");
-    const microphone = kind === "audioinput" ? id : current("audio");
-    void this.openDevices({ ...(camera !== undefined && { camera }), ...(microphone !== undefined && { microphone }) });
+    const device = kind === "videoinput" ? "camera" : "microphone";
+    this.chosen[device] = id;
+    void this.openDevices({ camera: null, microphone: null, [device]: id });
   }
 
   async #checkNetwork(): Promise<void> {
@@ -255,9 +323,9 @@ export class DeviceCheckElement extends VisitElement {
     await playTestTones(this.speakerId).catch(() => this.#set("speaker", "bad", this.strings.devices.missing));
   }
 
-  #stopStream(): void {
+  #stopStream(kept: readonly MediaStreamTrack[] = []): void {
     this.finish();
-    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    for (const track of this.stream?.getTracks() ?? []) if (!kept.includes(track)) track.stop();
     this.stream = null;
   }
 

@@ -9,47 +9,66 @@ export interface OpenedDevices {
   microphone: DeviceFault | null;
 }
 
+/** By device: an id, or whichever the browser takes; null leaves it alone. */
+export interface WantedDevices {
+  camera?: string | null | undefined;
+  microphone?: string | null | undefined;
+}
+
 /** Opens camera and microphone, together if possible (one question), else each by itself. */
-export async function openDevices({
-  camera,
-  microphone,
-}: {
-  camera?: string;
-  microphone?: string;
-}): Promise<OpenedDevices> {
-  const video: MediaTrackConstraints = {
-    width: { ideal: 1280 },
-    height: { ideal: 720 },
-    ...(camera !== undefined && { deviceId: { exact: camera } }),
-  };
-  const audio: MediaTrackConstraints = {
-    echoCancellation: true,
-    noiseSuppression: true,
-    ...(microphone !== undefined && { deviceId: { exact: microphone } }),
-  };
+export async function openDevices({ camera, microphone }: WantedDevices): Promise<OpenedDevices> {
+  const stream = new MediaStream();
+  if (camera === null && microphone === null) return { stream, camera: null, microphone: null };
   // Outside a secure context there is nothing to ask.
-  if (!navigator.mediaDevices) return { stream: new MediaStream(), camera: "missing", microphone: "missing" };
+  if (!navigator.mediaDevices) return { stream, camera: "missing", microphone: "missing" };
+  if (camera !== null && microphone !== null) {
+    const constraints = { ...constraintsOf("camera", camera), ...constraintsOf("microphone", microphone) };
+    try {
+      return { stream: await navigator.mediaDevices.getUserMedia(constraints), camera: null, microphone: null };
+    } catch {
+      // One of them at least: by itself it says what is wrong with it.
+    }
+  }
+  const faultOf = async (device: "camera" | "microphone", id: string | null | undefined) => {
+    if (id === null) return null;
+    try {
+      stream.addTrack(await openDevice(device, id));
+      return null;
+    } catch (error) {
+      return faultIn(error);
+    }
+  };
+  const sound = await faultOf("microphone", microphone);
+  return { stream, microphone: sound, camera: await faultOf("camera", camera) };
+}
+
+/** Opens one device: this one if it is still there, else another. */
+export async function openDevice(device: "camera" | "microphone", id?: string): Promise<MediaStreamTrack> {
+  const open = async (wanted: string | undefined) => {
+    const [track] = (await navigator.mediaDevices.getUserMedia(constraintsOf(device, wanted))).getTracks();
+    if (!track) throw new DOMException("no track came", "NotFoundError");
+    return track;
+  };
   try {
-    return { stream: await navigator.mediaDevices.getUserMedia({ audio, video }), camera: null, microphone: null };
-  } catch {
-    const [sound, picture] = [await tryOpen({ audio }), await tryOpen({ video })];
-    const tracks = [sound, picture].flatMap((opened) => (typeof opened === "string" ? [] : opened.getTracks()));
-    return {
-      stream: new MediaStream(tracks),
-      camera: typeof picture === "string" ? picture : null,
-      microphone: typeof sound === "string" ? sound : null,
-    };
+    return await open(id);
+  } catch (error) {
+    const isGone = error instanceof DOMException && /^(OverconstrainedError|NotFoundError)$/.test(error.name);
+    if (id === undefined || !isGone) throw error;
+    return open(undefined);
   }
 }
 
-async function tryOpen(constraints: MediaStreamConstraints): Promise<MediaStream | DeviceFault> {
-  try {
-    return await navigator.mediaDevices.getUserMedia(constraints);
-  } catch (error) {
-    const name = error instanceof DOMException ? error.name : "";
-    if (name === "NotAllowedError" || name === "SecurityError") return "denied";
-    return name === "NotReadableError" || name === "AbortError" ? "busy" : "missing";
-  }
+function constraintsOf(device: "camera" | "microphone", id: string | undefined): MediaStreamConstraints {
+  const chosen = id === undefined ? {} : { deviceId: { exact: id } };
+  return device === "camera"
+    ? { video: { width: { ideal: 1280 }, height: { ideal: 720 }, ...chosen } }
+    : { audio: { echoCancellation: true, noiseSuppression: true, ...chosen } };
+}
+
+function faultIn(error: unknown): DeviceFault {
+  const name = error instanceof DOMException ? error.name : "";
+  if (name === "NotAllowedError" || name === "SecurityError") return "denied";
+  return name === "NotReadableError" || name === "AbortError" ? "busy" : "missing";
 }
 
 /** Tells the level of a stream's sound, 0..1 root mean square, ten times a second. */

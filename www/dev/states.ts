@@ -3,7 +3,7 @@
  *
  * `window.visit` is the standing visit, for tests that look at what the page asked for.
  */
-import { defineVisitElements } from "sealed-visit/components";
+import { defineVisitElements, openDevice } from "sealed-visit/components";
 import { defineHostElements } from "sealed-visit/host";
 import { showAfter } from "../lib/after.js";
 import { CallView } from "../lib/call-view.js";
@@ -54,7 +54,7 @@ function showCall(): void {
   window.showExample = (next) => visit.show(stateOf(examples[next] ?? {}));
   const devices = new StandingMedia();
   const media = devices.asCallMedia(state.me.participant);
-  const local = new LocalMedia(media, new MediaStream([painted(100)]));
+  const local = new LocalMedia(media, new MediaStream([painted(100)]), openDevice);
   const rules = [
     {
       purpose: "medical_record",

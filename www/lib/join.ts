@@ -2,6 +2,7 @@
 import { joinVisit, preload, type Support, type Visit } from "sealed-visit";
 import { icon } from "sealed-visit/components";
 import { language, words } from "../strings/index.js";
+import { keptChoices } from "./device-choice.js";
 import type { ClinicInfo, Config } from "./config.js";
 import { fill, h } from "./dom.js";
 import { reasonOf, showPage } from "./frame.js";
@@ -120,7 +121,14 @@ export async function joinPage(
       );
       return title;
     });
-    if (able.visit.supported) void check.start({ withDevices: true });
+    const { camera, microphone } = keptChoices();
+    if (able.visit.supported) {
+      // After a reload: what was off stays off. A muted microphone is opened, and sends nothing.
+      void check.start({
+        withDevices: true,
+        wanted: { camera: camera.on ? camera.id : null, microphone: microphone.id },
+      });
+    }
   });
 }
 

@@ -248,6 +248,8 @@ export const en = {
     microphone_quiet: "Say something. The bar should move.",
     microphone_off: "Microphone is not on. You can join without it, but nobody will hear you.",
     level: "Sound level",
+    try_camera: "Try the camera",
+    try_microphone: "Try the microphone",
     speaker_test: "Play a sound",
     speaker_hint: "Play a sound to check that you can hear.",
     speaker_playing: "You should hear two tones now.",

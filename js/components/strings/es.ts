@@ -248,6 +248,8 @@ export const es: Strings = {
     microphone_quiet: "Diga algo. La barra debe moverse.",
     microphone_off: "El micrófono no está encendido. Puede entrar, pero nadie le oirá.",
     level: "Nivel de sonido",
+    try_camera: "Probar la cámara",
+    try_microphone: "Probar el micrófono",
     speaker_test: "Tocar un sonido",
     speaker_hint: "Toque un sonido para saber si puede oír.",
     speaker_playing: "Ahora debe oír dos tonos.",
