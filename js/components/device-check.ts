@@ -62,7 +62,7 @@ export class DeviceCheckElement extends VisitElement {
   #heard = false;
   /** Counts what was opened: what comes late is not wanted any more. */
   #turn = 0;
-  #wanted: WantedDevices = {};
+  #wanted: { camera?: string; microphone?: string } = {};
 
   constructor() {
     super(css);
@@ -70,16 +70,18 @@ export class DeviceCheckElement extends VisitElement {
   }
 
   /**
-   * Runs every check that needs no permission; and opens devices where `withDevices`: `wanted` says which, null is off.
-   * With `showing` these tracks are looked at, and only what is picked is opened; `wanted` names the others.
+   * Runs every check that needs no permission; and opens devices where `withDevices`: those that `wanted` names, where they
+   * are still there, and none of what is `off`. With `showing` these tracks are looked at, and only what is picked is opened.
    */
   async start({
     withDevices,
     wanted = {},
+    off = [],
     showing,
   }: {
     withDevices: boolean;
-    wanted?: WantedDevices;
+    wanted?: { camera?: string; microphone?: string };
+    off?: readonly ("camera" | "microphone")[];
     showing?: MediaStream;
   }): Promise<void> {
     const { devices: words } = this.strings;
@@ -95,7 +97,12 @@ export class DeviceCheckElement extends VisitElement {
     this.#set("microphone", "unknown", words.microphone_off);
     this.#wanted = wanted;
     if (showing) await this.#show(showing, { camera: null, microphone: null });
-    await Promise.all([this.#checkNetwork(), withDevices ? this.openDevices(wanted) : undefined]);
+    await Promise.all([
+      this.#checkNetwork(),
+      withDevices
+        ? this.openDevices({ ...wanted, ...Object.fromEntries(off.map((device) => [device, null])) })
+        : undefined,
+    ]);
   }
 
   /** Asks for camera and microphone; each may fail by itself. */
@@ -110,7 +117,7 @@ export class DeviceCheckElement extends VisitElement {
       ...(wanted.microphone === null ? (this.stream?.getAudioTracks() ?? []) : []),
     ];
     this.#stopStream(kept);
-    this.stream = new MediaStream(kept);
+    this.stream = kept.length > 0 ? new MediaStream(kept) : null;
     const { stream, ...faults } = await openDevices(wanted);
     if (turn !== this.#turn) {
       for (const track of stream.getTracks()) track.stop();
@@ -161,54 +168,57 @@ export class DeviceCheckElement extends VisitElement {
 
   protected override render(): void {
     const { devices: words } = this.strings;
-    this.drawIfChanged([[...this.#lines], this.#devices.map(deviceIds), this.stream?.id, words], () => {
-      const opened = this.stream !== null;
-      const hasPicture = (this.stream?.getVideoTracks().length ?? 0) > 0;
-      const hasSound = (this.stream?.getAudioTracks().length ?? 0) > 0;
-      this.#video.setAttribute("aria-label", words.preview);
-      this.#meter.setAttribute("aria-label", words.level);
-      replaceChildren(
-        this.root,
-        h("h3", { id: "title" }, words.title),
-        h(
-          "div",
-          { role: "group", "aria-labelledby": "title", "data-testid": "device-check" },
-          !opened &&
-            h(
-              "button",
-              { type: "button", class: "primary", "data-testid": "open-devices", onclick: () => this.openDevices() },
-              icon("camera"),
-              words.start,
+    this.drawIfChanged(
+      [[...this.#lines], this.#devices.map(deviceIds), this.stream?.id, this.#level === undefined, words],
+      () => {
+        const opened = this.stream !== null;
+        const hasPicture = (this.stream?.getVideoTracks().length ?? 0) > 0;
+        const hasSound = (this.stream?.getAudioTracks().length ?? 0) > 0;
+        this.#video.setAttribute("aria-label", words.preview);
+        this.#meter.setAttribute("aria-label", words.level);
+        replaceChildren(
+          this.root,
+          h("h3", { id: "title" }, words.title),
+          h(
+            "div",
+            { role: "group", "aria-labelledby": "title", "data-testid": "device-check" },
+            !opened &&
+              h(
+                "button",
+                { type: "button", class: "primary", "data-testid": "open-devices", onclick: () => this.openDevices() },
+                icon("camera"),
+                words.start,
+              ),
+            this.#line(
+              "camera",
+              "camera",
+              hasPicture && this.#video,
+              opened && !hasPicture && this.#tryButton("camera"),
+              opened && this.#picker("camera", "videoinput"),
             ),
-          this.#line(
-            "camera",
-            "camera",
-            hasPicture && this.#video,
-            opened && !hasPicture && this.#tryButton("camera"),
-            opened && this.#picker("camera", "videoinput"),
-          ),
-          this.#line(
-            "microphone",
-            "microphone",
-            this.#level && this.#meter,
-            opened && !hasSound && this.#tryButton("microphone"),
-            opened && this.#picker("microphone", "audioinput"),
-          ),
-          this.#line(
-            "speaker",
-            "speaker",
-            h(
-              "button",
-              { type: "button", class: "compact", "data-testid": "speaker-test", onclick: () => this.#testSpeaker() },
-              words.speaker_test,
+            this.#line(
+              "microphone",
+              "microphone",
+              this.#level && this.#meter,
+              opened && !hasSound && this.#tryButton("microphone"),
+              opened && this.#picker("microphone", "audioinput"),
             ),
-            opened && "setSinkId" in AudioContext.prototype && this.#picker("speaker", "audiooutput"),
+            this.#line(
+              "speaker",
+              "speaker",
+              h(
+                "button",
+                { type: "button", class: "compact", "data-testid": "speaker-test", onclick: () => this.#testSpeaker() },
+                words.speaker_test,
+              ),
+              opened && "setSinkId" in AudioContext.prototype && this.#picker("speaker", "audiooutput"),
+            ),
+            this.#line("network", "network"),
+            this.#line("browser", "browser"),
           ),
-          this.#line("network", "network"),
-          this.#line("browser", "browser"),
-        ),
-      );
-    });
+        );
+      },
+    );
   }
 
   #line(
@@ -274,7 +284,7 @@ export class DeviceCheckElement extends VisitElement {
   #idOf(device: "camera" | "microphone"): string | undefined {
     const kind = device === "camera" ? "video" : "audio";
     const track = this.stream?.getTracks().find((candidate) => candidate.kind === kind);
-    return track?.getSettings().deviceId ?? this.chosen[device] ?? this.#wanted[device] ?? undefined;
+    return track?.getSettings().deviceId ?? this.chosen[device] ?? this.#wanted[device];
   }
 
   #choose(kind: MediaDeviceKind, id: string): void {

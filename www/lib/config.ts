@@ -3,6 +3,7 @@
  *
  * `root_key` is the one thing a real page must not fetch: whoever serves it decides what is trusted.
  */
+import type { VisitState } from "sealed-visit";
 import { PURPOSES, type RecipientRole } from "sealed-visit/components";
 import type { ClinicRecipient, PurposeRule } from "sealed-visit/host";
 
@@ -92,4 +93,9 @@ export function purposeRules(config: Config, { recipients }: ClinicInfo, templat
       },
     ];
   });
+}
+
+/** The template speaks of the patient's side; everybody else decides for themselves. */
+export function signersHere({ me }: VisitState, { signers }: VisitTemplate): VisitTemplate["signers"] {
+  return me.role === "patient" || me.role === "representative" ? signers : undefined;
 }

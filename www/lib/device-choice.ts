@@ -27,3 +27,8 @@ export function keepChoices(choices: DeviceChoices): void {
     // Storage is refused: a reload asks the browser's first devices.
   }
 }
+
+/** Those that were chosen, on or off. */
+export function idsIn({ microphone, camera }: DeviceChoices): Partial<Record<Device, string>> {
+  return { ...(microphone.id && { microphone: microphone.id }), ...(camera.id && { camera: camera.id }) };
+}

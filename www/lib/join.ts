@@ -2,7 +2,7 @@
 import { joinVisit, preload, type Support, type Visit } from "sealed-visit";
 import { icon } from "sealed-visit/components";
 import { language, words } from "../strings/index.js";
-import { keptChoices } from "./device-choice.js";
+import { idsIn, keptChoices } from "./device-choice.js";
 import type { ClinicInfo, Config } from "./config.js";
 import { fill, h } from "./dom.js";
 import { reasonOf, showPage } from "./frame.js";
@@ -124,10 +124,7 @@ export async function joinPage(
     const { camera, microphone } = keptChoices();
     if (able.visit.supported) {
       // After a reload: what was off stays off. A muted microphone is opened, and sends nothing.
-      void check.start({
-        withDevices: true,
-        wanted: { camera: camera.on ? camera.id : null, microphone: microphone.id },
-      });
+      void check.start({ withDevices: true, wanted: idsIn({ camera, microphone }), off: camera.on ? [] : ["camera"] });
     }
   });
 }

@@ -6,7 +6,7 @@
  */
 import type { MediaSource } from "sealed-visit";
 import type { CallMedia } from "./call.js";
-import { type Device, type DeviceChoices, keepChoices, keptChoices } from "./device-choice.js";
+import { type Device, type DeviceChoices, idsIn, keepChoices, keptChoices } from "./device-choice.js";
 
 type OpenDevice = (device: Device, id?: string) => Promise<MediaStreamTrack>;
 
@@ -79,8 +79,7 @@ export class LocalMedia extends EventTarget {
 
   /** Those that are wanted, also of what is off. */
   get ids(): Partial<Record<Device, string>> {
-    const { microphone, camera } = this.#wanted;
-    return { ...(microphone.id && { microphone: microphone.id }), ...(camera.id && { camera: camera.id }) };
+    return idsIn(this.#wanted);
   }
 
   toggleMicrophone(): Promise<void> {
