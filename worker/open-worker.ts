@@ -163,7 +163,11 @@ async function pump(
     }
   }
   streams.delete(id);
-  source.closeTrack(trackReader);
+  if (stored.url === null) {
+    // No file is not an empty file.
+    followed.delete(stored);
+    trackReader.free();
+  } else source.closeTrack(trackReader);
   const failure = error === null || signal.aborted ? null : toFailure(error);
   post({ e: "end", stream: id, error: failure && { code: failure.code, message: failure.message } });
 }
@@ -190,7 +194,7 @@ async function report(): Promise<unknown> {
   reader = null;
   for (const [position, { tracks }] of recording.parts.entries()) {
     for (const stored of tracks) {
-      if (unopened.has(stored)) await check(source, position, stored);
+      if (unopened.has(stored) && stored.url !== null) await check(source, position, stored, stored.url);
       // Whatever is listed is judged, read or not: it may be listed twice, or be of no track of the part.
       else if (!followed.has(stored)) source.trackNotHere(position, stored.track);
     }
@@ -199,13 +203,11 @@ async function report(): Promise<unknown> {
 }
 
 /** What is wrong with a track that nobody could open is in the report too, as the clinic tool's `verify` has it. */
-async function check(source: RecordingReader, position: number, stored: OpenedTrack): Promise<void> {
+async function check(source: RecordingReader, position: number, stored: OpenedTrack, url: string): Promise<void> {
   const checker = source.checkTrack(position, stored.track);
   try {
-    if (stored.url !== null) {
-      const { signal } = new AbortController();
-      for await (const piece of download(stored.url, stored.size_bytes, signal)) checker.feed(piece);
-    }
+    const { signal } = new AbortController();
+    for await (const piece of download(url, stored.size_bytes, signal)) checker.feed(piece);
   } catch (error) {
     // The checker keeps what it refused for the report; anything else, a lost line, must not look like a missing end.
     if (toFailure(error).code !== "opening-track-altered") throw error;
@@ -213,11 +215,16 @@ async function check(source: RecordingReader, position: number, stored: OpenedTr
   source.closeTrack(checker);
 }
 
+/** Of parts or tracks that are listed twice, the first that nobody asked for yet. */
 function find(part: number, track: TrackId): { reader: RecordingReader; position: number; track: OpenedTrack } {
-  const position = recording?.parts.findIndex((candidate) => candidate.part === part) ?? -1;
-  const stored = recording?.parts[position]?.tracks.find((candidate) => candidate.track === track);
-  if (!reader || !stored) throw new WorkerError("bad-argument", "no such track was loaded");
-  return { reader, position, track: stored };
+  const listed = (recording?.parts ?? []).flatMap((candidate, position) =>
+    candidate.tracks
+      .filter((stored) => candidate.part === part && stored.track === track)
+      .map((stored) => ({ position, track: stored })),
+  );
+  const found = listed.find((one) => !followed.has(one.track) && !unopened.has(one.track)) ?? listed[0];
+  if (!reader || !found) throw new WorkerError("bad-argument", "no such track was loaded");
+  return { reader, ...found };
 }
 
 function unlocked(): { module: RecordingModule; key: OpeningKey } {
