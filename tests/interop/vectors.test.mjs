@@ -5,7 +5,6 @@
  */
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
-import { createCipheriv, pbkdf2Sync, randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import path from "node:path";
@@ -13,7 +12,17 @@ import test, { after, before } from "node:test";
 import * as wasm from "../../dist/wasm/recording.js";
 import { inRoot, program } from "../../scripts/lib/paths.mjs";
 import { addParts, openTrack } from "../../worker/open/reading.ts";
-import { filesOf, readVectors, rootKey, secrets, writeFiles } from "../lib/recording-vectors.mjs";
+import {
+  differing,
+  filesOf,
+  judged,
+  keyFileOf,
+  readVectors,
+  refusedByBrowser,
+  rootKey,
+  secrets,
+  writeFiles,
+} from "../lib/recording-vectors.mjs";
 
 const python = process.env.SEALED_VISIT_PYTHON ?? "python3";
 const rootFile = inRoot("tests", "vectors", "recording", "root.pub");
@@ -70,46 +79,6 @@ function runTool(args) {
   });
 }
 
-/** Writes the key file that docs/FORMAT.md describes. */
-function writeKeyFile(key, passphrase) {
-  const salt = randomBytes(16);
-  const header = Buffer.from(
-    JSON.stringify({
-      ...{ alg: "PBES2-HS512+A256KW", enc: "A256GCM", cty: "sealed-visit-key+json" },
-      ...{ p2s: salt.toString("base64url"), p2c: 1_000 },
-    }),
-  ).toString("base64url");
-  const wrapping = pbkdf2Sync(
-    passphrase,
-    Buffer.concat([Buffer.from("PBES2-HS512+A256KW\0"), salt]),
-    1_000,
-    32,
-    "sha512",
-  );
-  const contentKey = randomBytes(32);
-  const wrap = createCipheriv("id-aes256-wrap", wrapping, Buffer.alloc(8, 0xa6));
-  const iv = randomBytes(12);
-  const cipher = createCipheriv("aes-256-gcm", contentKey, iv).setAAD(Buffer.from(header));
-  const text = Buffer.concat([cipher.update(JSON.stringify(key)), cipher.final()]);
-  const parts = [Buffer.concat([wrap.update(contentKey), wrap.final()]), iv, text, cipher.getAuthTag()];
-  const jwe = [header, ...parts.map((part) => part.toString("base64url"))].join(".");
-  writeFileSync(path.join(scratch, "key.jwe"), `${jwe}\n`);
-  writeFileSync(path.join(scratch, "passphrase"), `${passphrase}\n`);
-}
-
-/** A report as a verdict and codes, each once. */
-function judged({ ok, complete, parts, problems }) {
-  const all = [...parts.flatMap((part) => part.problems), ...problems].map(({ code }) => code);
-  const verdict = !ok ? "altered" : complete ? "complete" : "incomplete";
-  return { verdict, problems: [...new Set(all)].sort() };
-}
-
-const REFUSED_BY_BROWSER = {
-  "recording-clinic-refused": "clinic-document-refused",
-  "recording-open-refused": "open-statement-refused",
-  "recording-invalid": "recording-unreadable",
-};
-
 /** The page hands the answer in as an object: what only its text shows was lost when that was parsed. */
 const inBrowser = vectors.filter((vector) => !vector.only_as_text);
 
@@ -131,9 +100,7 @@ function byBrowserModule(list, key = null) {
       }
       return judged(reader.report());
     } catch (error) {
-      const code = REFUSED_BY_BROWSER[error.code];
-      assert.ok(code, `${vector.name}: ${error.code ?? error}`);
-      return { verdict: "refused", problems: [code] };
+      return refusedByBrowser(error);
     }
   });
 }
@@ -173,16 +140,6 @@ async function byPython(list, key = []) {
 
 // --- What they say --------------------------------------------------------------------------------
 
-function inWords({ verdict, problems }) {
-  return [verdict, ...problems.toSorted()].join(" ");
-}
-
-/** Which vectors a verifier judges otherwise than expected. */
-function differing(list, said, expected = (vector) => vector.expected) {
-  const pairs = list.map((vector, index) => [vector.name, inWords(expected(vector)), inWords(said[index])]);
-  return pairs.filter(([, wanted, is]) => wanted !== is).map(([name, wanted, is]) => `${name}: ${is}, not ${wanted}`);
-}
-
 let module;
 before(async () => {
   await wasm.default({ module_or_path: readFileSync(inRoot("dist", "wasm", "recording_bg.wasm")) });
@@ -219,7 +176,8 @@ test("whoever has the key judges as whoever has not, but for segments that do no
   assert.deepEqual(differing(openable, stranger, expected), []);
   // `open` has its own words for what it does not open at all.
   const opened = openable.filter((vector) => vector.expected_with_key || vector.expected.verdict === "complete");
-  writeKeyFile(opening, "a passphrase of the tests");
+  writeFileSync(path.join(scratch, "key.jwe"), keyFileOf(opening, "a passphrase of the tests"));
+  writeFileSync(path.join(scratch, "passphrase"), "a passphrase of the tests\n");
   assert.deepEqual(differing(opened, await byClinicTool(opened, open), expected), []);
   key.free();
 });

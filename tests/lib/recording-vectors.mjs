@@ -1,6 +1,7 @@
 /**
  * The test vectors of tests/vectors/recording/: a base recording and edits make each vector's recording, as its README.md says.
  */
+import { createCipheriv, pbkdf2Sync, randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { inRoot } from "../../scripts/lib/paths.mjs";
@@ -111,4 +112,48 @@ function changed(text, edit) {
 
 function spliced(bytes, { at, remove }, insert) {
   return Buffer.concat([bytes.subarray(0, at), insert, bytes.subarray(at + remove)]);
+}
+
+/** A report of ours as a verdict and codes, each once. */
+export function judged({ ok, complete, parts, problems }) {
+  const all = [...parts.flatMap((part) => part.problems), ...problems].map(({ code }) => code);
+  const verdict = !ok ? "altered" : complete ? "complete" : "incomplete";
+  return { verdict, problems: [...new Set(all)].sort() };
+}
+
+const REFUSED_BY_BROWSER = {
+  "recording-clinic-refused": "clinic-document-refused",
+  "recording-open-refused": "open-statement-refused",
+  "recording-invalid": "recording-unreadable",
+};
+
+/** What the browser throws where nothing can be judged. Anything else is thrown again. */
+export function refusedByBrowser(error) {
+  const code = REFUSED_BY_BROWSER[error.code];
+  if (code === undefined) throw error;
+  return { verdict: "refused", problems: [code] };
+}
+
+/** Which vectors a verifier judges otherwise than expected, in words. */
+export function differing(list, said, expected = (vector) => vector.expected) {
+  const pairs = list.map((vector, index) => [vector.name, inWords(expected(vector)), inWords(said[index])]);
+  return pairs.filter(([, wanted, is]) => wanted !== is).map(([name, wanted, is]) => `${name}: ${is}, not ${wanted}`);
+}
+
+function inWords({ verdict, problems }) {
+  return [verdict, ...problems.toSorted()].join(" ");
+}
+
+/** A key file, as docs/FORMAT.md describes it. */
+export function keyFileOf(key, passphrase) {
+  const alg = "PBES2-HS512+A256KW";
+  const [salt, iv, contentKey] = [16, 12, 32].map((size) => randomBytes(size));
+  const said = { alg, enc: "A256GCM", cty: "sealed-visit-key+json", p2s: salt.toString("base64url"), p2c: 1_000 };
+  const header = Buffer.from(JSON.stringify(said)).toString("base64url");
+  const wrapping = pbkdf2Sync(passphrase, Buffer.concat([Buffer.from(`${alg}\0`), salt]), said.p2c, 32, "sha512");
+  const wrap = createCipheriv("id-aes256-wrap", wrapping, Buffer.alloc(8, 0xa6));
+  const cipher = createCipheriv("aes-256-gcm", contentKey, iv).setAAD(Buffer.from(header));
+  const wrapped = Buffer.concat([wrap.update(contentKey), wrap.final()]);
+  const text = Buffer.concat([cipher.update(JSON.stringify(key)), cipher.final()]);
+  return [header, ...[wrapped, iv, text, cipher.getAuthTag()].map((part) => part.toString("base64url"))].join(".");
 }
