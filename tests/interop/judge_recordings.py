@@ -9,13 +9,15 @@ from recording_documents import b64
 
 root = pathlib.Path(sys.argv[1]).read_text().strip()
 key = private_key(sys.argv[2], b64(sys.argv[3])) if sys.argv[2:] else None
-for line in sys.stdin:
-    with tempfile.TemporaryDirectory() as out_folder:
+with tempfile.TemporaryDirectory() as scratch:
+    for number, line in enumerate(sys.stdin):
+        out_folder = pathlib.Path(scratch) / str(number)
+        if key: out_folder.mkdir()
         try:
-            report = judge_recording(pathlib.Path(line.rstrip("\n")), root, key, pathlib.Path(out_folder))
+            report = judge_recording(pathlib.Path(line.rstrip("\n")), root, key, out_folder)
             problems = set(report["problems"])
             verdict = "altered" if problems - MISSING else "complete" if report["complete"] else "incomplete"
             said = {"verdict": verdict, "problems": sorted(problems)}
         except Refused as error:
             said = {"verdict": "refused", "problems": [error.code]}
-    print(json.dumps(said), flush=True)
+        print(json.dumps(said), flush=True)

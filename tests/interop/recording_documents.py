@@ -1,6 +1,6 @@
 """Signed documents, after docs/FORMAT.md: JSON, types of members, signatures, and the open statement. The numbers are those of the
 requirements there."""
-import base64, hashlib, json
+import base64, functools, hashlib, json
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 def need(condition, why):
@@ -38,6 +38,7 @@ P = 2**255 - 19
 D = -121665 * pow(121666, -1, P) % P
 ORDER_8 = int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little")
 
+@functools.cache
 def is_point(data):  # R-13: on the curve, and not of small order
     y = (int.from_bytes(data, "little") & (2**255 - 1)) % P
     return y not in (0, 1, P - 1, ORDER_8, P - ORDER_8) and pow((y * y - 1) * pow(D * y * y + 1, -1, P), (P - 1) // 2, P) == 1

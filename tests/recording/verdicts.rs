@@ -323,6 +323,23 @@ fn a_segment_that_does_not_decrypt_is_not_good() {
 }
 
 #[test]
+fn what_stops_an_opener_after_the_signed_end_keeps_the_recording_from_being_complete() {
+    let world = super::world(&super::clinic_keys());
+    let part = record(&world, 0, true);
+    let mut verifier = PartVerifier::new(&part.open, &world.clinic).unwrap();
+    for (track, error) in part.tracks.iter().zip([Some("does not decrypt"), None]) {
+        let id = track.header.claims().track;
+        let mut state = TrackState::expecting(track.header.hash());
+        state.feed(&track.file, |_| {}).unwrap();
+        // An opener gives back the state of the good part, and none of the bytes of a segment that did not decrypt.
+        verifier.track(id, state, error.map(str::to_owned));
+        verifier.envelope(id, track.envelope.clone());
+    }
+    verifier.manifest(part.manifest.clone());
+    assert_eq!(codes(&verifier.report()), ["bytes-after-end"]);
+}
+
+#[test]
 fn a_recording_that_ends_in_a_pause_or_skips_a_part_is_not_complete() {
     let world = super::world(&super::clinic_keys());
     let part = record(&world, 0, true);

@@ -8,6 +8,7 @@ mod base;
 mod edit;
 mod faults;
 mod patch;
+mod signatures;
 mod signed;
 #[path = "../../lib/recording_vectors.rs"]
 mod stored;

@@ -22,7 +22,7 @@ fn signatures(g: &mut Group) {
         "finished",
         MANIFEST,
         Refuses("manifest", "not_signed"),
-        "One bit of the manifest's signature is another.",
+        "The manifest's signature was altered.",
         |e| {
             e.alter(0, "manifest", with_another_signature);
         },
@@ -46,7 +46,7 @@ fn signatures(g: &mut Group) {
         "finished",
         MANIFEST,
         Refuses("manifest", "not_signed"),
-        "The manifest is signed by the recorder's pass key and not by the part's recording key.",
+        "The manifest is signed by the recorder's pass key instead of the part's recording key.",
         |e| {
             e.sign_with(0, "manifest", &base::RECORDER);
         },
@@ -77,7 +77,7 @@ fn signatures(g: &mut Group) {
         "finished",
         MANIFEST,
         Refuses("manifest", "not_signed"),
-        "The header's `alg` is another name of the same algorithm.",
+        "The header's `alg` is another name for the same algorithm.",
         |e| {
             e.sign_under(0, "manifest", |header| header.replace("EdDSA", "Ed25519"));
         },
@@ -87,7 +87,7 @@ fn signatures(g: &mut Group) {
         "finished",
         MANIFEST,
         Refuses("manifest", "wrong_type"),
-        "A document of another type, with a manifest's claims.",
+        "A document of another type has a manifest's claims.",
         |e| {
             e.sign_under(0, "manifest", |header| {
                 header.replace("sv-manifest", "sv-closing")
@@ -99,7 +99,7 @@ fn signatures(g: &mut Group) {
         "finished",
         MANIFEST,
         Refuses("manifest", "wrong_type"),
-        "`typ` is compared byte by byte.",
+        "`typ` is written in capitals.",
         |e| {
             e.sign_under(0, "manifest", |header| {
                 header.replace("sv-manifest", "SV-Manifest")
@@ -111,7 +111,7 @@ fn signatures(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "The header has a member more.",
+        "The header has an extra member.",
         |e| {
             e.sign_under(0, "manifest", |header| {
                 header.replace('}', r#","crit":["b64"]}"#)
@@ -124,7 +124,7 @@ fn signatures(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "The header has a member less.",
+        "The header has no `kid`.",
         |e| {
             e.sign_under(0, "manifest", |header| {
                 format!("{}}}", header.split(",\"kid\"").next().unwrap())
@@ -150,7 +150,7 @@ fn signatures(g: &mut Group) {
         "finished",
         MANIFEST,
         Refuses("manifest", "not_signed"),
-        "A signature of zeros: R and S are neutral.",
+        "R of the signature is the neutral point, and S is zero.",
         |e| {
             e.alter(0, "manifest", |jws| {
                 let zeros = format!("AQ{}", "A".repeat(84));
@@ -164,7 +164,7 @@ fn signatures(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "A compact JWS has three parts.",
+        "The manifest has two parts; a compact JWS has three.",
         |e| {
             e.alter(0, "manifest", |jws| {
                 jws.rsplit_once('.').unwrap().0.to_owned()
@@ -176,7 +176,7 @@ fn signatures(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "A compact JWS has three parts, and not four.",
+        "The manifest has four parts; a compact JWS has three.",
         |e| {
             e.alter(0, "manifest", |jws| format!("{jws}.AAAA"));
         },
@@ -186,12 +186,36 @@ fn signatures(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "A manifest of no bytes is there and is no manifest.",
+        "The manifest is an empty string, which does not count as no manifest.",
         |e| {
             e.put(0, "manifest", "");
         },
     );
 
+    g.requirement("R-12");
+    g.add(
+        "signature-for-cofactored-verifiers",
+        "finished",
+        MANIFEST,
+        Refuses("manifest", "not_signed"),
+        "The signature satisfies the cofactored equation but not the cofactorless one.",
+        |e| {
+            let key = e.recording_key(0);
+            e.alter(0, "manifest", |jws| {
+                signatures::sign_for_cofactored_verifiers(&jws, &key)
+            });
+        },
+    );
+    g.add(
+        "signature-with-a-larger-s",
+        "finished",
+        MANIFEST,
+        Refuses("manifest", "not_signed"),
+        "S of the signature is not below the order of the group.",
+        |e| {
+            e.alter(0, "manifest", |jws| signatures::with_larger_s(&jws));
+        },
+    );
     g.requirement("R-8");
     g.add(
         "base64url-with-padding",
@@ -208,7 +232,7 @@ fn signatures(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "The signature is in the alphabet of plain base64.",
+        "The signature uses the alphabet of plain base64.",
         |e| {
             // Signed again and again until the alphabets differ.
             let mut marks = 2;
@@ -233,7 +257,7 @@ fn signatures(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "Bits of the signature's last character that mean nothing are not zero.",
+        "The unused bits of the signature's last character are not zero.",
         |e| {
             e.alter(0, "manifest", |jws| {
                 let (start, last) = jws.split_at(jws.len() - 1);
@@ -248,7 +272,7 @@ fn signatures(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "A line ending inside the signature.",
+        "There is a line ending inside the signature.",
         |e| {
             e.alter(0, "manifest", |jws| {
                 format!("{}\n{}", &jws[..jws.len() - 10], &jws[jws.len() - 10..])
@@ -261,7 +285,7 @@ fn signatures(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "A hash of 31 bytes.",
+        "A hash has 31 bytes.",
         |e| {
             e.sign(0, "manifest", |m| m["open"] = json!("A".repeat(42)));
         },
@@ -271,7 +295,7 @@ fn signatures(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "An id of 17 bytes.",
+        "An id has more than 16 bytes.",
         |e| {
             e.sign(0, "manifest", |m| m["recording"] = json!("A".repeat(23)));
         },
@@ -285,7 +309,7 @@ fn json_rules(g: &mut Group) {
         "finished",
         MANIFEST,
         Refuses("manifest", "unknown_version"),
-        "A manifest of an unknown version.",
+        "The manifest has an unknown version.",
         |e| {
             e.sign(0, "manifest", |m| m["v"] = json!(2));
         },
@@ -296,7 +320,7 @@ fn json_rules(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "A manifest without `v`.",
+        "The manifest has no `v`.",
         |e| {
             e.sign(0, "manifest", |m| {
                 drop(m.as_object_mut().unwrap().remove("v"))
@@ -308,7 +332,7 @@ fn json_rules(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "`v` is a number.",
+        "`v` is a string.",
         |e| {
             e.sign(0, "manifest", |m| m["v"] = json!("1"));
         },
@@ -320,7 +344,7 @@ fn json_rules(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "The manifest names `reason` twice, once with another value.",
+        "The manifest names `reason` twice, with two values.",
         |e| {
             let text = e.claims(0, "manifest").to_string();
             e.sign_text(
@@ -335,7 +359,7 @@ fn json_rules(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "The manifest names a member twice with the same value.",
+        "The manifest names a member twice, with the same value.",
         |e| {
             let text = e.claims(0, "manifest").to_string();
             e.sign_text(0, "manifest", &text.replacen('{', "{\"v\":1,", 1));
@@ -346,7 +370,7 @@ fn json_rules(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "An object inside a member that no reader knows names a member twice.",
+        "An object inside an unknown member names a member twice.",
         |e| {
             let text = e.claims(0, "manifest").to_string();
             e.sign_text(
@@ -361,7 +385,7 @@ fn json_rules(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "A member is named once plainly and once with an escape.",
+        "A member is there twice: its name is written plainly once, and with an escape once.",
         |e| {
             let text = e.claims(0, "manifest").to_string();
             e.sign_text(0, "manifest", &text.replacen('{', "{\"\\u0076\":1,", 1));
@@ -384,7 +408,7 @@ fn json_rules(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "A number of marks below zero.",
+        "The number of marks is negative.",
         |e| {
             e.sign(0, "manifest", |m| m["marks"] = json!(-1));
         },
@@ -394,7 +418,7 @@ fn json_rules(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "A number of marks of 2^64.",
+        "The number of marks is 2^64.",
         |e| {
             let text = e.claims(0, "manifest").to_string();
             e.sign_text(
@@ -410,7 +434,7 @@ fn json_rules(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "The payload is no JSON.",
+        "The payload is not JSON.",
         |e| {
             let text = e.claims(0, "manifest").to_string();
             e.sign_text(0, "manifest", &text[..text.len() - 1]);
@@ -421,7 +445,7 @@ fn json_rules(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "The payload is an object and something after it.",
+        "Something follows the payload's object.",
         |e| {
             let text = e.claims(0, "manifest").to_string();
             e.sign_text(0, "manifest", &format!("{text}{{}}"));
@@ -443,7 +467,7 @@ fn json_rules(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "A manifest without `ended_ms`.",
+        "The manifest has no `ended_ms`.",
         |e| {
             e.sign(0, "manifest", |m| {
                 drop(m.as_object_mut().unwrap().remove("ended_ms"))
@@ -456,7 +480,7 @@ fn json_rules(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "An end for a reason that FORMAT.md does not know.",
+        "The part ended for an unknown reason.",
         |e| {
             e.sign(0, "manifest", |m| m["reason"] = json!("bored"));
         },
@@ -479,7 +503,7 @@ fn more_json_rules(g: &mut Group) {
         "finished",
         COMPLETE,
         Takes,
-        "2^53 - 1 is the largest number.",
+        "An unknown member is 2^53 - 1, the largest number allowed.",
         |e| with_member(e, "9007199254740991"),
     );
     g.add(
@@ -487,7 +511,7 @@ fn more_json_rules(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "2^53 is too large, in a member that no reader knows as well.",
+        "An unknown member is 2^53, which is too large.",
         |e| with_member(e, "9007199254740992"),
     );
     g.add(
@@ -495,7 +519,7 @@ fn more_json_rules(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "A fraction in a member that no reader knows.",
+        "An unknown member has a fraction in it.",
         |e| with_member(e, "[{\"deep\":2.5}]"),
     );
     g.add(
@@ -503,7 +527,7 @@ fn more_json_rules(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "A number with an exponent in a member that no reader knows.",
+        "An unknown member is a number with an exponent.",
         |e| with_member(e, "1e3"),
     );
     g.add(
@@ -511,7 +535,7 @@ fn more_json_rules(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "-0 in a member that no reader knows.",
+        "An unknown member is -0.",
         |e| with_member(e, "-0"),
     );
     g.requirement("R-4");
@@ -520,7 +544,7 @@ fn more_json_rules(g: &mut Group) {
         "finished",
         COMPLETE,
         Takes,
-        "A payload of 127 levels, the outermost object included.",
+        "The payload nests 127 levels deep, counting the outermost object.",
         |e| with_member(e, &format!("{}{}", "[".repeat(126), "]".repeat(126))),
     );
     g.add(
@@ -528,7 +552,7 @@ fn more_json_rules(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "A payload of 128 levels.",
+        "The payload nests 128 levels deep.",
         |e| with_member(e, &format!("{}{}", "[".repeat(127), "]".repeat(127))),
     );
     g.requirement("R-1");
@@ -537,7 +561,7 @@ fn more_json_rules(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "Half of a surrogate pair in an escape.",
+        "An unknown member has half of a surrogate pair, written as an escape.",
         |e| with_member(e, "\"\\ud83d\""),
     );
     g.add(
@@ -545,7 +569,7 @@ fn more_json_rules(g: &mut Group) {
         "finished",
         COMPLETE,
         Takes,
-        "A pair of surrogates in escapes.",
+        "A pair of surrogates written as escapes is one character.",
         |e| with_member(e, "\"\\ud83d\\ude00\""),
     );
     g.add(
@@ -553,7 +577,7 @@ fn more_json_rules(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "A byte order mark before the payload.",
+        "The payload starts with a byte order mark.",
         |e| {
             let text = e.claims(0, "manifest").to_string();
             e.sign_text(0, "manifest", &format!("\u{feff}{text}"));
@@ -564,7 +588,7 @@ fn more_json_rules(g: &mut Group) {
         "finished",
         COMPLETE,
         Takes,
-        "White space between the payload's tokens means nothing.",
+        "The payload has white space between its tokens.",
         |e| {
             let text = format!("\n{:#}\t\r ", e.claims(0, "manifest"));
             e.sign_text(0, "manifest", &text);
@@ -586,7 +610,7 @@ fn more_json_rules(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "`places` may be missing, and may not be null.",
+        "`places` may be absent, but not null.",
         |e| {
             e.sign(0, "manifest", |m| m["places"] = Value::Null);
         },
@@ -596,7 +620,7 @@ fn more_json_rules(g: &mut Group) {
         "finished",
         MANIFEST,
         MALFORMED,
-        "A summary as a list of its values.",
+        "A track's summary is a list instead of an object.",
         |e| {
             e.sign(0, "manifest", |m| m["tracks"][0] = json!([1, 2, 3]));
         },
@@ -607,7 +631,7 @@ fn more_json_rules(g: &mut Group) {
         "finished",
         MANIFEST,
         Refuses("manifest", "not_signed"),
-        "`kid` names another key than the one that signed.",
+        "`kid` names a different key than the one that signed.",
         |e| {
             e.sign_under(0, "manifest", |header| {
                 let kid = signed::header_text(&signed::sign_text("", "", &base::PATIENT));
@@ -620,14 +644,14 @@ fn more_json_rules(g: &mut Group) {
 }
 
 fn clinic(g: &mut Group) {
-    let at_start = CannotJudge("a vault does not start with this document");
+    let at_start = CannotJudge("a vault does not start with this clinic document");
     g.requirement("R-12");
     g.add(
         "clinic-signature-altered",
         "finished",
         CLINIC_REFUSED,
         at_start,
-        "One bit of the clinic document's signature is another.",
+        "The clinic document's signature was altered.",
         |e| {
             e.folder.clinic = with_another_signature(e.folder.clinic.clone());
         },
@@ -637,7 +661,7 @@ fn clinic(g: &mut Group) {
         "finished",
         CLINIC_REFUSED,
         at_start,
-        "The clinic document is signed by its authority and not by the root key.",
+        "The clinic document is signed by its authority instead of the root key.",
         |e| {
             let claims = signed::payload(&e.folder.clinic);
             e.folder.clinic = signed::sign("sv-clinic+jwt", &claims, &base::AUTHORITY);
@@ -649,7 +673,7 @@ fn clinic(g: &mut Group) {
         "finished",
         CLINIC_REFUSED,
         at_start,
-        "A document of the root key that is no clinic document.",
+        "The root key signed this document, but it is not a clinic document.",
         |e| {
             let claims = signed::payload(&e.folder.clinic);
             e.folder.clinic = signed::sign("sv-wipe+jwt", &claims, &base::ROOT);
@@ -661,7 +685,7 @@ fn clinic(g: &mut Group) {
         "finished",
         CLINIC_REFUSED,
         at_start,
-        "A clinic document of an unknown version.",
+        "The clinic document has an unknown version.",
         |e| {
             e.clinic_alone(|claims| claims["v"] = json!(2));
         },
@@ -672,7 +696,7 @@ fn clinic(g: &mut Group) {
         "finished",
         CLINIC_REFUSED,
         at_start,
-        "A recipient's fingerprint is not the one of its public key.",
+        "A recipient's fingerprint does not match its public key.",
         |e| {
             e.clinic_alone(|claims| claims["recipients"][0]["fingerprint"] = other_hash(9));
         },
@@ -682,7 +706,7 @@ fn clinic(g: &mut Group) {
         "finished",
         CLINIC_REFUSED,
         at_start,
-        "A recipient's suite is not the one of its fingerprint.",
+        "A recipient's suite does not match its fingerprint.",
         |e| {
             e.clinic_alone(|claims| claims["recipients"][0]["suite"] = json!("x-wing"));
         },
@@ -700,14 +724,14 @@ fn clinic(g: &mut Group) {
             });
         },
     );
-    let by_clock = CannotJudge("a vault compares the document that it has with its own clock");
+    let by_clock = CannotJudge("a vault compares its clinic document with its own clock");
     g.requirement("R-19");
     g.add(
         "clinic-another-document",
         "finished",
         altered(&["other-clinic-document"]),
         by_clock,
-        "The part was recorded under another clinic document than the one that lies here.",
+        "The part was recorded under a different clinic document than the one in the folder.",
         |e| {
             e.clinic_alone(|claims| claims["number"] = json!(2));
         },
@@ -729,7 +753,7 @@ fn clinic(g: &mut Group) {
         "finished",
         altered(&["clinic-document-not-valid"]),
         by_clock,
-        "The part began at the very moment at which its clinic document ended.",
+        "The part began at the exact moment its clinic document expired.",
         |e| {
             let at_ms = e.claims(0, "open")["at_ms"].as_u64().unwrap();
             e.clinic(|claims| claims["not_after_ms"] = json!(at_ms));
@@ -740,7 +764,7 @@ fn clinic(g: &mut Group) {
         "finished",
         COMPLETE,
         by_clock,
-        "The part began at the very moment from which its clinic document was valid.",
+        "The part began at the exact moment its clinic document became valid.",
         |e| {
             let at_ms = e.claims(0, "open")["at_ms"].as_u64().unwrap();
             e.clinic(|claims| {
@@ -758,7 +782,7 @@ fn recording_json(g: &mut Group) {
         "finished",
         UNREADABLE,
         READERS_FILE,
-        "recording.json ends in its middle.",
+        "recording.json ends in the middle.",
         |e| {
             let text = e.folder.recording_text();
             e.recording_text = Some(text[..text.len() / 2].to_owned());
@@ -784,7 +808,7 @@ fn recording_json(g: &mut Group) {
         "finished",
         UNREADABLE,
         READERS_FILE,
-        "recording.json does not say which recording it is of.",
+        "recording.json does not name its recording.",
         |e| {
             e.folder
                 .recording
@@ -798,7 +822,7 @@ fn recording_json(g: &mut Group) {
         "finished",
         UNREADABLE,
         READERS_FILE,
-        "A part's number is below zero.",
+        "A part's number is negative.",
         |e| {
             e.part(0)["part"] = json!(-1);
         },
@@ -808,7 +832,7 @@ fn recording_json(g: &mut Group) {
         "finished",
         UNREADABLE,
         READERS_FILE,
-        "A track's id is a path, and not an id.",
+        "A track's id is a path.",
         |e| {
             e.part(0)["tracks"][0]["track"] = json!("../../../etc/passwd");
         },
@@ -819,7 +843,7 @@ fn recording_json(g: &mut Group) {
         "finished",
         altered(&["listed-elsewhere"]),
         READERS_FILE,
-        "recording.json lists the part under another recording.",
+        "recording.json lists the part under another recording's id.",
         |e| {
             e.folder.recording["recording"] = other_id(9);
         },

@@ -15,7 +15,7 @@ fn refuses(code: &'static str) -> VaultSays {
     Refuses("manifest", code)
 }
 
-const NOT_READ: VaultSays = CannotJudge("a vault keeps this as it came: evidence for readers");
+const NOT_READ: VaultSays = CannotJudge("a vault stores this for readers without judging it");
 
 fn manifests(g: &mut Group) {
     let elsewhere = altered(&["manifest-of-another-part"]);
@@ -67,7 +67,7 @@ fn manifests(g: &mut Group) {
         "finished",
         tracks,
         refuses("other_tracks"),
-        "The manifest names one track of two.",
+        "The manifest names only one of two tracks.",
         |e| {
             e.sign(0, "manifest", |m| {
                 drop(m["tracks"].as_array_mut().unwrap().pop())
@@ -89,7 +89,7 @@ fn manifests(g: &mut Group) {
         "finished",
         tracks,
         refuses("other_tracks"),
-        "The manifest names a track more than the open statement.",
+        "The manifest names a track that the open statement does not have.",
         |e| {
             e.sign(0, "manifest", |m| {
                 let mut stranger = m["tracks"][0].clone();
@@ -104,7 +104,7 @@ fn manifests(g: &mut Group) {
         "finished",
         differs,
         refuses("track_differs"),
-        "The manifest names another header of a track.",
+        "The manifest names the wrong header hash for a track.",
         |e| {
             e.sign(0, "manifest", |m| {
                 m["tracks"][0]["header_hash"] = other_hash(9)
@@ -116,7 +116,7 @@ fn manifests(g: &mut Group) {
         "finished",
         differs,
         refuses("track_differs"),
-        "The manifest names another chain head of a track.",
+        "The manifest names the wrong chain head for a track.",
         |e| {
             e.sign(0, "manifest", |m| m["tracks"][0]["head"] = other_hash(9));
         },
@@ -126,7 +126,7 @@ fn manifests(g: &mut Group) {
         "finished",
         differs,
         refuses("track_differs"),
-        "The manifest names another hash of a track's index.",
+        "The manifest names the wrong index hash for a track.",
         |e| {
             e.sign(0, "manifest", |m| {
                 m["tracks"][0]["index_hash"] = other_hash(9)
@@ -138,7 +138,7 @@ fn manifests(g: &mut Group) {
         "finished",
         differs,
         refuses("track_differs"),
-        "The manifest names a shorter length of a track, and as many segments.",
+        "The manifest names a shorter length for a track, but the right number of segments.",
         |e| {
             e.sign(0, "manifest", |m| {
                 m["tracks"][0]["length_bytes"] = json!(100)
@@ -150,7 +150,7 @@ fn manifests(g: &mut Group) {
         "finished",
         differs,
         refuses("track_differs"),
-        "The manifest names another media time of a track.",
+        "The manifest names the wrong media time for a track.",
         |e| {
             e.sign(0, "manifest", |m| {
                 m["tracks"][0]["media_end_us"] = json!(900_000)
@@ -162,7 +162,7 @@ fn manifests(g: &mut Group) {
         "finished",
         differs,
         refuses("track_differs"),
-        "The manifest names fewer segments of a track than there are.",
+        "The manifest names fewer segments than the track has.",
         |e| {
             e.sign(0, "manifest", |m| m["tracks"][0]["segments"] = json!(2));
         },
@@ -172,7 +172,7 @@ fn manifests(g: &mut Group) {
         "finished",
         altered(&["track-altered"]),
         refuses("track_differs"),
-        "The manifest names more segments of a track, and no more bytes.",
+        "The manifest names more segments than the track has, but the right length.",
         |e| {
             e.sign(0, "manifest", |m| m["tracks"][0]["segments"] = json!(4));
         },
@@ -195,7 +195,7 @@ fn manifests(g: &mut Group) {
         "finished",
         COMPLETE,
         Takes,
-        "A part may end in the millisecond in which it began.",
+        "A part may end in the same millisecond in which it began.",
         |e| {
             e.sign(0, "manifest", |m| m["ended_ms"] = m["started_ms"].clone());
         },
@@ -247,7 +247,7 @@ fn carried(g: &mut Group) {
         "withdrawn",
         invalid,
         NOT_READ,
-        "What the manifest carries as a withdrawal is a grant.",
+        "The manifest carries a grant as its withdrawal.",
         |e| {
             e.withdrawal(&base::PATIENT, |said| said["kind"] = json!("grant"));
         },
@@ -257,7 +257,7 @@ fn carried(g: &mut Group) {
         "withdrawn",
         invalid,
         NOT_READ,
-        "One bit of the withdrawal's signature is another.",
+        "The withdrawal's signature was altered.",
         |e| {
             e.sign(0, "manifest", |m| {
                 let statement = m["withdrawal"].as_str().unwrap().to_owned();
@@ -310,7 +310,7 @@ fn carried(g: &mut Group) {
         "withdrawn",
         COMPLETE,
         Takes,
-        "Whoever joined after the part began is in no open statement, and was shown its request.",
+        "The withdrawal is by somebody who joined after the part began and was shown its request.",
         |e| {
             e.withdrawal(&base::PATIENT, |said| {
                 edit::resign(&mut said["pass"], "sv-pass+jwt", &base::AUTHORITY, |pass| {
@@ -324,7 +324,7 @@ fn carried(g: &mut Group) {
         "withdrawn",
         invalid,
         NOT_READ,
-        "The withdrawal is by somebody who did not grant, and was shown another request.",
+        "The withdrawal is by somebody who did not grant, and for another request.",
         |e| {
             e.withdrawal(&base::PATIENT, |said| {
                 said["request"] = other_hash(9);
@@ -340,7 +340,7 @@ fn carried(g: &mut Group) {
         "finished",
         invalid,
         NOT_READ,
-        "One bit of the signature of a confirmed place is another.",
+        "The signature of a confirmed place was altered.",
         |e| {
             e.sign(0, "manifest", |m| {
                 let place = m["places"][0].as_str().unwrap().to_owned();
@@ -353,7 +353,7 @@ fn carried(g: &mut Group) {
         "finished",
         invalid,
         NOT_READ,
-        "The patient confirms the patient's own place.",
+        "The patient confirmed their own place.",
         |e| {
             let pass = e.claims(0, "open")["roster"][1].clone();
             e.place(&base::PATIENT, |place| place["pass"] = pass);
@@ -401,7 +401,7 @@ fn closings(g: &mut Group) {
         "closed",
         invalid,
         ITS_OWN,
-        "One bit of the closing record's signature is another.",
+        "The closing record's signature was altered.",
         |e| {
             e.alter(0, "closing", with_another_signature);
         },
@@ -411,7 +411,7 @@ fn closings(g: &mut Group) {
         "closed",
         invalid,
         ITS_OWN,
-        "The closing record is signed by the recording key and not by the vault.",
+        "The closing record is signed by the recording key instead of the vault's key.",
         |e| {
             let key = e.recording_key(0);
             e.sign_with(0, "closing", &key);
@@ -423,7 +423,7 @@ fn closings(g: &mut Group) {
         "closed",
         invalid,
         ITS_OWN,
-        "A closing record of an unknown version.",
+        "The closing record has an unknown version.",
         |e| {
             e.sign(0, "closing", |c| c["v"] = json!(2));
         },
@@ -486,7 +486,7 @@ fn closings(g: &mut Group) {
         "closed",
         altered(&["end-differs"]),
         ITS_OWN,
-        "The closing record names another chain head of a track.",
+        "The closing record names the wrong chain head for a track.",
         |e| {
             e.sign(0, "closing", |c| c["tracks"][0]["head"] = other_hash(9));
         },
@@ -496,7 +496,7 @@ fn closings(g: &mut Group) {
         "closed",
         altered(&["withdrawal-invalid"]),
         ITS_OWN,
-        "The closing record carries a grant as a withdrawal.",
+        "The closing record carries a grant as its withdrawal.",
         |e| {
             let grant = e.claims(0, "open")["grants"][1].clone();
             e.sign(0, "closing", |c| c["withdrawal"] = grant);
@@ -507,7 +507,7 @@ fn closings(g: &mut Group) {
         "closed",
         incomplete(&["track-truncated", "receipt-covers-more"]),
         ITS_OWN,
-        "A track that the vault closed is cut off.",
+        "A track of a part that the vault closed is cut off.",
         |e| {
             e.file(0, 0).pop();
         },
@@ -517,7 +517,7 @@ fn closings(g: &mut Group) {
         "closed-and-finished",
         invalid,
         ITS_OWN,
-        "A closing record beside a manifest is judged as well: its signature.",
+        "A closing record beside a manifest has an altered signature.",
         |e| {
             e.alter(0, "closing", with_another_signature);
         },
@@ -527,7 +527,7 @@ fn closings(g: &mut Group) {
         "closed-and-finished",
         altered(&["end-differs"]),
         ITS_OWN,
-        "A closing record beside a manifest covers more than the manifest does.",
+        "A closing record beside a manifest covers more than the manifest.",
         |e| {
             e.sign(0, "closing", |c| c["tracks"][0]["segments"] = json!(4));
         },
@@ -537,7 +537,7 @@ fn closings(g: &mut Group) {
         "closed-and-finished",
         altered(&["end-tracks-differ"]),
         ITS_OWN,
-        "A closing record beside a manifest names one track of two.",
+        "A closing record beside a manifest names only one of two tracks.",
         |e| {
             e.sign(0, "closing", |c| {
                 drop(c["tracks"].as_array_mut().unwrap().pop())
@@ -549,7 +549,7 @@ fn closings(g: &mut Group) {
         "closed-and-finished",
         altered(&["end-differs"]),
         ITS_OWN,
-        "A closing record beside a manifest covers as many segments, and other bytes.",
+        "A closing record beside a manifest covers as many segments but has another chain head.",
         |e| {
             e.sign(0, "closing", |c| {
                 c["tracks"][0]["segments"] = json!(3);
@@ -561,7 +561,7 @@ fn closings(g: &mut Group) {
         "closed",
         altered(&["manifest-invalid"]),
         ITS_OWN,
-        "A closing record stands where the manifest belongs.",
+        "A closing record is in the manifest's place.",
         |e| {
             let closing = e.text(0, "closing");
             e.part(0)["manifest"] = json!(closing);
@@ -577,7 +577,7 @@ fn receipts(g: &mut Group) {
         "finished",
         invalid,
         ITS_OWN,
-        "One bit of the receipt's signature is another.",
+        "The receipt's signature was altered.",
         |e| {
             e.alter(0, "receipt", with_another_signature);
         },
@@ -599,7 +599,7 @@ fn receipts(g: &mut Group) {
         "finished",
         invalid,
         ITS_OWN,
-        "A receipt of an unknown version.",
+        "The receipt has an unknown version.",
         |e| {
             e.sign(0, "receipt", |r| r["v"] = json!(2));
         },
@@ -651,7 +651,7 @@ fn receipts(g: &mut Group) {
         "finished",
         differs,
         ITS_OWN,
-        "The receipt says that a closing record ended the part, and there is none.",
+        "The receipt says that a closing record ended the part, but there is none.",
         |e| {
             e.put_alone(0, "receipt", |r| r["finished"] = json!(false));
         },
@@ -661,7 +661,7 @@ fn receipts(g: &mut Group) {
         "closed",
         differs,
         ITS_OWN,
-        "The receipt says that a manifest ended the part, and there is none.",
+        "The receipt says that a manifest ended the part, but there is none.",
         |e| {
             e.put_alone(0, "receipt", |r| r["finished"] = json!(true));
         },
@@ -671,7 +671,7 @@ fn receipts(g: &mut Group) {
         "finished",
         differs,
         ITS_OWN,
-        "The receipt names one track of two.",
+        "The receipt names only one of two tracks.",
         |e| {
             e.sign(0, "receipt", |r| {
                 drop(r["tracks"].as_array_mut().unwrap().pop())
@@ -696,7 +696,7 @@ fn receipts(g: &mut Group) {
         "finished",
         differs,
         ITS_OWN,
-        "The receipt names another chain head of a track.",
+        "The receipt names the wrong chain head for a track.",
         |e| {
             e.sign(0, "receipt", |r| r["tracks"][0]["head"] = other_hash(9));
         },
@@ -706,7 +706,7 @@ fn receipts(g: &mut Group) {
         "finished",
         differs,
         ITS_OWN,
-        "The receipt names another length of a track.",
+        "The receipt names the wrong length for a track.",
         |e| {
             e.sign(0, "receipt", |r| {
                 r["tracks"][0]["length_bytes"] = json!(100)
@@ -718,7 +718,7 @@ fn receipts(g: &mut Group) {
         "finished",
         differs,
         ITS_OWN,
-        "The receipt is for fewer segments of a track than there are.",
+        "The receipt covers fewer segments than the track has.",
         |e| {
             e.sign(0, "receipt", |r| r["tracks"][0]["segments"] = json!(2));
         },
@@ -738,7 +738,7 @@ fn receipts(g: &mut Group) {
         "finished",
         incomplete(&["receipt-covers-more"]),
         ITS_OWN,
-        "The receipt is for a segment more of a track than is here.",
+        "The receipt covers one segment more than the track has.",
         |e| {
             e.sign(0, "receipt", |r| r["tracks"][0]["segments"] = json!(4));
         },

@@ -9,8 +9,8 @@ mod tracks;
 
 use super::base::{self, other_hash, other_id};
 use super::edit::{self, Edit};
-use super::signed;
 use super::{VaultSays, Vector, Verdict};
+use super::{signatures, signed};
 use serde_json::{Value, json};
 
 pub fn all() -> Vec<Vector> {
@@ -86,7 +86,7 @@ const UNREADABLE: (Verdict, &[&str]) = (Verdict::Refused, &["recording-unreadabl
 use VaultSays::{CannotJudge, Refuses, Takes};
 
 const ITS_OWN: VaultSays = CannotJudge("the vault makes this document itself");
-const READERS_FILE: VaultSays = CannotJudge("recording.json is what the vault hands out");
+const READERS_FILE: VaultSays = CannotJudge("the vault makes recording.json itself");
 
 /// Turns one bit of a document's signature.
 fn with_another_signature(jws: String) -> String {

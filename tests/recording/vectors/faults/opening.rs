@@ -25,7 +25,7 @@ fn statement(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("not_signed"),
-        "One bit of the open statement's signature is another.",
+        "The open statement's signature was altered.",
         |e| {
             e.alter(0, "open", with_another_signature);
         },
@@ -36,7 +36,7 @@ fn statement(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("not_signed"),
-        "The open statement is signed by the clinician, and not by the key of the recorder's pass.",
+        "The open statement is signed by the clinician's key instead of the recorder's.",
         |e| {
             e.sign_with(0, "open", &base::CLINICIAN);
         },
@@ -47,7 +47,7 @@ fn statement(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("not_a_recorder"),
-        "The open statement's own pass is the clinician's.",
+        "The open statement carries the clinician's pass and is signed with its key.",
         |e| {
             e.sign(0, "open", |open| open["pass"] = open["roster"][0].clone());
             e.sign_with(0, "open", &base::CLINICIAN);
@@ -59,7 +59,7 @@ fn statement(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("unknown_version"),
-        "An open statement of an unknown version.",
+        "The open statement has an unknown version.",
         |e| {
             e.sign(0, "open", |open| open["v"] = json!(2));
         },
@@ -70,7 +70,7 @@ fn statement(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("wrong_type"),
-        "A document of another type, with an open statement's claims.",
+        "A document of another type has an open statement's claims.",
         |e| {
             e.sign_under(0, "open", |header| header.replace("sv-open", "sv-request"));
         },
@@ -81,7 +81,7 @@ fn statement(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("pass_of_other_visit"),
-        "The open statement names another visit than its passes.",
+        "The open statement names a different visit than its passes.",
         |e| {
             e.sign(0, "open", |open| open["visit"] = other_id(9));
         },
@@ -92,7 +92,7 @@ fn statement(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("request_refused"),
-        "The open statement names another group than the request.",
+        "The open statement names a different group than the request.",
         |e| {
             e.sign(0, "open", |open| open["group_id"] = json!("b3RoZXI"));
         },
@@ -103,7 +103,7 @@ fn statement(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("header_disagrees"),
-        "The open statement names another part than its headers.",
+        "The open statement names a different part than its headers.",
         |e| {
             e.sign(0, "open", |open| open["part"] = json!(1));
         },
@@ -114,7 +114,7 @@ fn statement(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("malformed"),
-        "A part's number of 2^32.",
+        "A part's number is 2^32.",
         |e| {
             e.sign(0, "open", |open| open["part"] = json!(4_294_967_296_u64));
         },
@@ -125,7 +125,7 @@ fn statement(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("header_disagrees"),
-        "The open statement names another recording than its headers.",
+        "The open statement names a different recording than its headers.",
         |e| {
             e.sign(0, "open", |open| open["recording"] = other_id(9));
         },
@@ -135,7 +135,7 @@ fn statement(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("header_disagrees"),
-        "The open statement names another recording key than its headers.",
+        "The open statement names a different recording key than its headers.",
         |e| {
             e.sign(0, "open", |open| {
                 open["recording_key"] = signed::jwk(&base::PATIENT)
@@ -161,7 +161,7 @@ fn statement(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("malformed"),
-        "The recording key is of another curve.",
+        "The recording key is for another curve.",
         |e| {
             e.sign(0, "open", |open| {
                 open["recording_key"]["crv"] = json!("X25519")
@@ -174,7 +174,7 @@ fn statement(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("other_recipients"),
-        "The open statement has a recipient less than the request.",
+        "The open statement has fewer recipients than the request.",
         |e| {
             e.sign(0, "open", |open| {
                 drop(open["recipients"].as_array_mut().unwrap().pop())
@@ -187,7 +187,7 @@ fn statement(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("tracks_refused"),
-        "An open statement of no tracks.",
+        "The open statement has no tracks.",
         |e| {
             e.sign(0, "open", |open| open["tracks"] = json!([]));
         },
@@ -209,7 +209,7 @@ fn statement(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("tracks_refused"),
-        "An open statement of 65 tracks.",
+        "The open statement has 65 tracks.",
         |e| {
             e.sign(0, "open", |open| {
                 let header = json!({"track": other_id(9), "header": ""});
@@ -237,7 +237,7 @@ fn passes(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("unknown_authority"),
-        "A pass in the roster is signed by no authority of the clinic.",
+        "A pass in the roster is not signed by an authority of the clinic.",
         |e| {
             e.sign(0, "open", |open| {
                 edit::resign(
@@ -255,7 +255,7 @@ fn passes(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("pass_refused"),
-        "One bit of the signature of a pass in the roster is another.",
+        "The signature of a pass in the roster was altered.",
         |e| {
             e.sign(0, "open", |open| {
                 let pass = open["roster"][1].as_str().unwrap().to_owned();
@@ -269,7 +269,7 @@ fn passes(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("pass_refused"),
-        "A pass in the roster has a role that FORMAT.md does not know.",
+        "A pass in the roster has an unknown role.",
         |e| {
             e.roster(0, 1, |pass| pass["role"] = json!("owner"));
         },
@@ -279,8 +279,8 @@ fn passes(g: &mut Group) {
         "pass-authority-removed",
         "finished",
         OPEN_REFUSED,
-        CannotJudge("a vault does not start with this document"),
-        "The clinic document names another authority than the one that signed the passes.",
+        CannotJudge("a vault does not start with this clinic document"),
+        "The clinic document does not list the authority that signed the passes.",
         |e| {
             e.clinic(|claims| claims["authorities"] = json!([signed::jwk(&base::PATIENT)]));
         },
@@ -291,7 +291,7 @@ fn passes(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("not_a_recorder"),
-        "The pass that signed the open statement has another role than `recorder`.",
+        "The role in the open statement's pass is not `recorder`.",
         |e| {
             e.sign(0, "open", |open| {
                 edit::resign(&mut open["pass"], "sv-pass+jwt", &base::AUTHORITY, |pass| {
@@ -310,7 +310,7 @@ fn request(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("request_refused"),
-        "One bit of the request's signature is another.",
+        "The request's signature was altered.",
         |e| {
             e.sign(0, "open", |open| {
                 let request = open["request"].as_str().unwrap().to_owned();
@@ -364,7 +364,7 @@ fn request(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("other_recorder"),
-        "The request is for another recorder than the one that recorded.",
+        "The request names another recorder.",
         |e| {
             e.request(0, |request| request["recorder"] = other_id(9));
         },
@@ -385,7 +385,7 @@ fn request(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("request_refused"),
-        "The request's recipients are not in order.",
+        "The request's recipients are not sorted.",
         |e| {
             e.request(0, |request| {
                 request["recipients"].as_array_mut().unwrap().reverse()
@@ -410,7 +410,7 @@ fn request(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("recipient_role"),
-        "The request names a recipient in another role than the clinic document.",
+        "The request gives a recipient a different role than the clinic document.",
         |e| {
             let role = json!("researcher");
             e.request(0, |request| request["recipients"][0]["role"] = role);
@@ -420,7 +420,7 @@ fn request(g: &mut Group) {
         "recipient-retired",
         "finished",
         OPEN_REFUSED,
-        CannotJudge("a vault compares with the document that it has"),
+        CannotJudge("a vault uses the clinic document that it has"),
         "The clinic document has retired a recipient's key.",
         |e| {
             e.clinic(|claims| claims["retired"] = json!([claims["recipients"][0]["fingerprint"]]));
@@ -430,7 +430,7 @@ fn request(g: &mut Group) {
         "recipient-not-listed",
         "finished",
         OPEN_REFUSED,
-        CannotJudge("a vault compares with the document that it has"),
+        CannotJudge("a vault uses the clinic document that it has"),
         "The clinic document does not list a recipient.",
         |e| {
             e.clinic(|claims| drop(claims["recipients"].as_array_mut().unwrap().pop()));
@@ -452,7 +452,7 @@ fn request(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("request_refused"),
-        "The request has the text of one layer only.",
+        "The request has a text for only one of the layers.",
         |e| {
             e.request(0, |request| {
                 drop(request["texts"].as_array_mut().unwrap().pop())
@@ -468,7 +468,7 @@ fn grants(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("not_granted"),
-        "The patient's grant is not there.",
+        "The patient's grant is missing.",
         |e| {
             e.sign(0, "open", |open| {
                 drop(open["grants"].as_array_mut().unwrap().pop())
@@ -481,7 +481,7 @@ fn grants(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("grant_refused"),
-        "The clinician's grant stands there twice, and the patient's is not there.",
+        "The clinician's grant is there twice, and the patient's is missing.",
         |e| {
             e.sign(0, "open", |open| {
                 open["grants"][1] = open["grants"][0].clone()
@@ -494,7 +494,7 @@ fn grants(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("grant_refused"),
-        "One bit of the signature of the patient's grant is another.",
+        "The signature of the patient's grant was altered.",
         |e| {
             e.sign(0, "open", |open| {
                 let grant = open["grants"][1].as_str().unwrap().to_owned();
@@ -525,7 +525,7 @@ fn grants(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("grant_refused"),
-        "The recorder grants, too.",
+        "The recorder signed a grant too.",
         |e| {
             e.sign(0, "open", |open| {
                 let pass = open["pass"].clone();
@@ -564,7 +564,7 @@ fn grants(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("grant_refused"),
-        "The patient's grant is of another consent round.",
+        "The patient's grant is for another consent round.",
         |e| {
             e.grant(0, 1, |grant| grant["round"] = other_id(9));
         },
@@ -605,7 +605,7 @@ fn grants(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("not_granted"),
-        "The clinician granted, and then refused.",
+        "The clinician granted and then refused.",
         |e| {
             e.sign(0, "open", |open| {
                 let mut refusal = open["grants"][0].clone();
@@ -623,7 +623,7 @@ fn grants(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("grant_refused"),
-        "A statement of a kind that FORMAT.md does not know.",
+        "A statement has an unknown kind.",
         |e| {
             e.grant(0, 1, |grant| grant["kind"] = json!("maybe"));
         },
@@ -634,7 +634,7 @@ fn grants(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("grant_refused"),
-        "A grant without an answer.",
+        "The patient's grant has no answers.",
         |e| {
             e.grant(0, 1, |grant| grant["answers"] = json!([]));
         },
@@ -693,7 +693,7 @@ fn grants(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("grant_refused"),
-        "The patient was shown texts in a language in which the request has none.",
+        "The patient was shown texts in a language that the request does not have.",
         |e| {
             e.grant(0, 1, |grant| grant["language"] = json!("es"));
         },
@@ -715,7 +715,7 @@ fn grants(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("grant_refused"),
-        "Whoever says that it interpreted is no interpreter.",
+        "Somebody who is not an interpreter claims to have interpreted.",
         |e| {
             let patient =
                 signed::payload(e.claims(0, "open")["roster"][1].as_str().unwrap())["sub"].clone();
@@ -728,7 +728,7 @@ fn grants(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("grant_refused"),
-        "A statement's number of more than 2^32.",
+        "A statement's number is larger than 2^32.",
         |e| {
             e.grant(0, 1, |grant| grant["seq"] = json!(4_294_967_297_u64));
         },
@@ -739,7 +739,7 @@ fn grants(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("grant_refused"),
-        "The clinician's second grant has the number of the first.",
+        "The clinician's second grant has the same number as the first.",
         |e| {
             e.sign(0, "open", |open| {
                 let mut second = open["grants"][0].clone();
@@ -760,7 +760,7 @@ fn further_grants(g: &mut Group) {
         "finished",
         COMPLETE,
         Takes,
-        "The patient granted twice, and the second time has the higher number.",
+        "The patient granted twice, the second time with a higher number.",
         |e| {
             e.sign(0, "open", |open| {
                 let mut again = open["grants"][1].clone();
@@ -777,7 +777,7 @@ fn further_grants(g: &mut Group) {
         "finished",
         COMPLETE,
         Takes,
-        "A grant of somebody who is not in the roster is genuine, and counts for nobody.",
+        "A grant by somebody who is not in the roster is genuine, and counts for nobody.",
         |e| {
             e.sign(0, "open", |open| {
                 let mut other = open["grants"][1].clone();
@@ -795,7 +795,7 @@ fn further_grants(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("grant_refused"),
-        "A grant of somebody outside the roster must verify as well.",
+        "A grant by somebody outside the roster is signed by the wrong key.",
         |e| {
             e.sign(0, "open", |open| {
                 let mut other = open["grants"][1].clone();
@@ -847,7 +847,7 @@ fn further_grants(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("grant_refused"),
-        "A statement of more than 16 KiB.",
+        "A statement has more than 16 KiB.",
         |e| {
             e.grant(0, 1, |grant| grant["place"] = json!("a".repeat(16_384)));
         },
@@ -888,7 +888,7 @@ fn roster(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("roster_refused"),
-        "A second recorder is in the roster.",
+        "The roster has two recorders.",
         |e| {
             e.sign(0, "open", |open| {
                 let mut second = open["roster"][2].clone();
@@ -905,7 +905,7 @@ fn roster(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("not_granted"),
-        "A guest is in the roster and did not grant.",
+        "A guest in the roster did not grant.",
         |e| {
             e.sign(0, "open", |open| {
                 let mut guest = open["roster"][1].clone();
@@ -922,7 +922,7 @@ fn roster(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("not_granted"),
-        "The patient granted in another role than the roster's.",
+        "The patient granted in a different role than the one in the roster.",
         |e| {
             e.roster(0, 1, |pass| pass["role"] = json!("guest"));
         },
@@ -932,7 +932,7 @@ fn roster(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("not_granted"),
-        "The patient granted with another key than the roster's.",
+        "The patient granted with a different key than the one in the roster.",
         |e| {
             let key = signed::jwk(&[9; 32]);
             e.roster(0, 1, |pass| pass["cnf"]["jwk"] = key);
@@ -999,7 +999,7 @@ fn headers(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("header_disagrees"),
-        "A track's header has a recipient less.",
+        "A track's header lacks a recipient.",
         |e| {
             e.header(0, 0, |header| {
                 drop(header["recipients"].as_array_mut().unwrap().pop())
@@ -1022,7 +1022,7 @@ fn headers(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("header_refused"),
-        "The recipients of a track's header are not in order.",
+        "The recipients in a track's header are not sorted.",
         |e| {
             e.header(0, 0, |header| {
                 header["recipients"].as_array_mut().unwrap().reverse()
@@ -1035,7 +1035,7 @@ fn headers(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("header_refused"),
-        "A track's header is of an unknown version.",
+        "A track's header has an unknown version.",
         |e| {
             e.header(0, 0, |header| header["v"] = json!(2));
         },
@@ -1046,7 +1046,7 @@ fn headers(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("header_refused"),
-        "A track is sealed in another way than FORMAT.md's.",
+        "A track's header names an unknown way of sealing.",
         |e| {
             e.header(0, 0, |header| header["suite"] = json!("rot-13"));
         },
@@ -1056,7 +1056,7 @@ fn headers(g: &mut Group) {
         "finished",
         OPEN_REFUSED,
         refuses("header_refused"),
-        "A track of a kind that FORMAT.md does not know.",
+        "A track's content has an unknown kind.",
         |e| {
             e.header(0, 0, |header| {
                 header["content"] = json!({"kind": "hologram"})

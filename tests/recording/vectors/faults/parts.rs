@@ -10,7 +10,7 @@ pub fn vectors() -> Vec<Vector> {
         "finished",
         altered(&["no-part"]),
         READERS_FILE,
-        "A recording of no parts.",
+        "The recording has no parts.",
         |e| e.parts().clear(),
     );
     g.add(
@@ -18,7 +18,7 @@ pub fn vectors() -> Vec<Vector> {
         "two-parts",
         incomplete(&["part-missing"]),
         READERS_FILE,
-        "The first part is not here.",
+        "The first part is missing.",
         |e| {
             e.parts().remove(0);
         },
@@ -28,7 +28,7 @@ pub fn vectors() -> Vec<Vector> {
         "two-parts",
         incomplete(&["ends-in-pause"]),
         READERS_FILE,
-        "The part after the pause is not here.",
+        "The part after the pause is missing.",
         |e| {
             e.parts().remove(1);
         },
@@ -38,7 +38,7 @@ pub fn vectors() -> Vec<Vector> {
         "two-parts",
         altered(&["part-twice"]),
         READERS_FILE,
-        "Part 0 stands here twice.",
+        "Part 0 is here twice.",
         |e| {
             let first = e.parts()[0].clone();
             e.parts().push(first);
@@ -49,7 +49,7 @@ pub fn vectors() -> Vec<Vector> {
         "parts-of-two-recordings",
         altered(&["other-recording", "listed-elsewhere"]),
         READERS_FILE,
-        "The second part is of another recording of the same visit.",
+        "The second part belongs to another recording of the same visit.",
         |_| {},
     );
     g.add(
@@ -79,7 +79,7 @@ pub fn vectors() -> Vec<Vector> {
         "two-parts",
         altered(&["previous-differs"]),
         Refuses("open", "previous_part"),
-        "The second part names a third as the one before it.",
+        "The second part names a later part as the one before it.",
         |e| {
             e.sign(1, "open", |open| open["previous"]["part"] = json!(2));
         },
@@ -100,7 +100,7 @@ pub fn vectors() -> Vec<Vector> {
         "previous-names-other-tracks",
         "two-parts",
         altered(&["previous-differs"]),
-        CannotJudge("a vault does not read `previous` further than its number"),
+        CannotJudge("a vault compares only the number in `previous`"),
         "The second part names a track that the first does not have.",
         |e| {
             e.sign(1, "open", |open| {
@@ -114,7 +114,7 @@ pub fn vectors() -> Vec<Vector> {
         "two-parts",
         incomplete(&[]),
         ITS_OWN,
-        "The first part has no end, though a second followed.",
+        "The first part has no end, although a second part followed.",
         |e| {
             e.part(0)["manifest"] = Value::Null;
             e.part(0)["receipt"] = Value::Null;

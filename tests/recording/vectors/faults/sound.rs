@@ -4,14 +4,14 @@ use super::*;
 
 pub fn vectors() -> Vec<Vector> {
     let mut g = Group::new();
-    let whole = CannotJudge("it draws shares of its own, and the envelopes are for these");
+    let whole = CannotJudge("the vault draws new shares, and these envelopes are for other ones");
     g.requirement("R-57");
     g.add(
         "finished",
         "finished",
         COMPLETE,
         Takes,
-        "One part with a manifest and a receipt.",
+        "The recording is one part with a manifest and a receipt.",
         |_| {},
     );
     g.add(
@@ -19,7 +19,7 @@ pub fn vectors() -> Vec<Vector> {
         "two-parts",
         COMPLETE,
         Takes,
-        "A pause between two parts: the second names the first.",
+        "There is a pause between two parts. The second names the first.",
         |_| {},
     );
     g.add(
@@ -27,7 +27,7 @@ pub fn vectors() -> Vec<Vector> {
         "closed",
         COMPLETE,
         ITS_OWN,
-        "A part that the vault closed: all that it acknowledged is here.",
+        "The vault closed the part. Everything it acknowledged is here.",
         |_| {},
     );
     g.add(
@@ -35,7 +35,7 @@ pub fn vectors() -> Vec<Vector> {
         "closed-and-finished",
         COMPLETE,
         Takes,
-        "A closing record beside a manifest, of a part whose device had more.",
+        "A part has a closing record and a manifest: after the vault closed it, the device sent the rest.",
         |_| {},
     );
     g.add(
@@ -43,7 +43,7 @@ pub fn vectors() -> Vec<Vector> {
         "withdrawn",
         COMPLETE,
         Takes,
-        "A part that ended because the patient withdrew.",
+        "The part ended because the patient withdrew.",
         |_| {},
     );
     g.add(
@@ -51,7 +51,7 @@ pub fn vectors() -> Vec<Vector> {
         "shares",
         COMPLETE,
         whole,
-        "Tracks that need the vault's shares.",
+        "The tracks need the vault's shares to be opened.",
         |_| {},
     );
     g.add(
@@ -59,16 +59,16 @@ pub fn vectors() -> Vec<Vector> {
         "x-wing",
         COMPLETE,
         Takes,
-        "Tracks sealed to keys of the suite x-wing.",
+        "The tracks are sealed to keys of the suite x-wing.",
         |_| {},
     );
-    g.add("control-characters", "control-characters", COMPLETE, Takes, "A media type with a terminal's control characters is genuine; whoever shows it must show it harmlessly.", |_| {});
+    g.add("control-characters", "control-characters", COMPLETE, Takes, "A media type with terminal control characters is genuine. A program must make it harmless before showing it.", |_| {});
     g.add(
         "open",
         "open",
         incomplete(&[]),
         Takes,
-        "A part without an end: good as far as its checkpoints go, and never complete.",
+        "A part without an end is good as far as its checkpoints go, but never complete.",
         |_| {},
     );
     g.requirement("R-58 The parts together");
@@ -77,7 +77,7 @@ pub fn vectors() -> Vec<Vector> {
         "paused",
         incomplete(&["ends-in-pause"]),
         Takes,
-        "The last part ends in a pause: another may have followed.",
+        "The last part ends in a pause, so another may have followed.",
         |_| {},
     );
 
@@ -87,7 +87,7 @@ pub fn vectors() -> Vec<Vector> {
         "finished",
         COMPLETE,
         Takes,
-        "A reader skips members that it does not know.",
+        "A manifest has a member that readers do not know.",
         |e| {
             e.sign(0, "manifest", |m| {
                 m["weather"] = json!({"rain": [1, 2, null]})
@@ -99,7 +99,7 @@ pub fn vectors() -> Vec<Vector> {
         "finished",
         COMPLETE,
         Takes,
-        "A reader skips members that it does not know, in an open statement as well.",
+        "An open statement has a member that readers do not know.",
         |e| {
             e.sign(0, "open", |open| open["weather"] = json!("rain"));
         },
@@ -109,7 +109,7 @@ pub fn vectors() -> Vec<Vector> {
         "finished",
         COMPLETE,
         READERS_FILE,
-        "Members of the vault's own in recording.json are skipped.",
+        "recording.json has members of the vault's own.",
         |e| {
             e.folder.recording["state"] = json!("kept");
             e.part(0)["size_bytes"] = json!(7);
@@ -121,7 +121,7 @@ pub fn vectors() -> Vec<Vector> {
         "finished",
         COMPLETE,
         READERS_FILE,
-        "recording.json is JSON, however it is set.",
+        "There is white space around recording.json.",
         |e| {
             e.recording_text = Some(format!("\n \t{}\r\n", e.folder.recording_text()));
         },
@@ -149,12 +149,24 @@ pub fn vectors() -> Vec<Vector> {
         },
     );
     g.requirement("R-58 Receipt");
-    g.add("newer-envelope", "finished", COMPLETE, READERS_FILE, "The receipt names the envelope that was there when it was made; a newer one may stand beside it.", |e| {
-        let mut newer = e.part(0)["tracks"][0]["envelopes"][0].clone();
-        let key = e.recording_key(0);
-        edit::resign(&mut newer, "sv-envelope+jwt", &key, |claims| claims["made"] = json!("later"));
-        e.part(0)["tracks"][0]["envelopes"].as_array_mut().unwrap().push(newer);
-    });
+    g.add(
+        "newer-envelope",
+        "finished",
+        COMPLETE,
+        READERS_FILE,
+        "The receipt names the envelope that existed when it was made. There may be a newer one.",
+        |e| {
+            let mut newer = e.part(0)["tracks"][0]["envelopes"][0].clone();
+            let key = e.recording_key(0);
+            edit::resign(&mut newer, "sv-envelope+jwt", &key, |claims| {
+                claims["made"] = json!("later")
+            });
+            e.part(0)["tracks"][0]["envelopes"]
+                .as_array_mut()
+                .unwrap()
+                .push(newer);
+        },
+    );
     g.requirement("R-57");
     g.add(
         "no-receipt",
@@ -173,7 +185,7 @@ pub fn vectors() -> Vec<Vector> {
         "finished",
         COMPLETE,
         Takes,
-        "A gap's reason may be another code than those that FORMAT.md lists.",
+        "A gap's reason may be a code that FORMAT.md does not list.",
         |e| {
             e.sign(0, "manifest", |m| {
                 m["tracks"][0]["gaps"][0]["reason"] = json!("solar_flare")
@@ -186,7 +198,7 @@ pub fn vectors() -> Vec<Vector> {
         "two-parts",
         COMPLETE,
         Takes,
-        "The chain heads in `previous` are as far as the recorder knew them.",
+        "A chain head in `previous` differs: it is only as far as the recorder knew.",
         |e| {
             e.sign(1, "open", |open| {
                 open["previous"]["heads"][0][1] = other_hash(9)
@@ -198,7 +210,7 @@ pub fn vectors() -> Vec<Vector> {
         "two-parts",
         COMPLETE,
         Takes,
-        "A recorder that knew no chain head names the part alone.",
+        "A recorder that knew no chain heads names only the part.",
         |e| {
             e.sign(1, "open", |open| open["previous"]["heads"] = json!([]));
         },
@@ -209,7 +221,7 @@ pub fn vectors() -> Vec<Vector> {
         "finished",
         COMPLETE,
         Takes,
-        "No rule asks for a confirmed place.",
+        "No rule requires a confirmed place.",
         |e| {
             e.sign(0, "manifest", |m| {
                 drop(m.as_object_mut().unwrap().remove("places"))
@@ -222,7 +234,7 @@ pub fn vectors() -> Vec<Vector> {
         "finished",
         COMPLETE,
         Takes,
-        "A confirmed place that nobody stated is genuine, and confirms nothing.",
+        "A confirmed place that nobody stated is genuine, but confirms nothing.",
         |e| {
             e.sign(0, "manifest", |m| {
                 edit::resign(

@@ -32,7 +32,7 @@ fn files(g: &mut Group) {
         "finished",
         missing,
         INCOMPLETE,
-        "A track's file is not here.",
+        "A track's file is missing.",
         |e| {
             let name = e.file_name(0, 0);
             e.folder.tracks.remove(&name);
@@ -82,7 +82,7 @@ fn files(g: &mut Group) {
         "finished",
         ALTERED,
         refuses("other_header"),
-        "The files of two tracks are each other's.",
+        "The files of two tracks are swapped.",
         |e| {
             let first = e.file(0, 0).clone();
             *e.file(0, 0) = std::mem::replace(e.file(0, 1), first);
@@ -93,7 +93,7 @@ fn files(g: &mut Group) {
         "two-parts",
         ALTERED,
         refuses("other_header"),
-        "A track's file is the one of the other part.",
+        "A track's file belongs to another part.",
         |e| {
             *e.file(1, 0) = e.file(0, 0).clone();
         },
@@ -115,7 +115,7 @@ fn files(g: &mut Group) {
         "finished",
         CUT,
         INCOMPLETE,
-        "A track's file ends after a segment whose checkpoint is not there.",
+        "A track's file ends between a segment and its checkpoint.",
         |e| {
             let record = e.record(0, 0, 5);
             e.file(0, 0).truncate(record.body.end);
@@ -137,7 +137,7 @@ fn files(g: &mut Group) {
         "finished",
         CUT,
         INCOMPLETE,
-        "The last byte of a track's file is not there.",
+        "The last byte of a track's file is missing.",
         |e| {
             e.file(0, 0).pop();
         },
@@ -147,7 +147,7 @@ fn files(g: &mut Group) {
         "finished",
         CUT,
         INCOMPLETE,
-        "A track's file has a header and nothing else.",
+        "A track's file ends after its header.",
         |e| {
             let record = e.record(0, 0, 0);
             e.file(0, 0).truncate(record.body.end);
@@ -178,7 +178,7 @@ fn files(g: &mut Group) {
         "finished",
         altered(&["bytes-after-end"]),
         Takes,
-        "One byte after the end that was signed, which could begin a segment.",
+        "There is one byte after the signed end. It could start a segment.",
         |e| {
             e.file(0, 0).push(b'S');
         },
@@ -188,7 +188,7 @@ fn files(g: &mut Group) {
         "finished",
         altered(&["end-differs", "receipt-differs"]),
         Refuses("manifest", "track_differs"),
-        "A segment more than was signed at the end, with a checkpoint by the recording key.",
+        "After the signed end there is another segment, with a valid checkpoint.",
         |e| append_segment(e, 0),
     )
     .with_key = Some((Verdict::Altered, &["bytes-after-end"]));
@@ -197,7 +197,7 @@ fn files(g: &mut Group) {
         "open",
         incomplete(&[]),
         Takes,
-        "A segment that does not decrypt is genuine as far as anybody without a key can tell.",
+        "A segment does not decrypt. Nobody without a key can tell.",
         |e| append_segment(e, 0),
     )
     .with_key = Some((Verdict::Altered, &["track-altered"]));
@@ -255,7 +255,7 @@ fn records(g: &mut Group) {
         "finished",
         ALTERED,
         refuses("not_a_track"),
-        "A track's file is of an unknown version.",
+        "A track's file has an unknown version.",
         |e| e.file(0, 0)[7] = 2,
     );
     g.requirement("R-47");
@@ -276,7 +276,7 @@ fn records(g: &mut Group) {
         "finished",
         ALTERED,
         refuses("chain_broken"),
-        "One bit of a sealed message is another.",
+        "One bit of a sealed message is flipped.",
         |e| {
             let at = e.record(0, 0, 1).body.end - 1;
             flip(e, at);
@@ -288,7 +288,7 @@ fn records(g: &mut Group) {
         "finished",
         ALTERED,
         refuses("chain_broken"),
-        "One bit of the second sealed message is another: the first stays good.",
+        "One bit of the second sealed message is flipped. The first segment stays good.",
         |e| {
             let at = e.record(0, 0, 3).body.start;
             flip(e, at);
@@ -300,7 +300,7 @@ fn records(g: &mut Group) {
         "finished",
         ALTERED,
         refuses("chain_broken"),
-        "One bit of a sealed message of the events track is another.",
+        "One bit of a sealed message of the events track is flipped.",
         |e| {
             let at = e.record(0, 1, 1).body.start;
             e.file(0, 1)[at] ^= 1;
@@ -312,7 +312,7 @@ fn records(g: &mut Group) {
         "finished",
         ALTERED,
         refuses("track_malformed"),
-        "A record of an unknown type.",
+        "A record has an unknown type.",
         |e| {
             let at = e.record(0, 0, 1).start;
             e.file(0, 0)[at] = b'X';
@@ -323,7 +323,7 @@ fn records(g: &mut Group) {
         "finished",
         ALTERED,
         refuses("track_malformed"),
-        "A segment follows a segment.",
+        "A checkpoint is missing: one segment follows another.",
         |e| {
             let record = e.record(0, 0, 2);
             e.file(0, 0).drain(record.start..record.body.end);
@@ -335,7 +335,7 @@ fn records(g: &mut Group) {
         "finished",
         ALTERED,
         refuses("chain_broken"),
-        "The second segment and its checkpoint are not there.",
+        "The second segment and its checkpoint are missing.",
         |e| {
             let (from, to) = (e.record(0, 0, 3).start, e.record(0, 0, 4).body.end);
             e.file(0, 0).drain(from..to);
@@ -346,7 +346,7 @@ fn records(g: &mut Group) {
         "finished",
         ALTERED,
         refuses("chain_broken"),
-        "The first segment and its checkpoint stand there twice.",
+        "The first segment and its checkpoint are there twice.",
         |e| {
             let (from, to) = (e.record(0, 0, 1).start, e.record(0, 0, 2).body.end);
             let twice = e.file(0, 0)[from..to].to_vec();
@@ -358,7 +358,7 @@ fn records(g: &mut Group) {
         "finished",
         ALTERED,
         refuses("chain_broken"),
-        "The first two segments, with their checkpoints, are in another order.",
+        "The first two segments, with their checkpoints, are swapped.",
         |e| {
             let (first, second) = (e.record(0, 0, 1).start, e.record(0, 0, 3).start);
             let end = e.record(0, 0, 4).body.end;
@@ -371,7 +371,7 @@ fn records(g: &mut Group) {
         "finished",
         altered(&["track-altered", "receipt-covers-more"]),
         INCOMPLETE,
-        "The length of a record grows, so that the rest looks torn; all bytes are here.",
+        "A record's length is too large, so the rest looks torn, but all bytes are here.",
         |e| {
             let at = e.record(0, 0, 3).start;
             e.file(0, 0)[at + 3] = 0x7f;
@@ -383,7 +383,7 @@ fn records(g: &mut Group) {
         "finished",
         ALTERED,
         refuses("track_malformed"),
-        "A segment of more than 16 MiB is announced.",
+        "A segment's length says more than 16 MiB.",
         |e| {
             let at = e.record(0, 0, 1).start + 1;
             e.file(0, 0)[at..at + 4].copy_from_slice(&((16 << 20) + 1_u32).to_be_bytes());
@@ -394,7 +394,7 @@ fn records(g: &mut Group) {
         "finished",
         ALTERED,
         refuses("track_malformed"),
-        "A checkpoint of more than 64 KiB is announced.",
+        "A checkpoint's length says more than 64 KiB.",
         |e| {
             let at = e.record(0, 0, 2).start + 1;
             e.file(0, 0)[at..at + 4].copy_from_slice(&((64 << 10) + 1_u32).to_be_bytes());
@@ -406,7 +406,7 @@ fn records(g: &mut Group) {
         "finished",
         ALTERED,
         refuses("track_malformed"),
-        "A second header where a segment must follow.",
+        "A second header is in a segment's place.",
         |e| {
             let record = e.record(0, 0, 0);
             let header = e.file(0, 0)[record.start..record.body.end].to_vec();
@@ -423,7 +423,7 @@ fn checkpoints(g: &mut Group) {
         "finished",
         ALTERED,
         refuses("checkpoint_refused"),
-        "One bit of a checkpoint's signature is another.",
+        "A checkpoint's signature was altered.",
         |e| {
             let at = e.record(0, 0, 2).body.end - 5;
             let byte = &mut e.file(0, 0)[at];
@@ -435,7 +435,7 @@ fn checkpoints(g: &mut Group) {
         "finished",
         ALTERED,
         refuses("checkpoint_refused"),
-        "A checkpoint by the recorder's pass key.",
+        "A checkpoint is signed by the recorder's pass key.",
         |e| {
             let record = e.record(0, 0, 2);
             let text = String::from_utf8(e.file(0, 0)[record.body.clone()].to_vec()).unwrap();
@@ -462,7 +462,7 @@ fn checkpoints(g: &mut Group) {
         "finished",
         ALTERED,
         refuses("chain_broken"),
-        "A checkpoint names another segment.",
+        "A checkpoint names the wrong segment.",
         |e| {
             e.checkpoint(0, 0, 0, |claims| claims["index"] = json!(1));
         },
@@ -472,7 +472,7 @@ fn checkpoints(g: &mut Group) {
         "finished",
         ALTERED,
         refuses("chain_broken"),
-        "A checkpoint names another offset.",
+        "A checkpoint names the wrong offset.",
         |e| {
             e.checkpoint(0, 0, 0, |claims| {
                 claims["end"] = json!(claims["end"].as_u64().unwrap() + 1)
@@ -484,7 +484,7 @@ fn checkpoints(g: &mut Group) {
         "finished",
         ALTERED,
         refuses("chain_broken"),
-        "A checkpoint names another chain head.",
+        "A checkpoint names the wrong chain head.",
         |e| {
             e.checkpoint(0, 0, 0, |claims| claims["head"] = other_hash(9));
         },
@@ -495,7 +495,7 @@ fn checkpoints(g: &mut Group) {
         "finished",
         ALTERED,
         refuses("chain_broken"),
-        "Media time at the second checkpoint is before the first.",
+        "Media time goes backward from the first checkpoint to the second.",
         |e| {
             e.checkpoint(0, 0, 1, |claims| claims["media_end_us"] = json!(249_999));
         },
@@ -506,7 +506,7 @@ fn checkpoints(g: &mut Group) {
         "finished",
         ALTERED,
         refuses("checkpoint_refused"),
-        "A checkpoint of an unknown version.",
+        "A checkpoint has an unknown version.",
         |e| {
             e.checkpoint(0, 0, 0, |claims| claims["v"] = json!(2));
         },
@@ -517,7 +517,7 @@ fn checkpoints(g: &mut Group) {
         "finished",
         ALTERED,
         refuses("checkpoint_refused"),
-        "A checkpoint of bytes that are no text.",
+        "A checkpoint is not valid UTF-8.",
         |e| {
             let at = e.record(0, 0, 2).body.start;
             e.file(0, 0)[at] = 0xff;
@@ -537,7 +537,7 @@ fn envelopes(g: &mut Group) {
         "finished",
         incomplete(&["envelope-missing"]),
         Refuses("track", "envelope_missing"),
-        "A track has no envelope: nobody can open it.",
+        "A track has no envelope, so nobody can open it.",
         |e| {
             e.part(0)["tracks"][0]["envelopes"] = json!([]);
         },
@@ -547,7 +547,7 @@ fn envelopes(g: &mut Group) {
         "finished",
         elsewhere,
         refuses("other_track"),
-        "The envelopes of two tracks are each other's.",
+        "The envelopes of two tracks are swapped.",
         |e| {
             let first = e.part(0)["tracks"][0]["envelopes"][0].clone();
             let second = e.part(0)["tracks"][1]["envelopes"][0].clone();
@@ -561,7 +561,7 @@ fn envelopes(g: &mut Group) {
         "finished",
         invalid,
         refuses("not_signed"),
-        "One bit of an envelope's signature is another.",
+        "An envelope's signature was altered.",
         |e| {
             e.envelope_text(0, 0, with_another_signature);
         },
@@ -571,7 +571,7 @@ fn envelopes(g: &mut Group) {
         "finished",
         invalid,
         refuses("not_signed"),
-        "An envelope by the recorder's pass key.",
+        "An envelope is signed by the recorder's pass key.",
         |e| {
             e.envelope_text(0, 0, |jws| {
                 signed::sign_text(
@@ -588,7 +588,7 @@ fn envelopes(g: &mut Group) {
         "finished",
         invalid,
         refuses("unknown_version"),
-        "An envelope of an unknown version.",
+        "An envelope has an unknown version.",
         |e| {
             e.envelope(0, 0, |claims| claims["v"] = json!(2));
         },
@@ -599,7 +599,7 @@ fn envelopes(g: &mut Group) {
         "finished",
         elsewhere,
         refuses("other_track"),
-        "An envelope of another header.",
+        "An envelope names another header.",
         |e| {
             e.envelope(0, 0, |claims| claims["header_hash"] = other_hash(9));
         },
@@ -609,7 +609,7 @@ fn envelopes(g: &mut Group) {
         "finished",
         elsewhere,
         refuses("other_track"),
-        "An envelope that names another track.",
+        "An envelope names another track.",
         |e| {
             e.envelope(0, 0, |claims| claims["track"] = other_id(9));
         },
@@ -619,7 +619,7 @@ fn envelopes(g: &mut Group) {
         "finished",
         elsewhere,
         refuses("other_track"),
-        "An envelope that names another part.",
+        "An envelope names another part.",
         |e| {
             e.envelope(0, 0, |claims| claims["part"] = json!(1));
         },
@@ -629,7 +629,7 @@ fn envelopes(g: &mut Group) {
         "finished",
         elsewhere,
         refuses("other_track"),
-        "An envelope that names another recording.",
+        "An envelope names another recording.",
         |e| {
             e.envelope(0, 0, |claims| claims["recording"] = other_id(9));
         },
@@ -640,7 +640,7 @@ fn envelopes(g: &mut Group) {
         "finished",
         invalid,
         refuses("other_recipients"),
-        "An envelope without a key for one of the recipients.",
+        "An envelope has no key for one of the recipients.",
         |e| {
             e.envelope(0, 0, |claims| {
                 drop(claims["keys"].as_array_mut().unwrap().pop())
@@ -664,7 +664,7 @@ fn envelopes(g: &mut Group) {
         "finished",
         invalid,
         refuses("other_recipients"),
-        "An envelope with a key for somebody who is no recipient.",
+        "An envelope has an extra key for somebody who is not a recipient.",
         |e| {
             e.envelope(0, 0, |claims| {
                 let mut key = claims["keys"][0].clone();
@@ -679,7 +679,7 @@ fn envelopes(g: &mut Group) {
         "finished",
         invalid,
         refuses("other_share"),
-        "An envelope names a share, and the header needs none.",
+        "An envelope names a share, but the header needs none.",
         |e| {
             e.envelope(0, 0, |claims| claims["share_hash"] = other_hash(9));
         },
@@ -688,8 +688,8 @@ fn envelopes(g: &mut Group) {
         "envelope-without-the-share",
         "shares",
         invalid,
-        CannotJudge("it draws shares of its own, and the envelopes are for these"),
-        "An envelope names no share, and the header needs one.",
+        CannotJudge("the vault draws new shares, and these envelopes are for other ones"),
+        "An envelope names no share, but the header needs one.",
         |e| {
             e.envelope(0, 0, |claims| {
                 drop(claims.as_object_mut().unwrap().remove("share_hash"))
@@ -702,7 +702,7 @@ fn envelopes(g: &mut Group) {
         "finished",
         invalid,
         refuses("malformed"),
-        "A key is wrapped in another suite than FORMAT.md's.",
+        "A key is wrapped with an unknown suite.",
         |e| {
             e.envelope(0, 0, |claims| claims["keys"][0]["suite"] = json!("rsa"));
         },
@@ -725,7 +725,7 @@ fn envelopes(g: &mut Group) {
         "finished",
         altered(&["envelope-invalid"]),
         READERS_FILE,
-        "A newer envelope that is not genuine stands beside a good one.",
+        "There is a good envelope and a newer one that is not genuine.",
         |e| {
             let mut newer = e.part(0)["tracks"][0]["envelopes"][0].clone();
             edit::resign(&mut newer, "sv-envelope+jwt", &base::PATIENT, |claims| {
