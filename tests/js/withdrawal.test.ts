@@ -53,7 +53,7 @@ test("a refusal is told, with the vault's code", async () => {
 
 test("a person is told that a recording is deleted when the vault says that nobody can open it, and not before", async () => {
   const cases = {
-    none: [[], ["none"], ["deleted", "none"]],
+    none: [[], ["none"], ["deleted", "none"], ["declined"], ["requested", "declined"]],
     requested: [["requested"], ["granted"], ["deleted", "requested"], ["something new"]],
     deleted: [["deleted"], ["shares_destroyed"], ["deleted", "shares_destroyed"]],
   };
