@@ -27,13 +27,14 @@ pub async fn post(State(vault): State<Arc<Vault>>, Text(body): Text) -> ApiResul
     let mut tx = vault.db.write().await?;
     let row = deletion::row_in(&mut tx, claims.recording).await?;
     deletion::refuse_granted(&row)?;
+    let stands = row.deletion_declined_ms.is_some();
     // A decision that stands is taken again, and changes nothing.
-    if row.deletion_decline.as_deref() != Some(decision.as_str()) {
+    if !stands || row.deletion_decline.as_deref() != Some(decision.as_str()) {
         check(&mut tx, &row, &claims).await?;
-        if row.deletion_declined_ms.is_none() {
-            write(&mut tx, &decision, &claims, now_ms).await?;
-            tracing::info!(recording = %claims.recording, "deletion declined");
-        }
+    }
+    if !stands {
+        write(&mut tx, &decision, &claims, now_ms).await?;
+        tracing::info!(recording = %claims.recording, "deletion declined");
     }
     let row = deletion::row_in(&mut tx, claims.recording).await?;
     tx.commit().await?;

@@ -87,7 +87,7 @@ pub enum Effect {
 /// Notes a request: the first one, and the first one after the clinic has declined what was asked before.
 pub async fn request(tx: &mut Tx, recording: RecordingId, now_ms: u64) -> ApiResult<bool> {
     let noted = sqlx::query(
-        "UPDATE recordings SET deletion_requested_ms = ?, deletion_declined_ms = NULL, deletion_decline = NULL \
+        "UPDATE recordings SET deletion_requested_ms = ?, deletion_declined_ms = NULL \
          WHERE recording = ? AND (deletion_requested_ms IS NULL OR deletion_declined_ms IS NOT NULL)",
     )
     .bind(now_ms as i64)

@@ -426,3 +426,20 @@ async fn says_when_a_visit_closes() {
     let pass = Pass::verify_for(&host.pass, &clinic(), links.visit).unwrap();
     assert_eq!(pass.expires_s() * 1000, info.closes_ms);
 }
+
+#[tokio::test]
+async fn no_visit_ends_later_than_a_pass_can_say() {
+    let book = book().await;
+    let mut asked = visit(None);
+    asked.ends_ms = 1 << 53;
+    let refused = book.create(&asked).await;
+    assert_eq!(refused.err(), Some(BookError::BadVisit));
+    asked.ends_ms -= 1;
+    let links = book.create(&asked).await.unwrap();
+    let secret = &links.links[0].secret;
+    let admitted = book
+        .redeem(links.visit, secret, None, holder(1), NOON_MS)
+        .await
+        .unwrap();
+    assert!(admitted.pass.unverified_claims().is_ok());
+}

@@ -617,6 +617,9 @@ async fn a_decision_shown_again_does_not_decline_a_later_wish() {
     decline(&vault, root, &[first])
         .await
         .expect_refusal(409, "wish_not_named");
+    let found = details(&vault).await;
+    assert!(found["summary"]["deletion_declined_ms"].is_null());
+    assert!(found["deletion_decline"].is_string(), "stays on record");
     open(&vault).await.expect_refusal(403, "deletion_requested");
     decline(&vault, root, &[first, second.hash()])
         .await
