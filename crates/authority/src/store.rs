@@ -1,4 +1,4 @@
-//! The authority's rows. SQLite in WAL mode with full synchronisation: a committed row survives a crash and a power cut.
+//! The authority's rows; [`sealed_visit_sqlite`] says how they are kept.
 //!
 //! Reading takes no lock. A change holds the write lock from its start, reads the one visit that it is about, and writes
 //! the rows of it that differ afterwards.
@@ -7,20 +7,16 @@ use crate::files;
 use crate::visit::{StoredParticipant, StoredVisit};
 use anyhow::{Context as _, ensure};
 use sealed_visit_protocol::{Hash32, ParticipantId, Role, VisitId};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteRow, SqliteSynchronous,
-};
-use sqlx::{Connection as _, Row as _, Sqlite, Transaction};
+pub(crate) use sealed_visit_sqlite::Tx;
+use sqlx::Row as _;
+use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
 pub(crate) struct Store {
     pool: SqlitePool,
 }
 
-pub(crate) type Tx = Transaction<'static, Sqlite>;
 type Outcome<T> = Result<T, sqlx::Error>;
 
 /// Rows deleted in one transaction: others get their turn in between.
@@ -41,11 +37,8 @@ impl Store {
                 files::make_private(&file)?;
             }
         }
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full);
-        let store = Self::connect(options, 4)
+        let pool = sealed_visit_sqlite::open(path).await;
+        let store = Self::migrated(pool)
             .await
             .with_context(|| format!("opening the database {}", path.display()))?;
         files::sync_folder(path)?;
@@ -54,37 +47,18 @@ impl Store {
 
     /// A database that ends with this value.
     pub(crate) async fn in_memory() -> anyhow::Result<Self> {
-        let options = SqliteConnectOptions::new().in_memory(true);
-        Self::connect(options, 1).await
+        Self::migrated(sealed_visit_sqlite::in_memory().await).await
     }
 
-    async fn connect(options: SqliteConnectOptions, connections: u32) -> anyhow::Result<Self> {
-        let options = options
-            .foreign_keys(true)
-            // What is deleted is overwritten.
-            .pragma("secure_delete", "ON")
-            .busy_timeout(Duration::from_secs(10));
-        let pool = SqlitePoolOptions::new()
-            .max_connections(connections)
-            // A database in memory lives as long as its connection. A file must not be opened twice at once while it is new:
-            // both would turn the write-ahead log on, and one would find the database locked.
-            .min_connections(u32::from(connections == 1))
-            .idle_timeout(None)
-            .max_lifetime(None)
-            // SQLite rolls back by itself when the disk is full; sqlx then counts a transaction that is none, and the
-            // connection could never begin another.
-            .before_acquire(|connection, _| {
-                Box::pin(async move { Ok(!connection.is_in_transaction()) })
-            })
-            .connect_with(options)
-            .await?;
+    async fn migrated(pool: Outcome<SqlitePool>) -> anyhow::Result<Self> {
+        let pool = pool?;
         sqlx::migrate!("./migrations").run(&pool).await?;
         Ok(Self { pool })
     }
 
     /// A transaction that holds the write lock from its start, so that what it reads stays true.
     pub(crate) async fn write(&self) -> Outcome<Tx> {
-        self.pool.begin_with("BEGIN IMMEDIATE").await
+        sealed_visit_sqlite::write(&self.pool).await
     }
 
     pub(crate) async fn read(&self, visit: VisitId) -> Outcome<Option<StoredVisit>> {

@@ -1,15 +1,12 @@
-//! The vault's rows: what was opened, what is durable, what ended how. SQLite in WAL mode with full synchronisation:
-//! a committed row survives a crash and a power cut. What is overwritten or deleted is overwritten with zeros
-//! (`secure_delete`), and [`Db::forget_overwritten`] takes it out of the write-ahead log.
+//! The vault's rows: what was opened, what is durable, what ended how ([`sealed_visit_sqlite`] says how they are kept).
+//! [`Db::forget_overwritten`] takes what was overwritten out of the write-ahead log, too.
 
 use crate::error::{ApiError, ApiResult};
 use crate::private;
 use sealed_visit_protocol::{Hash32, RecordingId, TrackId};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
-    SqliteSynchronous,
-};
-use sqlx::{Connection as _, Row as _, Sqlite, SqliteExecutor, Transaction};
+pub use sealed_visit_sqlite::Tx;
+use sqlx::sqlite::{SqlitePool, SqliteRow};
+use sqlx::{Row as _, SqliteExecutor};
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,8 +15,6 @@ use std::time::Duration;
 pub struct Db {
     pool: SqlitePool,
 }
-
-pub type Tx = Transaction<'static, Sqlite>;
 
 /// Where a part stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +109,7 @@ pub struct RecordingRow {
     pub opened_ms: u64,
     pub deletion_requested_ms: Option<u64>,
     pub deletion_declined_ms: Option<u64>,
-    /// The clinic's signed decision to keep the recording.
+    /// The clinic's last signed decision to keep the recording; in force while `deletion_declined_ms` is there.
     pub deletion_decline: Option<String>,
     pub deletion_granted_ms: Option<u64>,
     /// The signed document that granted the deletion.
@@ -136,23 +131,7 @@ impl Db {
                 private::file(Path::new(&name))?;
             }
         }
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .pragma("secure_delete", "ON")
-            .busy_timeout(Duration::from_secs(10));
-        let pool = SqlitePoolOptions::new()
-            .max_connections(4)
-            // SQLite rolls back by itself when the disk is full; sqlx then counts a transaction that is none, and the
-            // connection could never begin another.
-            .before_acquire(|connection, _| {
-                Box::pin(async move { Ok(!connection.is_in_transaction()) })
-            })
-            .connect_with(options)
-            .await?;
+        let pool = sealed_visit_sqlite::open(path).await?;
         sqlx::migrate!("./migrations").run(&pool).await?;
         Ok(Self { pool })
     }
@@ -163,7 +142,7 @@ impl Db {
 
     /// A transaction that holds the write lock from its start, so that what it reads stays true.
     pub async fn write(&self) -> ApiResult<Tx> {
-        Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
+        Ok(sealed_visit_sqlite::write(&self.pool).await?)
     }
 
     /// Moves everything out of the write-ahead log into the database and cuts the log to nothing, so that no file keeps
@@ -430,29 +409,4 @@ fn optional_number(row: &SqliteRow, column: &'static str) -> Result<Option<u64>,
 
 fn unreadable(what: &'static str) -> sqlx::Error {
     sqlx::Error::Decode(format!("the database holds an unreadable {what}").into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_full_disk_leaves_connections_that_work_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let db = Db::open(&folder.path().join("vault.sqlite")).await.unwrap();
-        for _ in 0..8 {
-            let mut tx = db.write().await.unwrap();
-            // Of this connection: not one page more than there are.
-            sqlx::query("PRAGMA max_page_count = 1")
-                .execute(&mut *tx)
-                .await
-                .unwrap();
-            sqlx::query("INSERT INTO meta (key, value) VALUES ('big', zeroblob(1000000))")
-                .execute(&mut *tx)
-                .await
-                .unwrap_err();
-            drop(tx);
-            db.write().await.unwrap().commit().await.unwrap();
-        }
-    }
 }

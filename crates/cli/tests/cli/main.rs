@@ -114,20 +114,26 @@ fn a_wrong_or_short_passphrase_is_refused() {
     assert!(!other.exists());
 }
 
-#[test]
-fn a_wipe_order_names_its_recordings_and_is_signed_by_the_root() {
-    let temp = tempfile::tempdir().unwrap();
-    let folder = temp.path().join("clinic");
-    let folder = text(&folder);
+/// A clinic with a root key and nothing else.
+fn clinic_folder(parent: &Path) -> PathBuf {
+    let folder = parent.join("clinic");
     well([
         "clinic",
         "init",
-        folder,
+        text(&folder),
         "--name",
         "A clinic",
         "--contact",
         "records@clinic.example",
     ]);
+    folder
+}
+
+#[test]
+fn a_wipe_order_names_its_recordings_and_is_signed_by_the_root() {
+    let temp = tempfile::tempdir().unwrap();
+    let folder = clinic_folder(temp.path());
+    let folder = text(&folder);
     let id = "-AAAAAAAAAAAAAAAAAAAAA";
     let made = well([
         "clinic",
@@ -161,17 +167,8 @@ fn a_decision_not_to_delete_names_the_wishes_it_answers_and_is_signed_by_the_roo
     use sealed_visit_protocol::recording::DeclineClaims;
     use sealed_visit_protocol::{B64, Hash32, Jws, RoundId, SigningKey, VisitId};
     let temp = tempfile::tempdir().unwrap();
-    let folder = temp.path().join("clinic");
+    let folder = clinic_folder(temp.path());
     let folder = text(&folder);
-    well([
-        "clinic",
-        "init",
-        folder,
-        "--name",
-        "A clinic",
-        "--contact",
-        "records@clinic.example",
-    ]);
     let id = "-AAAAAAAAAAAAAAAAAAAAA";
     let withdrawal = |seq, wish| {
         SigningKey::from_seed(&[1; 32]).sign(&StatementClaims {
