@@ -21,6 +21,7 @@ mod problem;
 mod renewal;
 mod report;
 mod sealer;
+mod verified_track;
 mod verifier;
 
 pub use error::{OpenTrackError, RecordError};

@@ -5,7 +5,8 @@
 //! never left out. A part without an end is no problem but a state: any prefix of a track is good on its own.
 
 use super::problem::{Problem, ProblemCode};
-use super::report::{Ending, PartReport, ReceiptState, StatedPlace, TrackReport};
+use super::report::{Ending, PartReport, ReceiptState, StatedPlace};
+use super::verified_track::VerifiedTrack;
 use sealed_visit_protocol::clinic::ClinicDocument;
 use sealed_visit_protocol::consent::{
     Place, PlaceClaims, Request, Statement, StatementClaims, StatementKind,
@@ -14,7 +15,7 @@ use sealed_visit_protocol::recording::{
     ClosingClaims, EnvelopeClaims, EnvelopeError, Gap, ManifestClaims, OpenClaims, OpenError,
     OpenStatement, ReceiptClaims, TrackSummary,
 };
-use sealed_visit_protocol::track::{Header, TrackState};
+use sealed_visit_protocol::track::TrackState;
 use sealed_visit_protocol::{Jws, ParticipantId, RecordingId, TrackId};
 
 /// Verifies one part: begin with its open statement, hand in what there is, ask for the report.
@@ -28,19 +29,6 @@ pub struct PartVerifier {
     /// Of the manifest, once it was verified.
     places: Vec<Jws<PlaceClaims>>,
     problems: Vec<Problem>,
-}
-
-struct VerifiedTrack {
-    header: Header,
-    state: TrackState,
-    unverified_bytes: u64,
-    /// Named by whoever handed in the part, with or without its bytes.
-    listed: bool,
-    /// Its bytes were handed in.
-    seen: bool,
-    /// What stopped the state.
-    error: Option<String>,
-    envelopes: Vec<Jws<EnvelopeClaims>>,
 }
 
 impl PartVerifier {
@@ -64,19 +52,7 @@ impl PartVerifier {
                 track: None,
             });
         }
-        let tracks = open
-            .headers()
-            .iter()
-            .map(|header| VerifiedTrack {
-                header: header.clone(),
-                state: TrackState::expecting(header.hash()),
-                unverified_bytes: 0,
-                listed: false,
-                seen: false,
-                error: None,
-                envelopes: Vec::new(),
-            })
-            .collect();
+        let tracks = open.headers().iter().map(VerifiedTrack::expected).collect();
         Ok(Self {
             clinic: clinic.clone(),
             open,
@@ -483,99 +459,5 @@ impl PartVerifier {
             message,
             track,
         });
-    }
-}
-
-impl VerifiedTrack {
-    /// At most one problem: the first that applies, in the order in which FORMAT.md lists them.
-    fn judge_bytes(&self, summary: Option<&TrackSummary>) -> Option<(ProblemCode, String)> {
-        if !self.seen {
-            let message = "the open statement names a track that is not here";
-            return Some((ProblemCode::TrackMissing, message.to_owned()));
-        }
-        let has_header = self.state.header().is_some();
-        let unverified = self.unverified_bytes;
-        if has_header && summary.is_some_and(|signed| signed.describes(&self.header, &self.state)) {
-            // Whatever stopped the reading came after the end, even if none of it was counted: a segment that does not decrypt.
-            let more = unverified > 0 || self.error.is_some();
-            let message = "bytes after the end that was signed".to_owned();
-            return more.then_some((ProblemCode::BytesAfterEnd, message));
-        }
-        if let Some(error) = &self.error {
-            return Some((ProblemCode::TrackAltered, error.clone()));
-        }
-        if !has_header {
-            let message = "the file ends inside its header".to_owned();
-            return Some((ProblemCode::TrackWithoutHeader, message));
-        }
-        let signed = summary?;
-        let (segments, here) = (self.state.segments(), self.state.offset());
-        Some(if segments >= signed.segments {
-            let message = "the track is not as its signed summary says".to_owned();
-            (ProblemCode::EndDiffers, message)
-        } else if here >= signed.length_bytes {
-            // All bytes are here, and not all of them are good.
-            let message = format!(
-                "good up to segment {segments} of {}, and altered after that",
-                signed.segments
-            );
-            (ProblemCode::TrackAltered, message)
-        } else {
-            let message = format!(
-                "good up to segment {segments} of the {} that were signed",
-                signed.segments
-            );
-            (ProblemCode::TrackTruncated, message)
-        })
-    }
-
-    fn report(&self, summaries: &[TrackSummary]) -> TrackReport {
-        let said = self.header.claims();
-        let gaps = summaries
-            .iter()
-            .find(|summary| summary.track == said.track)
-            .map(|summary| summary.gaps.clone())
-            .unwrap_or_default();
-        TrackReport {
-            track: said.track,
-            content: said.content.clone(),
-            media_type: said.media_type.clone(),
-            share_required: said.share_required,
-            segments: self.state.segments(),
-            verified_bytes: self.state.verified_bytes(),
-            unverified_bytes: self.unverified_bytes,
-            media_end_us: self.state.media_end_us(),
-            last_at_ms: self.state.last_at_ms(),
-            gaps,
-            envelope: !self.envelopes.is_empty(),
-        }
-    }
-
-    fn differs_from_receipt(&self, receipt: &ReceiptClaims) -> Option<String> {
-        let track = self.header.claims().track;
-        let Some(said) = receipt.tracks.iter().find(|said| said.track == track) else {
-            return Some(format!("the receipt does not name track {track}"));
-        };
-        let same = (said.length_bytes, said.segments, said.head)
-            == (
-                self.state.verified_bytes(),
-                self.state.segments(),
-                self.state.head(),
-            );
-        if !same && !self.is_shorter_than(receipt) {
-            return Some(format!("the receipt is for other bytes of track {track}"));
-        }
-        // More may have been added since.
-        let is_named = |envelope: &Jws<_>| envelope.hash() == said.envelope;
-        let other = !self.envelopes.is_empty() && !self.envelopes.iter().any(is_named);
-        other.then(|| format!("the receipt is for another envelope of track {track}"))
-    }
-
-    fn is_shorter_than(&self, receipt: &ReceiptClaims) -> bool {
-        let track = self.header.claims().track;
-        let said = receipt.tracks.iter().find(|said| said.track == track);
-        said.is_some_and(|said| {
-            self.state.header().is_none() || self.state.segments() < said.segments
-        })
     }
 }
