@@ -146,8 +146,8 @@ async fn forget(authority: std::sync::Weak<Authority>, after: Duration) {
 
 /// Counts by the address that [`address_of`] finds. What a limit refuses is the answer to a guess, never the request: only
 /// the handler can tell whether a request is one, by a single read. So an address over its limits still learns whether a
-/// guess was right. That helps nobody: secrets and ids have 128 bits or more, and passcodes have a count of their own,
-/// behind a secret.
+/// guess was right. That helps nobody: secrets and ids have 128 bits or more, passcodes have a count of their own, behind a
+/// secret, and the scheduler's token has at least 16 characters, which should be random.
 async fn limited(
     State(authority): State<Arc<Authority>>,
     request: Request,

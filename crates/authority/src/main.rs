@@ -28,7 +28,7 @@ enum Command {
         /// Key file made by `keygen`.
         #[arg(long)]
         key: PathBuf,
-        /// File whose content is the scheduler's bearer token.
+        /// File whose content is the scheduler's bearer token: 16 random characters or more.
         #[arg(long)]
         scheduler_token_file: PathBuf,
         /// Where visits are kept: in FILE with the ending `.sqlite`, beside it the key of its hashes (`.hashkey`; back up
