@@ -24,6 +24,9 @@ pub const MAX_TRACK_NAME_BYTES: usize = 64;
 pub const MAX_GROUPS: usize = 1024;
 /// Groups of one participant in one visit.
 pub const MAX_GROUPS_OF_ONE: usize = 128;
+/// Participants of one visit, over all its groups, whom the relay knows to have been let in. Beyond that it forgets those
+/// who are neither connected, nor clinicians, nor in the group.
+pub const MAX_ADMITTED: usize = 4 * MAX_PARTICIPANTS;
 /// A frame's key id has six bits for the leaf (RFC 9605 section 5.2).
 pub const MAX_PARTICIPANTS: usize = 64;
 /// What a visit's log keeps, encoded as it is sent; the oldest entries go first.

@@ -12,6 +12,14 @@
 //! waiting room can take an epoch. Whom a commit removes it takes from the committer's word, which it cannot check: a
 //! committer that keeps quiet leaves a removed member with ciphertext that it cannot decrypt, one that names too many
 //! cuts those off until somebody admits them again, as its commit could. Neither gives anybody a key.
+//!
+//! Vouching. To end the visit for everybody takes more than being a member by one's own word. The clinician who opens the
+//! visit's first group is vouched for, and so is whom a vouched clinician's commit welcomes. While no vouched clinician is
+//! connected or in the group, other vouched members let people in as well, as the rules of the group allow. A group made by
+//! somebody else (a substitute, while nobody who could let them in was there) counts for nothing until a vouched participant
+//! has joined it and speaks in it; not even a vouched patient's word makes it the visit's while a vouched clinician is
+//! connected. If nobody vouched is connected, whoever joined such a group and speaks in it is enough. Until then its maker
+//! neither ends the visit nor keeps a vouched clinician from replacing the group, and whom it removes loses nothing.
 
 use crate::admission::Admitted;
 use crate::limits;
@@ -84,8 +92,10 @@ pub struct Visit {
     waiting: BTreeMap<ParticipantId, Waiting>,
     /// Welcomes whose addressee was away, with their group.
     undelivered: BTreeMap<ParticipantId, (B64, RelayMessage)>,
-    /// Whoever was a member of any of this visit's groups: a new group must not cut anybody's media.
+    /// Whoever was a member of any of this visit's groups: a new group must not cut anybody's media. Bounded, as `vouched`.
     admitted_to_media: BTreeSet<ParticipantId>,
+    /// Whom the visit itself let in: see the module's text.
+    vouched: BTreeSet<ParticipantId>,
     /// Everybody who ever spoke with a clinician's pass.
     clinicians: BTreeSet<ParticipantId>,
     /// Every group the visit has had: requests and grants name their group, so an id that is used again would make old ones
@@ -108,6 +118,9 @@ impl Clone for OwnLog {
 struct Group {
     info: GroupInfo,
     members: BTreeSet<ParticipantId>,
+    made_by: ParticipantId,
+    /// Made or joined by somebody who was vouched for: its welcomes are the visit's.
+    is_the_visits: bool,
 }
 
 impl Visit {
@@ -281,7 +294,9 @@ impl Visit {
                 if from.role != Role::Clinician && !current.members.contains(&from.participant) {
                     return Err(not_allowed("not a member of the group to be replaced"));
                 }
-                if !current.members.contains(&from.participant) && self.a_clinician_is_inside() {
+                let is_known = current.members.contains(&from.participant)
+                    || !current.is_the_visits && self.vouched.contains(&from.participant);
+                if !is_known && self.a_clinician_is_inside() {
                     return Err(not_allowed("the host is there: wait to be let in"));
                 }
                 current.info.generation + 1
@@ -306,13 +321,18 @@ impl Visit {
             epoch: 0,
             generation,
         };
+        let by = from.participant;
+        if self.group.is_none() {
+            self.vouched.insert(by);
+        }
         self.group = Some(Group {
             info: group.clone(),
-            members: BTreeSet::from([from.participant]),
+            members: BTreeSet::from([by]),
+            made_by: by,
+            is_the_visits: self.vouched.contains(&by),
         });
         self.undelivered.clear();
-        self.admitted_to_media.insert(from.participant);
-        let by = from.participant;
+        self.let_use_media(by);
         Ok(self.append(|seq| RelayMessage::GroupCreated { seq, group, by }))
     }
 
@@ -320,8 +340,66 @@ impl Visit {
     fn a_clinician_is_inside(&self) -> bool {
         let members = self.group.iter().flat_map(|group| &group.members);
         members
+            .chain(&self.vouched)
             .filter(|id| self.present.contains(id) && !self.waiting.contains_key(id))
             .any(|id| self.clinicians.contains(id))
+    }
+
+    fn is_vouched_clinician(&self, who: &ParticipantId) -> bool {
+        self.vouched.contains(who) && self.clinicians.contains(who)
+    }
+
+    /// A member speaks in the current group; see *Vouching* above.
+    fn heard_in_group(&mut self, from: ParticipantId) {
+        let any_vouched = self.present.iter().any(|it| self.vouched.contains(it));
+        let is_enough = if self.vouched.contains(&from) {
+            let is_clinicians_turn = self.present.iter().any(|it| self.is_vouched_clinician(it));
+            self.clinicians.contains(&from) || !is_clinicians_turn
+        } else {
+            !any_vouched
+        };
+        if let Some(group) = &mut self.group
+            && !group.is_the_visits
+            && group.made_by != from
+            && is_enough
+        {
+            group.is_the_visits = true;
+            self.vouched.extend(&group.members);
+        }
+    }
+
+    /// Whether whom this member's commit welcomes is let in by the visit.
+    fn vouches(&self, from: ParticipantId) -> bool {
+        let Some(group) = self.group.as_ref().filter(|group| group.is_the_visits) else {
+            return false;
+        };
+        let mut there = self.present.iter().chain(&group.members);
+        self.is_vouched_clinician(&from)
+            || self.vouched.contains(&from) && !there.any(|it| self.is_vouched_clinician(it))
+    }
+
+    fn let_use_media(&mut self, who: ParticipantId) {
+        self.admitted_to_media.insert(who);
+        self.forget_strangers();
+    }
+
+    /// Names that a member only claimed to have welcomed, in one group after the other, do not add up.
+    fn forget_strangers(&mut self) {
+        let Self {
+            present,
+            clinicians,
+            group,
+            ..
+        } = self;
+        let is_member = |it: &ParticipantId| {
+            let mut members = group.iter().flat_map(|group| &group.members);
+            members.any(|member| member == it)
+        };
+        for known in [&mut self.admitted_to_media, &mut self.vouched] {
+            if known.len() > limits::MAX_ADMITTED {
+                known.retain(|it| present.contains(it) || clinicians.contains(it) || is_member(it));
+            }
+        }
     }
 
     /// The heart: the first commit for an epoch is ordered, every other is rejected.
@@ -372,14 +450,28 @@ impl Visit {
         group.info.epoch += 1;
         let joined_epoch = group.info.epoch;
         // Before the welcomes: who leaves with one leaf and comes back with another stays.
-        for gone in removed.iter().filter(|gone| **gone != from) {
+        let removed: Vec<_> = removed.into_iter().filter(|gone| *gone != from).collect();
+        removed.iter().for_each(|gone| {
             group.members.remove(gone);
-            self.admitted_to_media.remove(gone);
-            self.undelivered.remove(gone);
-        }
+        });
         group
             .members
             .extend(welcomes.iter().map(|welcome| welcome.to));
+        self.heard_in_group(from);
+        let is_vouched = self.vouched.contains(&from);
+        let is_vouched_clinician = self.is_vouched_clinician(&from);
+        for gone in &removed {
+            if is_vouched || !self.vouched.contains(gone) {
+                self.admitted_to_media.remove(gone);
+                self.undelivered.remove(gone);
+            }
+            if is_vouched_clinician {
+                self.vouched.remove(gone);
+            }
+        }
+        if self.vouches(from) {
+            self.vouched.extend(welcomes.iter().map(|it| it.to));
+        }
         let mut deliveries = self.append(|seq| RelayMessage::Commit {
             seq,
             group_id: group_id.clone(),
@@ -389,7 +481,7 @@ impl Visit {
         });
         for WelcomeFor { to, welcome } in welcomes {
             self.waiting.remove(&to);
-            self.admitted_to_media.insert(to);
+            self.let_use_media(to);
             let message = RelayMessage::Welcome {
                 group_id: group_id.clone(),
                 epoch: joined_epoch,
@@ -426,6 +518,7 @@ impl Visit {
         if epoch > group.info.epoch {
             return Err(not_allowed("a message of an epoch that is not yet"));
         }
+        self.heard_in_group(from);
         Ok(self.append(|seq| RelayMessage::App {
             seq,
             group_id,
@@ -459,8 +552,7 @@ impl Visit {
     }
 
     fn end(&mut self, from: &Admitted) -> Outcome {
-        let mut members = self.group.iter().flat_map(|group| &group.members);
-        if from.role != Role::Clinician || !members.any(|member| *member == from.participant) {
+        if from.role != Role::Clinician || !self.vouched.contains(&from.participant) {
             return Err(not_allowed(
                 "only a clinician who is in the visit ends it for all",
             ));

@@ -51,7 +51,7 @@ async fn refuses_who_shows_no_valid_pass_and_key() {
     let relay = TestRelay::start().await;
     let visit = new_visit();
     let good = relay.clinic.pass(visit, Role::Patient);
-    let by_a_stranger = Holder::new(&new_key(), visit, Role::Clinician, u64::MAX);
+    let by_a_stranger = Holder::new(&new_key(), visit, Role::Clinician, (1 << 53) - 1);
     let stolen = Holder {
         key: new_key(),
         pass: good.pass.clone(),
@@ -100,7 +100,7 @@ async fn takes_up_a_renewed_clinic_document_and_refuses_an_older_one() {
     let relay = TestRelay::start().await;
     let visit = new_visit();
     let successor = new_key();
-    let holder = Holder::new(&successor, visit, Role::Patient, u64::MAX);
+    let holder = Holder::new(&successor, visit, Role::Patient, (1 << 53) - 1);
     let mut client = relay.dial().await;
     client.hello(&holder, None).await;
     expect_error(&mut client, RelayErrorCode::NotAdmitted).await;
@@ -108,13 +108,13 @@ async fn takes_up_a_renewed_clinic_document_and_refuses_an_older_one() {
     tokio::time::sleep(Duration::from_millis(20)).await;
     relay
         .clinic
-        .write_document(2, std::slice::from_ref(&successor), u64::MAX);
+        .write_document(2, std::slice::from_ref(&successor), (1 << 53) - 1);
     relay.connect(&holder).await;
 
     tokio::time::sleep(Duration::from_millis(20)).await;
     relay
         .clinic
-        .write_document(1, std::slice::from_ref(&successor), u64::MAX);
+        .write_document(1, std::slice::from_ref(&successor), (1 << 53) - 1);
     let mut client = relay.dial().await;
     client.hello(&holder, None).await;
     let detail = expect_error(&mut client, RelayErrorCode::NotAdmitted).await;

@@ -24,7 +24,7 @@ fn people(count: u8) -> Vec<Admitted> {
         v: 1,
         number: 1,
         not_before_ms: 0,
-        not_after_ms: u64::MAX,
+        not_after_ms: (1 << 53) - 1,
         name: String::new(),
         contact: String::new(),
         authorities: vec![authority.public()],
@@ -49,7 +49,7 @@ fn people(count: u8) -> Vec<Admitted> {
                 },
                 name: Hash32([0; 32]),
                 iat: 0,
-                exp: u64::MAX,
+                exp: (1 << 53) - 1,
             });
             let pass = Pass::verify(&jws, &clinic).unwrap();
             Admitted {
@@ -505,4 +505,195 @@ fn welcomes_for_people_who_are_away_have_a_bound() {
     }
     let kept = visit.undelivered.values();
     assert_eq!(kept.count(), limits::MAX_UNDELIVERED_BYTES / (700 << 10));
+}
+
+/// A clinician who opened the visit, a patient whom that clinician let in, and a clinician and a guest whom nobody did.
+struct Intrusion {
+    visit: Visit,
+    host: Admitted,
+    patient: Admitted,
+    stranger: Admitted,
+    accomplice: Admitted,
+}
+
+impl Intrusion {
+    fn new() -> Self {
+        let everybody = people(4);
+        let clinician = |index: usize| Admitted {
+            role: Role::Clinician,
+            ..everybody[index].clone()
+        };
+        let mut it = Self {
+            visit: Visit::default(),
+            host: clinician(0),
+            patient: everybody[1].clone(),
+            stranger: clinician(2),
+            accomplice: everybody[3].clone(),
+        };
+        for person in &everybody {
+            it.visit.connect(person.participant, None).unwrap();
+        }
+        let host = it.host.clone();
+        it.make_group(&host, 0, None).unwrap();
+        it.commit(&host, 0, 0, &[1], &[]).unwrap();
+        for waits in [it.stranger.clone(), it.accomplice.clone()] {
+            let message = ClientMessage::KeyPackage {
+                key_package: B64(vec![1]),
+            };
+            it.visit.handle(&waits, message).unwrap();
+        }
+        it
+    }
+
+    fn make_group(&mut self, by: &Admitted, number: u32, replaces: Option<u32>) -> Outcome {
+        let message = ClientMessage::CreateGroup {
+            group_id: group_id(number),
+            replaces: replaces.map(group_id),
+        };
+        self.visit.handle(by, message)
+    }
+
+    fn commit(
+        &mut self,
+        by: &Admitted,
+        group: u32,
+        epoch: u64,
+        welcomes: &[u8],
+        removed: &[u8],
+    ) -> Outcome {
+        let id = |index: &u8| ParticipantId::from_bytes([*index; 16]);
+        let welcome = |index| WelcomeFor {
+            to: id(index),
+            welcome: B64(vec![]),
+        };
+        let message = ClientMessage::Commit {
+            group_id: group_id(group),
+            epoch,
+            commit: B64(vec![]),
+            welcomes: welcomes.iter().map(welcome).collect(),
+            removed: removed.iter().map(id).collect(),
+        };
+        self.visit.handle(by, message)
+    }
+
+    fn speak(&mut self, by: &Admitted, group: u32, epoch: u64) -> Outcome {
+        let message = ClientMessage::App {
+            group_id: group_id(group),
+            epoch,
+            data: B64(vec![]),
+        };
+        self.visit.handle(by, message)
+    }
+
+    fn the_stranger_cannot_end_it(&mut self) {
+        let stranger = self.stranger.clone();
+        let refused = self.visit.handle(&stranger, ClientMessage::End {});
+        assert_eq!(refused.unwrap_err().code, RelayErrorCode::NotAllowed);
+        assert!(!self.visit.is_over());
+    }
+}
+
+#[test]
+fn a_clinician_nobody_admitted_does_not_end_the_visit_from_a_group_of_its_own() {
+    let mut it = Intrusion::new();
+    let (host, patient) = (it.host.clone(), it.patient.clone());
+    let (stranger, accomplice) = (it.stranger.clone(), it.accomplice.clone());
+    it.visit.disconnect(host.participant);
+    it.make_group(&stranger, 1, Some(0)).unwrap();
+    it.the_stranger_cannot_end_it();
+    // It claims itself, an accomplice and the others as members, and then that the others were removed.
+    it.commit(&stranger, 1, 0, &[0, 1, 2, 3], &[]).unwrap();
+    it.commit(&stranger, 1, 1, &[], &[0, 1]).unwrap();
+    it.the_stranger_cannot_end_it();
+    assert!(it.visit.may_use_media(patient.participant));
+    assert!(it.visit.may_use_media(host.participant));
+    // Whoever is in league with it changes nothing while somebody who was let in is connected.
+    it.speak(&accomplice, 1, 1).unwrap();
+    it.commit(&accomplice, 1, 2, &[2], &[]).unwrap();
+    it.the_stranger_cannot_end_it();
+    // The host comes back, takes the visit back, and ends it.
+    it.visit.connect(host.participant, None).unwrap();
+    it.make_group(&host, 2, Some(1)).unwrap();
+    it.the_stranger_cannot_end_it();
+    it.visit.handle(&host, ClientMessage::End {}).unwrap();
+    assert!(it.visit.is_over());
+}
+
+#[test]
+fn a_patient_who_lies_makes_nobody_a_clinician_of_the_visit_while_one_is_connected() {
+    let mut it = Intrusion::new();
+    let (patient, stranger) = (it.patient.clone(), it.stranger.clone());
+    it.commit(&patient, 0, 1, &[2], &[]).unwrap();
+    it.speak(&stranger, 0, 2).unwrap();
+    it.the_stranger_cannot_end_it();
+    it.commit(&patient, 0, 2, &[2], &[0]).unwrap();
+    it.commit(&stranger, 0, 3, &[2, 3], &[]).unwrap();
+    it.the_stranger_cannot_end_it();
+    // Nor in a group that one of them makes.
+    it.make_group(&stranger, 1, Some(0)).unwrap();
+    it.commit(&stranger, 1, 0, &[1, 3], &[]).unwrap();
+    it.speak(&patient, 1, 1).unwrap();
+    it.the_stranger_cannot_end_it();
+    it.make_group(&patient, 2, Some(1)).unwrap();
+    it.commit(&patient, 2, 0, &[2], &[]).unwrap();
+    it.the_stranger_cannot_end_it();
+    let host = it.host.clone();
+    it.visit.handle(&host, ClientMessage::End {}).unwrap();
+}
+
+#[test]
+fn a_substitute_whom_the_patient_follows_ends_the_visit() {
+    let mut it = Intrusion::new();
+    let (patient, substitute) = (it.patient.clone(), it.stranger.clone());
+    it.visit.disconnect(it.host.participant);
+    it.make_group(&substitute, 1, Some(0)).unwrap();
+    it.commit(&substitute, 1, 0, &[1], &[]).unwrap();
+    it.the_stranger_cannot_end_it();
+    it.speak(&patient, 1, 1).unwrap();
+    it.visit.handle(&substitute, ClientMessage::End {}).unwrap();
+    assert!(it.visit.is_over());
+}
+
+#[test]
+fn a_substitute_ends_a_visit_in_which_nobody_is_left_of_those_before() {
+    let mut it = Intrusion::new();
+    let (substitute, guest) = (it.stranger.clone(), it.accomplice.clone());
+    it.visit.disconnect(it.host.participant);
+    it.visit.disconnect(it.patient.participant);
+    it.make_group(&substitute, 1, Some(0)).unwrap();
+    it.the_stranger_cannot_end_it();
+    it.commit(&substitute, 1, 0, &[3], &[]).unwrap();
+    it.speak(&guest, 1, 1).unwrap();
+    it.visit.handle(&substitute, ClientMessage::End {}).unwrap();
+}
+
+#[test]
+fn names_that_a_member_only_claims_to_have_let_in_do_not_add_up() {
+    let mut it = Intrusion::new();
+    let host = it.host.clone();
+    for number in 1..20_u32 {
+        it.make_group(&host, number, Some(number - 1)).unwrap();
+        let name = |index: u32| {
+            let mut bytes = [255; 16];
+            bytes[..4].copy_from_slice(&(number * 1000 + index).to_be_bytes());
+            ParticipantId::from_bytes(bytes)
+        };
+        let message = ClientMessage::Commit {
+            group_id: group_id(number),
+            epoch: 0,
+            commit: B64(vec![]),
+            welcomes: (0..60)
+                .map(|index| WelcomeFor {
+                    to: name(index),
+                    welcome: B64(vec![]),
+                })
+                .collect(),
+            removed: vec![],
+        };
+        it.visit.handle(&host, message).unwrap();
+    }
+    let bound = limits::MAX_ADMITTED + limits::MAX_PARTICIPANTS;
+    assert!(it.visit.admitted_to_media.len() <= bound);
+    assert!(it.visit.vouched.len() <= bound);
+    assert!(it.visit.may_use_media(it.patient.participant));
 }
