@@ -200,9 +200,13 @@ impl Hub {
                         detail: "media is for members of the group",
                     });
                 }
-                self.inner
-                    .media
-                    .send(MediaCommand::Signal(from.visit, from.participant, message));
+                let media = &self.inner.media;
+                if !media.signal(from.visit, from.participant, message) {
+                    return Err(Denied {
+                        code: RelayErrorCode::Media,
+                        detail: "too many descriptions at once: wait for the relay's answer",
+                    });
+                }
             }
             ClientMessage::Leave {} => {
                 let deliveries = slot.visit.handle(from, message)?;

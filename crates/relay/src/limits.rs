@@ -15,8 +15,20 @@ pub const MAX_KEY_PACKAGE_BYTES: usize = 16 << 10;
 pub const MAX_APP_BYTES: usize = 256 << 10;
 pub const MAX_DIRECT_BYTES: usize = 256 << 10;
 pub const MAX_SDP_BYTES: usize = 256 << 10;
+/// An answer to [`MAX_SECTIONS`] of the relay's own sections.
+pub const MAX_ANSWER_BYTES: usize = 512 << 10;
 /// Tracks of one participant: microphone, camera, screen with sound, and some to spare.
 pub const MAX_TRACKS: usize = 8;
+/// Tracks of one visit.
+pub const MAX_TRACKS_OF_VISIT: usize = 64;
+/// Tracks that a participant may have even then: sound and a picture.
+pub const FAIR_TRACKS: usize = 2;
+/// Sections of what the relay offers to one receiver, parked ones included: one for each track that there can be, and some.
+pub const MAX_SECTIONS: usize = 192;
+/// Descriptions of one participant that wait for the media side.
+pub const MAX_PENDING_SIGNALS: usize = 8;
+/// Addresses from which one media connection is reached; the oldest is forgotten first.
+pub const MAX_ROUTES: usize = 16;
 /// Length of a track's name as its sender chose it.
 pub const MAX_TRACK_NAME_BYTES: usize = 64;
 /// Groups of one visit. A group is left for a new one when somebody breaks a rule, so an honest visit has a handful. At

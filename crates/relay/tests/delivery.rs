@@ -763,7 +763,7 @@ async fn what_is_wrong_with_a_description_is_said_without_the_relays_insides() {
     host.send(&ClientMessage::Subscribe {}).await;
     host.send(&ClientMessage::SubscribeAnswer {
         generation: 1,
-        sdp: "x".repeat(sealed_visit_relay::limits::MAX_SDP_BYTES + 1),
+        sdp: "x".repeat(sealed_visit_relay::limits::MAX_ANSWER_BYTES + 1),
     })
     .await;
     let detail = expect_error(&mut host, RelayErrorCode::Media).await;

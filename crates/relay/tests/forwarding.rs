@@ -6,6 +6,7 @@ use common::media::{OPUS, Peer, VP8, drive_for, drive_until, is_rtp};
 use common::{Client, Holder, TestRelay, new_visit};
 use sealed_visit_protocol::Role;
 use sealed_visit_protocol::wire::{ClientMessage, MediaKind, RelayErrorCode, RelayMessage};
+use sealed_visit_relay::limits;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -307,6 +308,75 @@ async fn goes_on_over_the_same_line_when_a_sender_connects_anew() {
             .all(|it| !matches!(it, RelayMessage::SubscribeOffer { .. })),
         "nothing is to be negotiated"
     );
+}
+
+#[tokio::test]
+async fn publishing_again_under_new_names_uses_the_same_sections_again() {
+    let mut call = Call::start().await;
+    call.send_pictures(0..5).await;
+    call.receive_pictures(5).await;
+    assert_eq!(call.receiver.peer.sections, 2);
+    for round in 0..20 {
+        call.sender.peer = Peer::new().await;
+        let sender = &mut call.sender;
+        (call.audio, call.video) = sender
+            .peer
+            .publish_as(&mut sender.client, &format!("-{round}"))
+            .await;
+        let tracks = call.receiver.peer.answer(&mut call.receiver.client).await;
+        assert_eq!(call.receiver.peer.sections, 2, "round {round}");
+        let names: Vec<&str> = tracks.iter().map(|it| it.track.as_str()).collect();
+        assert_eq!(names.len(), 2);
+        assert!(
+            names.contains(&format!("camera-{round}").as_str()),
+            "{names:?}"
+        );
+    }
+    // The sections carry what was published last.
+    call.receiver.client.drain().await;
+    call.drive_until("connected", |sender, _| sender.rtc.is_connected())
+        .await;
+    call.receiver.peer.take_packets();
+    call.send_pictures(100..120).await;
+    let packets = call.receive_pictures(20).await;
+    check_pictures(&packets, 100..120);
+}
+
+#[tokio::test]
+async fn a_visit_with_too_many_tracks_takes_no_more_and_says_so() {
+    let relay = TestRelay::start().await;
+    let visit = new_visit();
+    let clinician = relay.clinic.pass(visit, Role::Clinician);
+    let others: Vec<Holder> = (0..9)
+        .map(|_| relay.clinic.pass(visit, Role::Guest))
+        .collect();
+    let mut host = relay.connect(&clinician).await;
+    host.create_group(b"group", None).await;
+    let ids: Vec<_> = others.iter().map(|it| it.participant).collect();
+    host.commit(b"group", 0, &ids).await;
+    host.drain().await;
+    let mut clients = Vec::new();
+    for (index, holder) in others.iter().enumerate() {
+        let mut client = relay.connect(holder).await;
+        let answer = Peer::publish_sounds(&mut client, limits::MAX_TRACKS).await;
+        assert_eq!(answer.is_ok(), index < 8, "{answer:?}");
+        clients.push(client);
+    }
+    let last = clients.last_mut().unwrap();
+    let refused = Peer::publish_sounds(last, limits::MAX_TRACKS).await;
+    assert_eq!(refused.unwrap_err(), "the visit has too many tracks");
+    // Sound and a picture are for everybody.
+    Peer::publish_sounds(last, limits::FAIR_TRACKS)
+        .await
+        .unwrap();
+    let refused = Peer::publish_sounds(last, limits::MAX_TRACKS + 1).await;
+    assert_eq!(refused.unwrap_err(), "too many tracks");
+    // A receiver is offered everything.
+    let mut receiver = Peer::new().await;
+    host.send(&ClientMessage::Subscribe {}).await;
+    let tracks = receiver.answer(&mut host).await;
+    assert_eq!(tracks.len(), 66);
+    assert_eq!(receiver.sections, 66);
 }
 
 #[tokio::test]

@@ -27,15 +27,16 @@ mod subscribe;
 #[cfg(feature = "tap")]
 pub mod tap;
 
+use crate::limits;
 use crate::stats::Stats;
 use peer::PeerFactory;
 use room::Room;
 use sealed_visit_protocol::wire::{ClientMessage, RelayMessage};
 use sealed_visit_protocol::{ParticipantId, VisitId};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use str0m::Input;
 use str0m::net::{Protocol, Receive, Transmit};
@@ -105,12 +106,48 @@ pub struct MediaReply {
 
 /// Where commands go. Sending never blocks.
 #[derive(Debug, Clone)]
-pub struct MediaHandle(mpsc::UnboundedSender<MediaCommand>);
+pub struct MediaHandle {
+    commands: mpsc::UnboundedSender<MediaCommand>,
+    pending: Pending,
+}
 
 impl MediaHandle {
     pub fn send(&self, command: MediaCommand) {
         // Once the media thread has ended, the relay is stopping.
-        let _ = self.0.send(command);
+        let _ = self.commands.send(command);
+    }
+
+    /// Hands a description on; false when too many of this participant's wait already.
+    pub fn signal(&self, visit: VisitId, from: ParticipantId, message: ClientMessage) -> bool {
+        let has_room = self.pending.add(visit, from);
+        if has_room {
+            self.send(MediaCommand::Signal(visit, from, message));
+        }
+        has_room
+    }
+}
+
+/// How many descriptions of each participant wait for the media thread.
+#[derive(Debug, Clone, Default)]
+struct Pending(Arc<Mutex<HashMap<(VisitId, ParticipantId), usize>>>);
+
+impl Pending {
+    fn add(&self, visit: VisitId, who: ParticipantId) -> bool {
+        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = pending.entry((visit, who)).or_default();
+        let has_room = *count < limits::MAX_PENDING_SIGNALS;
+        *count += usize::from(has_room);
+        has_room
+    }
+
+    fn remove(&self, visit: VisitId, who: ParticipantId) {
+        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = pending.get_mut(&(visit, who)) {
+            *count -= 1;
+            if *count == 0 {
+                pending.remove(&(visit, who));
+            }
+        }
     }
 }
 
@@ -160,7 +197,8 @@ pub fn start(
     let bound = socket.local_addr().map_err(bind_error)?;
     let addresses = announced(bound, &config.announce)?;
     let address = addresses[0];
-    let factory = PeerFactory::new(&addresses)?;
+    let factory = Arc::new(PeerFactory::new(&addresses)?);
+    let pending = Pending::default();
     let (replies, reply_receiver) = mpsc::unbounded_channel();
     let effects = Effects {
         outgoing: Vec::new(),
@@ -180,6 +218,7 @@ pub fn start(
         .enable_all()
         .build()
         .map_err(MediaError::Thread)?;
+    let of_thread = pending.clone();
     let thread = std::thread::Builder::new()
         .name("media".into())
         .spawn(move || {
@@ -190,9 +229,10 @@ pub fn start(
                 };
                 let sfu = Sfu {
                     factory,
+                    pending: of_thread,
                     addresses,
                     rooms: HashMap::new(),
-                    routes: HashMap::new(),
+                    routes: Routes::default(),
                     effects,
                 };
                 tokio::select! {
@@ -204,7 +244,7 @@ pub fn start(
         .map_err(MediaError::Thread)?;
     let media = Media {
         address,
-        handle: MediaHandle(commands),
+        handle: MediaHandle { commands, pending },
         stop: Some(stop),
         thread: Some(thread),
     };
@@ -309,15 +349,51 @@ fn contained<T>(visit: VisitId, work: impl FnOnce() -> T) -> Option<T> {
 }
 
 struct Sfu {
-    factory: PeerFactory,
+    factory: Arc<PeerFactory>,
+    pending: Pending,
     addresses: Vec<SocketAddr>,
     rooms: HashMap<VisitId, Room>,
-    /// Where datagrams from an address belong.
-    routes: HashMap<SocketAddr, Route>,
+    routes: Routes,
     effects: Effects,
 }
 
 type Route = (VisitId, ParticipantId, Side);
+
+/// Where datagrams from an address belong. Whoever forges source addresses only replaces their own.
+#[derive(Debug, Default)]
+struct Routes {
+    by_source: HashMap<SocketAddr, Route>,
+    /// Each connection's addresses, the oldest first.
+    sources: HashMap<Route, VecDeque<SocketAddr>>,
+}
+
+impl Routes {
+    fn get(&self, source: SocketAddr) -> Option<Route> {
+        self.by_source.get(&source).copied()
+    }
+
+    fn insert(&mut self, source: SocketAddr, route: Route) {
+        if let Some(before) = self.by_source.insert(source, route)
+            && let Some(sources) = self.sources.get_mut(&before)
+        {
+            sources.retain(|it| *it != source);
+        }
+        let sources = self.sources.entry(route).or_default();
+        sources.push_back(source);
+        if sources.len() > limits::MAX_ROUTES
+            && let Some(oldest) = sources.pop_front()
+        {
+            self.by_source.remove(&oldest);
+        }
+    }
+
+    fn retain(&mut self, mut is_alive: impl FnMut(&Route) -> bool) {
+        self.sources.retain(|route, _| is_alive(route));
+        let sources = &self.sources;
+        self.by_source
+            .retain(|_, route| sources.contains_key(route));
+    }
+}
 
 impl Sfu {
     async fn run(
@@ -353,13 +429,7 @@ impl Sfu {
                 self.tick(now);
                 tick_at = now + TICK;
             }
-            due_at = now + TICK;
-            let effects = &mut self.effects;
-            self.rooms.retain(|visit, room| {
-                let next = contained(*visit, || room.run(effects, now));
-                due_at = due_at.min(next.unwrap_or(due_at));
-                next.is_some()
-            });
+            due_at = self.advance(now);
             for (destination, contents) in self.effects.outgoing.drain(..) {
                 // A full send buffer loses a packet, as any network may.
                 let _ = socket.try_send_to(&contents, destination);
@@ -367,17 +437,29 @@ impl Sfu {
         }
     }
 
+    /// Moves every room on; returns when to come again.
+    fn advance(&mut self, now: Instant) -> Instant {
+        let mut due_at = now + TICK;
+        let effects = &mut self.effects;
+        self.rooms.retain(|visit, room| {
+            let next = contained(*visit, || room.run(effects, now));
+            due_at = due_at.min(next.unwrap_or(due_at));
+            next.is_some()
+        });
+        due_at
+    }
+
     fn handle(&mut self, command: MediaCommand, now: Instant) {
         let effects = &mut self.effects;
         match command {
             MediaCommand::Signal(visit, from, message) => {
+                self.pending.remove(visit, from);
+                let factory = &self.factory;
                 let room = self
                     .rooms
                     .entry(visit)
-                    .or_insert_with(|| Room::new(visit, now));
-                let factory = &self.factory;
-                if contained(visit, || room.signal(from, message, factory, effects, now)).is_none()
-                {
+                    .or_insert_with(|| Room::new(visit, factory.clone(), now));
+                if contained(visit, || room.signal(from, message, effects, now)).is_none() {
                     self.rooms.remove(&visit);
                 }
             }
@@ -418,7 +500,7 @@ impl Sfu {
                 contents,
             },
         );
-        if let Some((visit, who, side)) = self.routes.get(&source).copied()
+        if let Some((visit, who, side)) = self.routes.get(source)
             && let Some(room) = self.rooms.get_mut(&visit)
             && room.accepts(who, side, &input)
         {
@@ -470,7 +552,7 @@ impl Sfu {
             contained(*visit, || room.tick(effects, now)).is_some() && !room.is_empty()
         });
         let rooms = &self.rooms;
-        self.routes.retain(|_, (visit, who, side)| {
+        self.routes.retain(|(visit, who, side)| {
             rooms
                 .get(visit)
                 .is_some_and(|room| room.has_connection(*who, *side))
@@ -494,11 +576,106 @@ impl Sfu {
 mod tests {
     use super::*;
 
+    fn sfu() -> (Sfu, mpsc::UnboundedReceiver<MediaReply>) {
+        let addresses = vec![SocketAddr::from(([127, 0, 0, 1], 4000))];
+        let (replies, receiver) = mpsc::unbounded_channel();
+        let sfu = Sfu {
+            factory: Arc::new(PeerFactory::new(&addresses).unwrap()),
+            pending: Pending::default(),
+            addresses,
+            rooms: HashMap::new(),
+            routes: Routes::default(),
+            effects: Effects {
+                outgoing: Vec::new(),
+                replies: Replies(replies),
+                stats: Arc::default(),
+                #[cfg(feature = "tap")]
+                tap: None,
+            },
+        };
+        (sfu, receiver)
+    }
+
+    fn visit(number: u8) -> VisitId {
+        VisitId::from_bytes([number; 16])
+    }
+
+    fn person(number: u8) -> ParticipantId {
+        ParticipantId::from_bytes([number; 16])
+    }
+
     #[test]
-    fn a_panic_in_one_visits_media_is_contained_and_reported() {
-        let visit = VisitId::from_bytes([1; 16]);
-        assert_eq!(contained(visit, || 7), Some(7));
-        assert_eq!(contained(visit, || -> u8 { panic!("on purpose") }), None);
-        assert_eq!(contained(visit, || 8), Some(8));
+    fn a_panic_in_one_visits_media_leaves_the_others_alone() {
+        let (mut sfu, mut replies) = sfu();
+        let now = Instant::now();
+        for number in 0..3 {
+            let subscribe = ClientMessage::Subscribe {};
+            sfu.handle(
+                MediaCommand::Signal(visit(number), person(number), subscribe),
+                now,
+            );
+        }
+        sfu.advance(now);
+        sfu.rooms.get_mut(&visit(1)).unwrap().panics = true;
+        sfu.advance(now);
+        sfu.tick(now);
+        assert_eq!(sfu.rooms.len(), 2);
+        assert!(sfu.rooms[&visit(0)].has_connection(person(0), Side::Subscribe));
+        assert!(sfu.rooms[&visit(2)].has_connection(person(2), Side::Subscribe));
+        // The visit itself can begin anew, and others are still answered.
+        while replies.try_recv().is_ok() {}
+        for number in 0..3 {
+            let nonsense = ClientMessage::PublishOffer {
+                sdp: "nonsense".into(),
+                tracks: Vec::new(),
+            };
+            sfu.handle(
+                MediaCommand::Signal(visit(number), person(number), nonsense),
+                now,
+            );
+            let reply = replies.try_recv().unwrap();
+            assert_eq!(
+                (reply.visit, reply.participant),
+                (visit(number), person(number))
+            );
+            assert!(matches!(reply.message, RelayMessage::Error { .. }));
+        }
+    }
+
+    #[test]
+    fn forged_source_addresses_do_not_add_up() {
+        let mut routes = Routes::default();
+        let source = |port: u16| SocketAddr::from(([192, 0, 2, 1], port));
+        let attacker = (visit(1), person(1), Side::Publish);
+        let other = (visit(1), person(2), Side::Publish);
+        routes.insert(source(1), other);
+        for port in 2..5000 {
+            routes.insert(source(port), attacker);
+        }
+        assert_eq!(routes.by_source.len(), limits::MAX_ROUTES + 1);
+        assert_eq!(routes.get(source(1)), Some(other));
+        assert_eq!(routes.get(source(4999)), Some(attacker));
+        assert_eq!(routes.get(source(2)), None);
+        // Whose address moves to another connection is counted there.
+        routes.insert(source(4999), other);
+        assert_eq!(routes.sources[&attacker].len(), limits::MAX_ROUTES - 1);
+        routes.retain(|route| *route == other);
+        assert_eq!(routes.by_source.len(), 2);
+        routes.retain(|_| false);
+        assert!(routes.by_source.is_empty() && routes.sources.is_empty());
+    }
+
+    #[test]
+    fn descriptions_of_one_participant_that_wait_have_a_bound() {
+        let pending = Pending::default();
+        for _ in 0..limits::MAX_PENDING_SIGNALS {
+            assert!(pending.add(visit(1), person(1)));
+        }
+        assert!(!pending.add(visit(1), person(1)));
+        assert!(pending.add(visit(1), person(2)));
+        pending.remove(visit(1), person(1));
+        assert!(pending.add(visit(1), person(1)));
+        pending.remove(visit(1), person(2));
+        assert_eq!(pending.0.lock().unwrap().len(), 1);
     }
 }

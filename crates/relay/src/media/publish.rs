@@ -66,7 +66,7 @@ pub struct Received<'a> {
 }
 
 impl Publication {
-    /// Accepts a first or a further offer; returns the answer. `current` is kept when the offer is its own.
+    /// Accepts a first or a further offer that was checked; returns the answer. `current` is kept when the offer is its own.
     pub fn negotiate(
         current: Option<Self>,
         factory: &PeerFactory,
@@ -74,7 +74,6 @@ impl Publication {
         tracks: &[PublishedTrack],
         now: Instant,
     ) -> Result<(Self, String), Unserved> {
-        check(sdp, tracks)?;
         let session = peer::session_id(sdp).unwrap_or_default().to_owned();
         let mut publication = match current {
             Some(current) if current.session == session && current.rtc.is_alive() => current,
@@ -247,7 +246,8 @@ impl Publication {
     }
 }
 
-fn check(sdp: &str, tracks: &[PublishedTrack]) -> Result<(), Unserved> {
+/// What can be said of an offer before it is read.
+pub(super) fn check(sdp: &str, tracks: &[PublishedTrack]) -> Result<(), Unserved> {
     let refuse = |text: &str| Err(Unserved(text.to_owned()));
     if tracks.len() > limits::MAX_TRACKS {
         return refuse("too many tracks");

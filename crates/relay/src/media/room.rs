@@ -4,16 +4,17 @@
 //! its `due_at` is pulled forward; [`Room::run`] then moves it on and drains it.
 
 use super::peer::{self, PeerFactory};
-use super::publish::{Publication, Unserved};
+use super::publish::{self, Publication, Unserved};
 use super::share::{FLOOR_VIDEO_BPS, Share};
 use super::subscribe::{Forwarded, HeldBack, Subscription, TrackRef};
 use super::{Effects, MediaReply, Side};
 use crate::limits;
 use sealed_visit_protocol::wire::{
-    ClientMessage, MediaKind, PictureOnLine, RelayErrorCode, RelayMessage,
+    ClientMessage, MediaKind, PictureOnLine, PublishedTrack, RelayErrorCode, RelayMessage,
 };
 use sealed_visit_protocol::{ParticipantId, VisitId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use str0m::{Event, IceConnectionState, Input, Output, Rtc};
@@ -24,8 +25,12 @@ const DISCONNECTED_FOR: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Room {
     visit: VisitId,
+    factory: Arc<PeerFactory>,
     parties: BTreeMap<ParticipantId, Party>,
     adapted_at: Instant,
+    /// Panics when it is run the next time.
+    #[cfg(test)]
+    pub panics: bool,
 }
 
 #[derive(Debug, Default)]
@@ -57,11 +62,14 @@ impl<T> Driven<T> {
 }
 
 impl Room {
-    pub fn new(visit: VisitId, now: Instant) -> Self {
+    pub fn new(visit: VisitId, factory: Arc<PeerFactory>, now: Instant) -> Self {
         Self {
             visit,
+            factory,
             parties: BTreeMap::new(),
             adapted_at: now,
+            #[cfg(test)]
+            panics: false,
         }
     }
 
@@ -83,10 +91,16 @@ impl Room {
         &mut self,
         from: ParticipantId,
         message: ClientMessage,
-        factory: &PeerFactory,
         effects: &mut Effects,
         now: Instant,
     ) {
+        if let ClientMessage::PublishOffer { sdp, tracks } = &message
+            && let Err(unserved) = self.check(from, sdp, tracks)
+        {
+            // What is published already goes on.
+            return self.refuse(from, unserved, effects);
+        }
+        let factory = &self.factory;
         let party = self.parties.entry(from).or_default();
         let outcome = match message {
             ClientMessage::PublishOffer { sdp, tracks } => {
@@ -110,7 +124,7 @@ impl Room {
                     return;
                 };
                 subscription.due_at = now;
-                let outcome = if sdp.len() > limits::MAX_SDP_BYTES {
+                let outcome = if sdp.len() > limits::MAX_ANSWER_BYTES {
                     Err(Unserved("too large a description".into()))
                 } else {
                     subscription.inner.answer(generation, &sdp)
@@ -131,13 +145,36 @@ impl Room {
             _ => Ok(()),
         };
         if let Err(unserved) = outcome {
-            tracing::info!(visit = %self.visit, participant = %from, %unserved, "media refused");
-            let error = RelayMessage::Error {
-                code: RelayErrorCode::Media,
-                detail: unserved.0,
-            };
-            effects.reply(self.visit, from, error);
+            self.refuse(from, unserved, effects);
         }
+    }
+
+    fn refuse(&self, who: ParticipantId, unserved: Unserved, effects: &Effects) {
+        tracing::info!(visit = %self.visit, participant = %who, %unserved, "media refused");
+        let error = RelayMessage::Error {
+            code: RelayErrorCode::Media,
+            detail: unserved.0,
+        };
+        effects.reply(self.visit, who, error);
+    }
+
+    /// Whether an offer keeps to what one participant, and the visit as a whole, may have.
+    fn check(
+        &self,
+        from: ParticipantId,
+        sdp: &str,
+        tracks: &[PublishedTrack],
+    ) -> Result<(), Unserved> {
+        publish::check(sdp, tracks)?;
+        let others = self.parties.iter().filter(|(other, _)| **other != from);
+        let publications = others.filter_map(|(_, party)| party.publication.as_ref());
+        let of_others: usize = publications.map(|it| it.inner.tracks().len()).sum();
+        if tracks.len() > limits::FAIR_TRACKS
+            && tracks.len() + of_others > limits::MAX_TRACKS_OF_VISIT
+        {
+            return Err(Unserved("the visit has too many tracks".into()));
+        }
+        Ok(())
     }
 
     /// Its WebSocket went away; media goes on for a while.
@@ -207,6 +244,8 @@ impl Room {
 
     /// Moves everything that is due on, and forwards; returns when to come again.
     pub fn run(&mut self, effects: &mut Effects, now: Instant) -> Instant {
+        #[cfg(test)]
+        assert!(!self.panics, "on purpose");
         loop {
             let mut events = Vec::new();
             for (who, party) in &mut self.parties {
@@ -506,6 +545,9 @@ impl Room {
         let Some(subscription) = &mut party.subscription else {
             return;
         };
+        if subscription.inner.is_worn(&published) {
+            *subscription = Driven::new(Subscription::new(&self.factory, now), now);
+        }
         subscription.due_at = now;
         if let Some(offer) = subscription.inner.offer(&published, &mut party.generation) {
             effects.replies.send(MediaReply {

@@ -6,6 +6,7 @@ use super::peer::{self, INITIAL_ESTIMATE_BPS, PeerFactory};
 use super::publish::{Received, Unserved, unserved};
 use super::rewrite::Rewriter;
 use super::share::{FLOOR_VIDEO_BPS, Share, VideoLine, share_out};
+use crate::limits;
 use sealed_visit_protocol::ParticipantId;
 use sealed_visit_protocol::wire::{
     MediaKind, MediaSource, OfferedTrack, PictureOnLine, RelayMessage,
@@ -99,7 +100,8 @@ struct Estimate {
 enum LineState {
     Offered,
     Open,
-    Stopped,
+    /// Carries nothing, and waits for another track.
+    Parked,
 }
 
 #[derive(Debug)]
@@ -157,25 +159,20 @@ impl Subscription {
         }
         self.is_stale = false;
         let mut changes = self.rtc.sdp_api();
-        for (index, line) in self.lines.iter_mut().enumerate() {
-            if line.state == LineState::Stopped || published.contains(&line.track) {
-                continue;
-            }
-            line.state = LineState::Stopped;
-            // The first section carries the transport of all (RFC 8843 section 7.2): without it a browser would
-            // close the connection when nobody else is left.
-            if index == 0 {
+        for line in &mut self.lines {
+            if line.state != LineState::Parked && !published.contains(&line.track) {
+                line.state = LineState::Parked;
+                // Not stopped: a description only ever grows, and a stopped section is never used again.
                 changes.set_direction(line.mid, Direction::Inactive);
-            } else {
-                changes.stop_media(line.mid);
             }
         }
         for track in published {
-            let is_known = self
-                .lines
-                .iter()
-                .any(|line| line.state != LineState::Stopped && line.track == *track);
-            if is_known {
+            if self.lines.iter().any(|line| line.carries(track)) {
+                continue;
+            }
+            if let Some(line) = self.lines.iter_mut().find(|line| line.can_take(track)) {
+                changes.set_direction(line.mid, Direction::SendOnly);
+                line.take(track);
                 continue;
             }
             let mid = changes.add_media(
@@ -186,15 +183,7 @@ impl Subscription {
                 None,
                 None,
             );
-            self.lines.push(Line {
-                mid,
-                track: track.clone(),
-                state: LineState::Offered,
-                rewriter: Rewriter::default(),
-                payload_types: HashMap::new(),
-                gate: Gate::Open,
-                has_forwarded: false,
-            });
+            self.lines.push(Line::new(mid, track));
         }
         let (offer, pending) = changes.apply()?;
         *generation += 1;
@@ -208,10 +197,20 @@ impl Subscription {
             tracks: self
                 .lines
                 .iter()
-                .filter(|line| line.state != LineState::Stopped)
+                .filter(|line| line.state != LineState::Parked)
                 .map(Line::offered)
                 .collect(),
         })
+    }
+
+    /// Whether its description would have too many sections with these tracks, most of them parked: a new connection starts
+    /// with those that are needed.
+    pub fn is_worn(&self, published: &[TrackRef]) -> bool {
+        let lacking = published.iter().filter(|track| {
+            let mut lines = self.lines.iter();
+            !lines.any(|line| line.carries(track) || line.can_take(track))
+        });
+        self.lines.len() + lacking.count() > limits::MAX_SECTIONS
     }
 
     /// Takes the answer of the outstanding generation; true when another offer is due.
@@ -475,6 +474,39 @@ impl Quality {
 }
 
 impl Line {
+    fn new(mid: Mid, track: &TrackRef) -> Self {
+        Self {
+            mid,
+            track: track.clone(),
+            state: LineState::Offered,
+            rewriter: Rewriter::default(),
+            payload_types: HashMap::new(),
+            gate: Gate::Open,
+            has_forwarded: false,
+        }
+    }
+
+    fn carries(&self, track: &TrackRef) -> bool {
+        self.state != LineState::Parked && self.track == *track
+    }
+
+    /// A section keeps its kind and its stream's name.
+    fn can_take(&self, track: &TrackRef) -> bool {
+        self.state == LineState::Parked
+            && self.track.kind == track.kind
+            && stream_name(&self.track) == stream_name(track)
+    }
+
+    /// The section goes on with another track; to the receiver it stays one stream, whose numbers go on.
+    fn take(&mut self, track: &TrackRef) {
+        let mut rewriter = std::mem::take(&mut self.rewriter);
+        rewriter.interrupt();
+        *self = Self {
+            rewriter,
+            ..Self::new(self.mid, track)
+        };
+    }
+
     fn is_open(&self, kind: MediaKind) -> bool {
         self.state == LineState::Open && self.track.kind == kind
     }

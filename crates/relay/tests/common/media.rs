@@ -31,6 +31,8 @@ pub struct Peer {
     pub outbound: Option<Filter>,
     line: Option<SlowLine>,
     pub events: Vec<Event>,
+    /// Media sections of the relay's latest offer.
+    pub sections: usize,
 }
 
 /// A drop-tail queue in front of a slow line.
@@ -74,6 +76,7 @@ impl Peer {
             outbound: None,
             line: None,
             events: Vec::new(),
+            sections: 0,
         }
     }
 
@@ -89,6 +92,11 @@ impl Peer {
 
     /// Publishes a microphone and a camera; returns their sections.
     pub async fn publish(&mut self, client: &mut Client) -> (Mid, Mid) {
+        self.publish_as(client, "").await
+    }
+
+    /// With this at the end of the tracks' names.
+    pub async fn publish_as(&mut self, client: &mut Client, suffix: &str) -> (Mid, Mid) {
         let mut changes = self.rtc.sdp_api();
         let audio = changes.add_media(
             str0m::media::MediaKind::Audio,
@@ -107,7 +115,7 @@ impl Peer {
         let (offer, pending) = changes.apply().unwrap();
         let track = |mid: Mid, name: &str, kind, source| PublishedTrack {
             mid: mid.to_string(),
-            track: name.into(),
+            track: format!("{name}{suffix}"),
             kind,
             source,
         };
@@ -137,6 +145,42 @@ impl Peer {
         (audio, video)
     }
 
+    /// Publishes so many microphones from a connection of its own; the relay's refusal is the error.
+    pub async fn publish_sounds(client: &mut Client, count: usize) -> Result<(), String> {
+        let mut peer = Self::new().await;
+        let mut changes = peer.rtc.sdp_api();
+        let tracks = (0..count)
+            .map(|index| PublishedTrack {
+                mid: changes
+                    .add_media(
+                        str0m::media::MediaKind::Audio,
+                        Direction::SendOnly,
+                        None,
+                        None,
+                        None,
+                    )
+                    .to_string(),
+                track: format!("sound-{index}"),
+                kind: MediaKind::Audio,
+                source: MediaSource::Microphone,
+            })
+            .collect();
+        let (offer, _) = changes.apply().unwrap();
+        client
+            .send(&ClientMessage::PublishOffer {
+                sdp: offer.to_sdp_string(),
+                tracks,
+            })
+            .await;
+        client
+            .until(|message| match message {
+                RelayMessage::PublishAnswer { .. } => Some(Ok(())),
+                RelayMessage::Error { detail, .. } => Some(Err(detail)),
+                _ => None,
+            })
+            .await
+    }
+
     /// Takes the relay's next offer.
     pub async fn answer(&mut self, client: &mut Client) -> Vec<OfferedTrack> {
         let (generation, sdp, tracks) = client
@@ -154,6 +198,7 @@ impl Peer {
             !sdp.contains("ssrc-audio-level"),
             "who speaks is nobody's business"
         );
+        self.sections = sdp.matches("m=").count();
         let offer = SdpOffer::from_sdp_string(&sdp).unwrap();
         let answer = self.rtc.sdp_api().accept_offer(offer).unwrap();
         client
