@@ -110,6 +110,8 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
   #subscribeQueue: Promise<unknown> = Promise.resolve();
   #offered: readonly OfferedTrack[] = [];
   #states = { publish: "new" as MediaConnectionState, subscribe: "new" as MediaConnectionState };
+  #offersWaiting = 0;
+  #answersRefused = 0;
   #isClosed = false;
   readonly #stop: (() => void)[] = [];
   readonly #line = new LineWatch((state) => this.emit("line", state));
@@ -133,6 +135,10 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
       }),
       this.#client.on("relay", ({ status }) => {
         if (status === "connected") this.#onRelayBack();
+      }),
+      this.#client.on("media_refused", ({ code, error }) => {
+        // While an offer waits for its answer, the refusal is of that offer.
+        if (code === "media" && this.#offersWaiting === 0) this.#onAnswerRefused(SealedVisitError.fromFailure(error));
       }),
       this.#client.on("line_quality", (quality) => this.#line.told(quality)),
     );
@@ -368,8 +374,9 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
   }
 
   #nextAnswer(): Promise<string> {
+    this.#offersWaiting++;
     return new Promise((resolve, reject) => {
-      const stop: (() => void)[] = [];
+      const stop: (() => void)[] = [() => this.#offersWaiting--];
       const finish = (act: () => void) => {
         for (const end of stop) end();
         act();
@@ -402,6 +409,20 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
     const answer = rtc.localDescription?.sdp ?? "";
     const answered = this.#client.request<"subscribe_answer">({ r: "subscribe_answer", generation, sdp: answer });
     await connection.done(answered);
+  }
+
+  /** The relay has given up the receiving connection with the answer: it is made anew, ever later when that goes on. */
+  #onAnswerRefused(error: SealedVisitError): void {
+    if (this.#isClosed || this.#options.receive === false) return;
+    this.#problem("the relay refused the description of what this page receives", error);
+    this.#endSubscriber();
+    this.#setState("subscribe", "reconnecting");
+    const waitMs = Math.min(500 * 2 ** this.#answersRefused++, 8_000);
+    const timer = setTimeout(
+      () => this.#client.request<"subscribe">({ r: "subscribe" }).catch(() => undefined),
+      waitMs,
+    );
+    this.#stop.push(() => clearTimeout(timer));
   }
 
   #newSubscriber(): MediaConnection {
@@ -512,6 +533,7 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
   #setState(which: "publish" | "subscribe", state: MediaConnectionState): void {
     if (this.#states[which] === state) return;
     this.#states = { ...this.#states, [which]: state };
+    if (which === "subscribe" && state === "connected") this.#answersRefused = 0;
     this.emit("connection", this.#states);
   }
 

@@ -334,8 +334,8 @@ export type Event =
       readonly sdp: string;
       readonly tracks: readonly OfferedTrack[];
     }
-  /** The relay cannot serve a description, or not yet. */
-  | { readonly e: "media_refused"; readonly error: Failure }
+  /** The relay cannot serve a description (`media`), or refuses something, perhaps a description, for now. */
+  | { readonly e: "media_refused"; readonly code: "media" | "not_allowed"; readonly error: Failure }
   | ({ readonly e: "line_quality" } & LineQuality)
   /** The first frame that reached the transform, and the first that passed it. */
   | { readonly e: "first_frame"; readonly key: TrackKey; readonly stage: "seen" | "passed"; readonly at_ms: number }

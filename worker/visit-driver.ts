@@ -176,6 +176,7 @@ export class VisitDriver {
           const detail = typeof message.detail === "string" ? message.detail : "";
           this.#hooks.emit({
             e: "media_refused",
+            code: message.code,
             error: { code: "media-failed", message: `the relay says: ${detail}` },
           });
         }
