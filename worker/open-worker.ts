@@ -195,27 +195,27 @@ async function report(): Promise<unknown> {
   for (const [position, { tracks }] of recording.parts.entries()) {
     for (const stored of tracks) {
       if (unopened.has(stored) && stored.url !== null) await check(source, position, stored, stored.url);
-      // Whatever is listed is judged, read or not: it may be listed twice, or be of no track of the part.
+      // A listed track is judged even if nobody read it: it may be listed twice, or belong to no track of the part.
       else if (!followed.has(stored)) source.trackNotHere(position, stored.track);
     }
   }
   return source.report();
 }
 
-/** What is wrong with a track that nobody could open is in the report too, as the clinic tool's `verify` has it. */
+/** Verifies a track that could not be opened, so that the report says the same about it as `sealed-visit verify`. */
 async function check(source: RecordingReader, position: number, stored: OpenedTrack, url: string): Promise<void> {
   const checker = source.checkTrack(position, stored.track);
   try {
     const { signal } = new AbortController();
     for await (const piece of download(url, stored.size_bytes, signal)) checker.feed(piece);
   } catch (error) {
-    // The checker keeps what it refused for the report; anything else, a lost line, must not look like a missing end.
+    // The report tells of bytes that were refused. A lost connection must not look like a track that is cut off.
     if (toFailure(error).code !== "opening-track-altered") throw error;
   }
   source.closeTrack(checker);
 }
 
-/** Of parts or tracks that are listed twice, the first that nobody asked for yet. */
+/** If a part or track is listed twice, the first one that has not been read yet. */
 function find(part: number, track: TrackId): { reader: RecordingReader; position: number; track: OpenedTrack } {
   const listed = (recording?.parts ?? []).flatMap((candidate, position) =>
     candidate.tracks

@@ -21,7 +21,7 @@ import {
   writeFiles,
 } from "../lib/recording-vectors.mjs";
 
-// A page gets the vault's answer as an object: what only its text shows is gone by then.
+// A page receives the answer as an object, so it cannot see faults that are gone once the text is parsed.
 const vectors = readVectors().filter((vector) => !vector.only_as_text);
 const scratch = mkdtempSync(path.join(tmpdir(), "sealed-visit-vectors-"));
 let site;
@@ -97,7 +97,7 @@ async function playAll({ recordings, rootKey, keyFile, passphrase }) {
           try {
             while (reader && !(await reader.read()).done);
           } catch {
-            // The report says it.
+            // The report tells what is wrong.
           }
         }
       }

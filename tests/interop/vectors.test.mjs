@@ -79,10 +79,10 @@ function runTool(args) {
   });
 }
 
-/** The page hands the answer in as an object: what only its text shows was lost when that was parsed. */
+/** A page receives the answer as an object, so it cannot see faults that are gone once the text is parsed. */
 const inBrowser = vectors.filter((vector) => !vector.only_as_text);
 
-/** The module and the code around it that the player's worker runs, but for its downloads. */
+/** Runs the module and the code that the player's worker runs around it, except for downloads. */
 function byBrowserModule(list, key = null) {
   return list.map((vector) => {
     const files = filesOf(vector);
@@ -114,7 +114,7 @@ function readTrack(reader, position, track, key, bytes) {
   try {
     trackReader = key && openTrack(reader, position, track, key);
   } catch {
-    // Checked, then, and not opened.
+    // It cannot be opened, so it is only checked.
   }
   trackReader ??= reader.checkTrack(position, track.track);
   try {
@@ -165,7 +165,7 @@ test("the stranger's program judges every vector as expected", async () => {
   assert.deepEqual(differing(vectors, await byPython(vectors)), []);
 });
 
-test("whoever has the key judges as whoever has not, but for segments that do not decrypt", async () => {
+test("with a key, the verdicts are the same except for segments that do not decrypt", async () => {
   const opening = secrets.opening_keys.x25519;
   const key = new module.OpeningKey(Buffer.from(JSON.stringify(opening)));
   const expected = (vector) => vector.expected_with_key ?? vector.expected;
@@ -174,7 +174,7 @@ test("whoever has the key judges as whoever has not, but for segments that do no
   assert.deepEqual(differing(inBrowser, byBrowserModule(inBrowser, key), expected), []);
   const stranger = await byPython(openable, [opening.suite, opening.private_key]);
   assert.deepEqual(differing(openable, stranger, expected), []);
-  // `open` has its own words for what it does not open at all.
+  // `open` reports differently about recordings that it does not open at all.
   const opened = openable.filter((vector) => vector.expected_with_key || vector.expected.verdict === "complete");
   writeFileSync(path.join(scratch, "key.jwe"), keyFileOf(opening, "a passphrase of the tests"));
   writeFileSync(path.join(scratch, "passphrase"), "a passphrase of the tests\n");

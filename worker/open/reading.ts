@@ -1,6 +1,6 @@
 /**
- * How the vault's answer is handed to the core: every document of every part, and each track to be opened, or to be checked
- * where it cannot be. Without the worker around it, so that tests run it as it is.
+ * Hands the vault's answer to the core: every document of every part, and each track that can be opened. Separate from the
+ * worker, so that tests in Node run the same code.
  */
 import { fromBase64url } from "../base64url.js";
 import type { CompactJws } from "../core-types.js";
@@ -51,7 +51,7 @@ export function openTrack(
   throw failure;
 }
 
-/** It came as JSON from elsewhere, whatever its type says. */
+/** The answer is JSON from a server, so its type promises nothing. */
 function isAnswer(opened: Loose<OpenedRecording>): boolean {
   return isText(opened.recording) && isListOf(opened.parts, isPart);
 }

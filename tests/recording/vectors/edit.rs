@@ -1,5 +1,5 @@
-//! A recording under change: each method does one thing to it, and lets the documents that name what was changed follow, so
-//! that a vector has one fault and no others.
+//! Edits to a recording. Each method changes one thing and then updates the documents that name it by its hash, so that a vector
+//! has one fault and no others.
 
 use super::base::{AUTHORITY, Base, CLINICIAN, PATIENT, RECORDER, ROOT, VAULT};
 use super::signed::{self, Seed};
@@ -59,7 +59,7 @@ impl Edit {
 
     // --- Documents of a part --------------------------------------------------------------------
 
-    /// Signs a changed document anew; those that name it by its hash follow.
+    /// Changes a document and signs it again; documents that name it by its hash are updated.
     pub fn sign(&mut self, part: usize, document: &str, change: impl FnOnce(&mut Value)) {
         let mut claims = self.claims(part, document);
         change(&mut claims);
@@ -99,13 +99,13 @@ impl Edit {
         self.put(part, document, &jws);
     }
 
-    /// Puts a document in its place; those that name it follow.
+    /// Replaces a document; documents that name it by its hash are updated.
     pub fn put(&mut self, part: usize, document: &str, jws: &str) {
         self.part(part)[document] = json!(jws);
         self.settle(part, Some(document));
     }
 
-    /// Signs a changed document anew, and nothing follows it nor is put right in it.
+    /// Changes a document and signs it again. No other document is updated.
     pub fn put_alone(&mut self, part: usize, document: &str, change: impl FnOnce(&mut Value)) {
         let mut claims = self.claims(part, document);
         change(&mut claims);
@@ -141,7 +141,7 @@ impl Edit {
         });
     }
 
-    /// Manifest, closing record and receipt name the documents that are here; the one that was put there stays as it is.
+    /// Makes manifest, closing record and receipt name the documents that are here, except in the one that was just replaced.
     fn settle(&mut self, part: usize, put: Option<&str>) {
         let open = signed::hash(&self.text(part, "open"));
         for document in ["manifest", "closing"] {
@@ -175,7 +175,7 @@ impl Edit {
         });
     }
 
-    /// As it was signed, but for this; nothing happens where there is nothing to be followed.
+    /// Changes a document and signs it again, if it is there.
     fn follow(&mut self, part: usize, document: &str, change: impl FnOnce(&mut Value)) {
         let Some(jws) = self.part(part)[document].as_str().map(str::to_owned) else {
             return;
@@ -288,7 +288,7 @@ impl Edit {
         self.folder.tracks.get_mut(&name).unwrap()
     }
 
-    /// A checkpoint of a track, by the recording key. Nothing after it moves: it is padded to the length that it had.
+    /// Changes a checkpoint of a track and signs it again with the recording key.
     pub fn checkpoint(
         &mut self,
         part: usize,
@@ -336,7 +336,7 @@ fn length_at(file: &[u8], start: usize) -> usize {
     u32::from_be_bytes(file[start + 1..start + 5].try_into().unwrap()) as usize
 }
 
-/// Signs a document inside another one anew.
+/// Changes a document inside another one and signs it again.
 pub fn resign(document: &mut Value, typ: &str, seed: &Seed, change: impl FnOnce(&mut Value)) {
     let mut claims = signed::payload(document.as_str().unwrap());
     change(&mut claims);

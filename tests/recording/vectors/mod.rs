@@ -1,8 +1,8 @@
 //! Makes the test vectors in `tests/vectors/recording/`: recordings with one fault each, for verifiers in any language.
 //!
-//! A vector is a base recording, the edits that make its fault, and what every verifier must say of the result. Its README.md
-//! says how they are stored; `tests/interop/vectors.test.mjs` holds our own verifiers to them. Here they are made, from seeds,
-//! and compared with what is stored; `SEALED_VISIT_WRITE_VECTORS=1` writes them.
+//! A vector is a base recording, the edits that make its fault, and what every verifier must say about the result. README.md
+//! there describes how they are stored; `tests/interop/vectors.test.mjs` runs our own verifiers on them. This module makes them
+//! from seeds and compares them with the stored ones; `SEALED_VISIT_WRITE_VECTORS=1` writes them.
 
 mod base;
 mod edit;
@@ -51,9 +51,9 @@ impl Verdict {
 pub enum VaultSays {
     /// It takes the whole recording.
     Takes,
-    /// It refuses this document or these bytes, with this code.
+    /// It refuses this document or these bytes with this code.
     Refuses(&'static str, &'static str),
-    /// The fault lies where a vault never looks, or in what it makes itself.
+    /// The vault never looks at what has the fault, or makes it itself.
     CannotJudge(&'static str),
 }
 
@@ -65,9 +65,9 @@ pub struct Vector {
     /// The requirement of FORMAT.md that it tests.
     requirement: &'static str,
     verdict: Verdict,
-    /// The fault's own code first, then those that follow from it.
+    /// The code of the fault itself, then the codes that follow from it.
     problems: &'static [&'static str],
-    /// Where whoever has a recipient's key sees more.
+    /// If a verifier with a recipient's key sees more.
     with_key: Option<(Verdict, &'static [&'static str])>,
     /// The fault is in the text of `recording.json`, and gone once that is parsed.
     only_as_text: bool,
@@ -149,7 +149,7 @@ fn files() -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-/// All keys: worth nothing, and good for making further vectors.
+/// All keys. They are worthless, and enough to make further vectors.
 fn secrets(bases: &[Base]) -> Value {
     let seed = |seed: &[u8]| json!(to_base64url(seed));
     let opening = [("x25519", Suite::X25519), ("x-wing", Suite::XWing)].map(|(name, suite)| {

@@ -1,5 +1,5 @@
-//! The test vectors of `tests/vectors/recording/`, uploaded to a vault: it takes what is genuine, and refuses a fault as soon as
-//! it sees it, for the reason that the vector names.
+//! Uploads the test vectors of `tests/vectors/recording/` to a vault. It takes what is genuine and refuses a fault as soon as it
+//! sees it, with the code that the vector names.
 
 #[path = "../../../../tests/lib/recording_vectors.rs"]
 mod stored;

@@ -1,4 +1,4 @@
-//! Recordings that must be accepted, for what they are: a verifier that refuses everything fails.
+//! Recordings that must be accepted. A verifier that refuses everything fails here.
 
 use super::*;
 
