@@ -81,6 +81,8 @@ export class CallView {
   #refusedRound: string | undefined;
   #askedTwice = false;
   #panelOpen = window.innerWidth > 760;
+  /** This person withdrew, and nothing is sent yet: the recorder may still be there. */
+  #isWithdrawing = false;
 
   constructor(options: CallViewOptions) {
     this.#options = options;
@@ -201,8 +203,10 @@ export class CallView {
     visit.on("event", (event) => {
       const text = words().recording;
       const { me } = visit.state;
-      if (event.e === "withdrawn")
-        this.#notices.flash(event.participant === me.participant ? text.withdrawn : text.someone_withdrew);
+      if (event.e === "withdrawn") {
+        if (event.participant === me.participant) this.#isWithdrawing = true;
+        else this.#notices.flash(text.someone_withdrew);
+      }
       if (event.e === "recorder_left" && event.why === "paused") this.#notices.flash(text.paused);
     });
     visit.on("problem", (error) => this.#notices.flash(words().page.failed.replace("{why}", reasonOf(error))));
@@ -398,6 +402,10 @@ export class CallView {
     const { call, problem } = words();
     this.#notices.set("rekeying", state.phase === "rekeying" ? call.rekeying : null);
     const { open, reason } = state.sending;
+    if (open && this.#isWithdrawing) {
+      this.#isWithdrawing = false;
+      this.#notices.flash(words().recording.withdrawn);
+    }
     const blocked = !open && reason && reason !== "not_live" && state.phase !== "ended";
     const why = blocked ? call.not_sending.replace("{why}", call[`why_${reason}`]) : null;
     this.#notices.set("sending", why, "serious");
