@@ -65,10 +65,11 @@ impl Visit {
         match outcome {
             Ok(Answered::Now(result)) => self.out.push(Output::Done { id, result }),
             Ok(Answered::Later) => {
-                self.unanswered.insert(id, false);
+                self.unanswered.insert(id);
             }
             Ok(Answered::LaterAndKept) => {
-                self.unanswered.insert(id, true);
+                self.unanswered.insert(id);
+                self.kept_commands.insert(id);
             }
             Err(error) => self.out.push(Output::Failed { id, error }),
         }
@@ -76,13 +77,13 @@ impl Visit {
 
     /// Answers a command whose commit was ordered.
     pub(super) fn done(&mut self, id: u32) {
-        if self.unanswered.remove(&id).is_some() {
+        if self.unanswered.remove(&id) {
             self.out.push(Output::Done { id, result: None });
         }
     }
 
     pub(super) fn failed(&mut self, id: u32, error: CommandError) {
-        if self.unanswered.remove(&id).is_some() {
+        if self.unanswered.remove(&id) {
             self.out.push(Output::Failed { id, error });
         }
     }
@@ -90,9 +91,9 @@ impl Visit {
     /// Answers every command whose commit will never be ordered: the group is left, and what was wanted of it is gone,
     /// unless it is remembered.
     pub(super) fn interrupt_commands(&mut self) {
-        for (id, is_kept) in std::mem::take(&mut self.unanswered).iter() {
-            let id = *id;
-            if *is_kept {
+        let kept = std::mem::take(&mut self.kept_commands);
+        for id in std::mem::take(&mut self.unanswered).iter().copied() {
+            if kept.contains(&id) {
                 self.out.push(Output::Done { id, result: None });
                 continue;
             }

@@ -155,7 +155,7 @@ impl Visit {
             .max_by_key(|said| {
                 let (kind, seq) = (said.claims().kind, said.claims().seq);
                 let withdraws = kind == StatementKind::Withdrawal;
-                (withdraws, seq, kind, said.jws().as_str())
+                (withdraws, seq, kind)
             })
             .map(Statement::claims)
     }

@@ -136,8 +136,10 @@ pub struct Visit {
     locked_out: bool,
     /// Whose messages could not be read.
     garbled: refusal::Garbled,
-    /// Commands that are answered when their commit is ordered; true: what they did is remembered beyond the group.
-    unanswered: SortedMap<u32, bool>,
+    /// Commands that are answered when their commit is ordered.
+    unanswered: SortedSet<u32>,
+    /// Those among them whose effect is remembered beyond the group.
+    kept_commands: SortedSet<u32>,
     /// Key packages serve once: these did.
     used_key_packages: SortedSet<Hash32>,
     /// Host: who was asked for consent while waiting.
@@ -252,7 +254,8 @@ impl Visit {
             refused_creations: 0,
             locked_out: false,
             garbled: refusal::Garbled::default(),
-            unanswered: SortedMap::new(),
+            unanswered: SortedSet::new(),
+            kept_commands: SortedSet::new(),
             used_key_packages: SortedSet::new(),
             asked: SortedMap::new(),
             asking: None,

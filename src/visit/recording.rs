@@ -12,15 +12,15 @@ use sealed_visit_protocol::consent::{
     ConsentText, Place, Statement, StatementClaims, StatementKind, WithdrawalWish,
 };
 use sealed_visit_protocol::sorted::SortedMap;
-use sealed_visit_protocol::{Jws, ParticipantId, PublicKey, RoundId};
+use sealed_visit_protocol::{Jws, ParticipantId, RoundId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A recorder without a heartbeat for this long is shown as present, not as recording.
 pub(super) const HEARTBEAT_FRESH_MS: u64 = 3_000;
 
-/// So many withdrawals of others from rounds that are over are kept.
-const MAX_OLD_WITHDRAWALS: usize = 128;
+/// Of more statements than these, others' withdrawals from rounds that are over are not kept.
+const MAX_HEARD: usize = 256;
 
 /// What is remembered about recording besides the group's own state.
 #[derive(Clone, Default)]
@@ -29,8 +29,8 @@ pub(super) struct RecordingMemory {
     /// Places that the host confirmed in the open round.
     pub(super) places: SortedMap<ParticipantId, Place>,
     /// Statements that the group's context may not hold: of the open round, this member's own refusals and withdrawals, and
-    /// others' withdrawals. One of each kind for an author, a round and a pass key.
-    heard: SortedMap<(ParticipantId, RoundId, StatementKind, PublicKey), Heard>,
+    /// others' withdrawals. One of each kind for an author, a round and a pass key; in the order in which they came.
+    heard: Vec<Heard>,
     recorder: Option<ParticipantId>,
     round: Option<RoundId>,
     /// The round that was open in the group that this member was live in last, where it left that group.
@@ -65,21 +65,22 @@ pub(super) struct Heard {
 impl Heard {
     /// Of two statements of one author, kind and round the one that ranks higher is kept: of withdrawals, the one that
     /// wishes for more. Nobody fills a member's memory by saying one thing over and over.
-    fn rank(&self) -> (u8, u64, &str) {
+    fn rank(&self) -> u64 {
         let claims = self.statement.claims();
-        match claims.kind {
-            StatementKind::Withdrawal => {
-                let wish = match claims.wish {
-                    None => 0,
-                    Some(WithdrawalWish::Keep) => 1,
-                    Some(WithdrawalWish::Delete) => 2,
-                };
-                (wish, 0, "")
-            }
-            StatementKind::Grant | StatementKind::Refusal => {
-                (0, claims.seq, self.statement.jws().as_str())
-            }
+        match (claims.kind, claims.wish) {
+            (StatementKind::Grant | StatementKind::Refusal, _) => claims.seq,
+            (StatementKind::Withdrawal, None) => 0,
+            (StatementKind::Withdrawal, Some(WithdrawalWish::Keep)) => 1,
+            (StatementKind::Withdrawal, Some(WithdrawalWish::Delete)) => 2,
         }
+    }
+
+    fn is_of_the_kind_of(&self, other: &Self) -> bool {
+        let (one, other) = (&self.statement, &other.statement);
+        one.participant() == other.participant()
+            && one.author().key() == other.author().key()
+            && one.claims().round == other.claims().round
+            && one.claims().kind == other.claims().kind
     }
 }
 
@@ -145,27 +146,21 @@ impl RecordingMemory {
 
     /// Whether this is news.
     pub(super) fn hear(&mut self, mut heard: Heard) -> bool {
-        let claims = heard.statement.claims();
-        let author = heard.statement.author();
-        let key = (
-            author.participant(),
-            claims.round,
-            claims.kind,
-            *author.key(),
-        );
-        if let Some(known) = self.heard.get(&key) {
-            if known.rank() >= heard.rank() {
-                return false;
+        let mut known = self.heard.iter_mut();
+        match known.find(|known| known.is_of_the_kind_of(&heard)) {
+            Some(known) if known.rank() >= heard.rank() => return false,
+            Some(known) => {
+                heard.at_ms = known.at_ms;
+                *known = heard;
             }
-            heard.at_ms = known.at_ms;
+            None => self.heard.push(heard),
         }
-        self.heard.insert(key, heard);
         true
     }
 
     /// Everything that was heard and is kept.
     pub(super) fn heard(&self) -> impl Iterator<Item = &Heard> {
-        self.heard.values()
+        self.heard.iter()
     }
 
     /// Whether this participant refused in this round, or withdrew from it.
@@ -179,25 +174,23 @@ impl RecordingMemory {
         self.places
             .retain(|_, place| Some(place.claims().round) == round);
         // What was declined stays so, also where a relay leads back into a group that has not heard of it.
-        self.heard.retain(|(author, of, kind, _), _| {
-            Some(*of) == round
-                || *kind == StatementKind::Withdrawal
-                || (*author == me && *kind == StatementKind::Refusal)
+        self.heard.retain(|heard| {
+            let claims = heard.statement.claims();
+            let is_mine = heard.statement.participant() == me;
+            Some(claims.round) == round
+                || claims.kind == StatementKind::Withdrawal
+                || (is_mine && claims.kind == StatementKind::Refusal)
         });
-        // That the rounds are over is remembered without others' words.
-        loop {
-            let of_others = |(author, of, ..): &(ParticipantId, RoundId, _, _)| {
-                *author != me && Some(*of) != round
+        // That the rounds are over is remembered without others' words: the oldest go.
+        while self.heard.len() > MAX_HEARD {
+            let is_old = |heard: &Heard| {
+                let statement = &heard.statement;
+                statement.participant() != me && Some(statement.claims().round) != round
             };
-            let old = || self.heard.iter().filter(|(key, _)| of_others(key));
-            if old().count() <= MAX_OLD_WITHDRAWALS {
-                break;
-            }
-            let oldest = old().min_by_key(|(_, heard)| heard.at_ms);
-            let Some(key) = oldest.map(|(key, _)| *key) else {
+            let Some(oldest) = self.heard.iter().position(is_old) else {
                 break;
             };
-            self.heard.remove(&key);
+            self.heard.remove(oldest);
         }
     }
 
@@ -245,10 +238,8 @@ impl RecordingMemory {
         participant: ParticipantId,
         round: RoundId,
     ) -> impl Iterator<Item = &Statement> {
-        let heard = self.heard.iter();
-        heard
-            .filter(move |((author, of, ..), _)| *author == participant && *of == round)
-            .map(|(_, heard)| &heard.statement)
+        let said = self.heard.iter().map(|heard| &heard.statement);
+        said.filter(move |said| said.participant() == participant && said.claims().round == round)
     }
 }
 

@@ -4,6 +4,7 @@
 use super::scene::{Letter, Page, Scene, Sent};
 use crate::visit::commits::Want;
 use crate::visit::membership::Membership;
+use crate::visit::recording::Heard;
 use crate::visit::{Stage, Visit};
 use sealed_visit_protocol::consent::Change;
 use sealed_visit_protocol::wire::{ClientMessage, RelayMessage};
@@ -119,11 +120,14 @@ impl Scene {
         let granted = visit.memory.granted().map(|round| self.round(round));
         (granted, visit.withdrew_away).hash(into);
         let memory = &visit.recording;
-        for heard in memory.heard() {
+        let said = |heard: &Heard| {
             let claims = heard.statement.claims();
-            let author = heard.statement.participant();
-            (self.who(author), claims.kind, self.round(claims.round)).hash(into);
-        }
+            let author = self.who(heard.statement.participant());
+            (author, claims.kind, self.round(claims.round))
+        };
+        let mut heard: Vec<_> = memory.heard().map(said).collect();
+        heard.sort_unstable();
+        heard.hash(into);
         let fresh = memory.heartbeat_is_fresh(visit.now_ms);
         let stop = memory
             .stop
