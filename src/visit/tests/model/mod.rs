@@ -4,14 +4,20 @@
 //! | file | what |
 //! |---|---|
 //! | `step` | what can happen next |
-//! | `scene` | a state, and what a step does to it |
+//! | `scene` | a state, and how it is set |
+//! | `choices` | what may happen in it |
+//! | `events` | what a step does to it |
+//! | `people` | what people do |
 //! | `replaced` | groups that are replaced by a relay and a clinician without rules |
 //! | `check` | what must hold, and what is remembered for it |
 //! | `projection` | when two states are the same |
 //! | `explore` | the search, replay, shrinking |
 
 mod check;
+mod choices;
+mod events;
 mod explore;
+mod people;
 mod projection;
 mod replaced;
 pub(super) mod scene;
