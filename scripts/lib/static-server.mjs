@@ -13,7 +13,7 @@
  *     });
  *     site.origin;                    // "http://127.0.0.1:40123"
  *     site.url("/clinician.html#..");
- *     site.requests;                  // the newest: [{ method, path, status, bytes }]; path "" for what is not here
+ *     site.requests;                  // the newest: [{ method, path, status, bytes }]; path "*.js" or "" for what is not here
  *     await site.close();
  *
  * Every response carries the headers of site-headers.mjs: scripts, workers and styles from this origin only, WebAssembly
@@ -89,7 +89,7 @@ export async function serve({
     const target = canonicalTarget(request.url);
     const pathname = target?.pathname ?? "";
     const headers = headersFor(pathname);
-    const end = (status, body, extra = {}, known = "") => {
+    const end = (status, body, extra = {}, known = kindOf(pathname)) => {
       const bytes = Buffer.from(body);
       remember(request.method, known, status, bytes.length);
       response.writeHead(status, { "Content-Type": contentTypes[".txt"], ...headers, ...extra });
@@ -243,6 +243,12 @@ function networkOf(address = "") {
     .slice(0, 4)
     .map((group) => Number.parseInt(group, 16))
     .join(":");
+}
+
+/** All that is kept of a path that is none of ours. */
+function kindOf(pathname) {
+  const extension = path.extname(pathname);
+  return Object.hasOwn(contentTypes, extension) ? `*${extension}` : "";
 }
 
 function isNavigation({ method, headers }) {

@@ -159,9 +159,10 @@ test("remembers the newest requests, and no more however many come", async () =>
 
 test("keeps no path that is none of its own: it may be a damaged link, with a secret", async () => {
   for (const method of ["GET", "POST"])
-    for (const address of ["/index.html%23secret=abc", "//secret=abc/index.html", "/secret=abc"])
+    for (const address of ["/index.html%23secret=abc", "//secret=abc/index.html", "/secret=abc", "/secret=abc.js"])
       await (await fetch(`${site.origin}${address}`, { method, headers: { accept: "text/html" } })).text();
   assert.doesNotMatch(JSON.stringify(site.requests), /secret=abc/);
+  assert.equal(site.requests.at(-1).path, "*.js");
 });
 
 test("counts connections by IPv4 address and by /64 of IPv6", () => {
