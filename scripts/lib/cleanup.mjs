@@ -1,10 +1,11 @@
-/** `atExit(act)`: whatever way this process ends (kill -9 excepted), `act` runs first, synchronously. */
-let installed = false;
+/** `atExit(act)`: whatever way this process ends (kill -9 excepted), `act` runs first, synchronously and once. */
+const acts = new Set();
 
 export function atExit(act) {
+  if (acts.has(act)) return;
   process.on("exit", act);
-  if (installed) return;
-  installed = true;
+  acts.add(act);
+  if (acts.size > 1) return;
   for (const [signal, number] of [
     ["SIGINT", 2],
     ["SIGTERM", 15],

@@ -16,19 +16,16 @@ const DEFAULT_TIMEOUT_MINUTES = 40;
 const CLOSES_WITHIN_MS = 2_000;
 
 const groups = new Set();
-let endsWithUs = false;
+const killGroups = () => {
+  for (const child of groups) killGroup(child);
+};
 
 /** Resolves with the exit code, the name of the signal that ended it, or the reason why it was ended or did not start. */
 export function runToItsEnd(
   { command, args, env = {}, timeoutMinutes = DEFAULT_TIMEOUT_MINUTES, quietMinutes },
   onText,
 ) {
-  if (!endsWithUs) {
-    endsWithUs = true;
-    atExit(() => {
-      for (const child of groups) killGroup(child);
-    });
-  }
+  atExit(killGroups);
   return new Promise((resolve) => {
     const child = spawn(command, args, {
       cwd: root,

@@ -3,9 +3,9 @@
  *
  *     const camera = await cameraFor(3);   // of three people: { width, height, fps }
  *
- * The measurement, a second and a half, drives as many workers as there are cores with arithmetic of a known amount and counts how much of it
- * they got done. 1 core is what one undisturbed core of the machine did on which the limits below were found. Only the
- * load is fitted, never what is checked.
+ * The measurement, a second and a half, drives as many workers as there are cores with arithmetic of a known amount
+ * and counts how much of it they got done. 1 core is what one undisturbed core of the machine did on which the limits
+ * below were found. Only the load is fitted, never what is checked.
  */
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";

@@ -32,7 +32,9 @@ const KILL_AFTER_MS = 3_000;
 const LOG_LIMIT_CHARS = 4_000_000;
 
 const running = new Set();
-let endWithUs = false;
+const killRunning = () => {
+  for (const child of running) child.kill("SIGKILL");
+};
 
 export class ProcessGroup {
   /** @param {{logDirectory?: string, onUnexpectedExit?: (process: SupervisedProcess) => void}} options */
@@ -75,12 +77,7 @@ class SupervisedProcess {
       mkdirSync(path.resolve(root, logDirectory), { recursive: true });
       this.file = createWriteStream(path.resolve(root, logDirectory, `${name}.log`));
     }
-    if (!endWithUs) {
-      endWithUs = true;
-      atExit(() => {
-        for (const child of running) child.kill("SIGKILL");
-      });
-    }
+    atExit(killRunning);
     this.child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
     running.add(this.child);
     for (const stream of [this.child.stdout, this.child.stderr]) this.collect(stream);

@@ -12,6 +12,7 @@ import { openBrowser } from "../../scripts/lib/browser.mjs";
 import { join } from "../../scripts/lib/demo-visit.mjs";
 import { inRoot } from "../../scripts/lib/paths.mjs";
 import { startStack } from "../../scripts/lib/stack.mjs";
+import { until as comes } from "../lib/calls.mjs";
 
 const timeout = 60_000;
 const directory = mkdtempSync(path.join(tmpdir(), "sealed-visit-devices-"));
@@ -76,13 +77,7 @@ async function enter() {
 }
 
 const liveCameras = () => page.evaluate(() => globalThis.liveCameras());
-const until = async (what, holds) => {
-  const giveUpAt = Date.now() + timeout;
-  while (!(await holds())) {
-    assert.ok(Date.now() < giveUpAt, what);
-    await page.waitForTimeout(50);
-  }
-};
+const until = (what, holds) => comes(what, holds, timeout);
 const click = (testid) => page.getByTestId(testid).click({ timeout });
 const isOff = async () => (await page.getByTestId("camera").getAttribute("class"))?.includes("off") ?? false;
 /** What is sent: the id of the camera, or null. */

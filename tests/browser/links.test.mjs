@@ -9,6 +9,7 @@ import { after, before, test } from "node:test";
 import { openBrowser } from "../../scripts/lib/browser.mjs";
 import { inRoot } from "../../scripts/lib/paths.mjs";
 import { serve } from "../../scripts/lib/static-server.mjs";
+import { tabHistory } from "../lib/tab-history.mjs";
 
 const timeout = 60_000;
 const visit = "fPyrCzxqcjw-foK_ld5-Bg";
@@ -80,9 +81,6 @@ for (const [what, address, testid] of [
 }
 
 async function nothingIsLeft() {
-  const session = await browser.context.newCDPSession(page);
-  const { entries } = await session.send("Page.getNavigationHistory");
-  await session.detach();
-  const kept = JSON.stringify([entries.map(({ url }) => url), site.requests]);
+  const kept = JSON.stringify([await tabHistory(browser, page), site.requests]);
   assert.ok(!kept.includes(secret.slice(0, 20)), kept);
 }

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { openBrowser } from "../../scripts/lib/browser.mjs";
+import { tabHistory } from "../lib/tab-history.mjs";
 import { servePages } from "./ui/pages.mjs";
 
 const visit = "fPyrCzxqcjw-foK_ld5-Bg";
@@ -76,8 +77,5 @@ test("a withdrawal's link and a reader's token are stored nowhere", async () => 
 });
 
 async function history() {
-  const session = await browser.context.newCDPSession(page);
-  const { entries } = await session.send("Page.getNavigationHistory");
-  await session.detach();
-  return entries.map(({ url }) => url).join(" ");
+  return (await tabHistory(browser, page)).join(" ");
 }
