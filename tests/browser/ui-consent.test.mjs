@@ -27,7 +27,7 @@ beforeEach(async () => {
 
 test("the prompt takes the focus, preselects nothing, and sends nothing until everything is decided", async () => {
   await show("asked-patient");
-  assert.equal(await page.evaluate(() => deepActive()?.textContent), "May this visit be recorded?");
+  assert.equal(await page.evaluate(() => deepActive()?.textContent), "May we record this visit?");
   const preselected = page.locator('visit-consent input[type=radio]:checked:not([data-testid^="consent-behalf"])');
   assert.equal(await preselected.count(), 0);
   await testid("consent-submit").click();
@@ -162,7 +162,7 @@ test("another language shows that language's text, takes decisions back, and is 
   await show("asked-patient");
   await agreeForSelf();
   await testid("consent-language-es").click();
-  assert.match(await testid("consent-recording-text").textContent(), /No me graben más/);
+  assert.match(await testid("consent-recording-text").textContent(), /Dejar de grabarme/);
   assert.equal(await page.locator('visit-consent input[data-testid$="-agree"]:checked').count(), 0);
   await agreeForSelf();
   await testid("consent-people-none").check();
@@ -191,7 +191,7 @@ test("after a refusal nobody but the host reads who it was", async () => {
 test("a host whose browser cannot record gets a link, and asks when the recorder was opened elsewhere", async () => {
   await show("live-host+elsewhere+no-link");
   const dialog = testid("elsewhere-dialog");
-  assert.equal(await page.evaluate(() => deepActive()?.textContent), "This browser can not record");
+  assert.equal(await page.evaluate(() => deepActive()?.textContent), "This browser cannot record");
   // A link voids an earlier one: nobody gets one without asking.
   assert.equal(await testid("recorder-url").count(), 0);
   await testid("recorder-link-get").click();
@@ -229,12 +229,12 @@ test("a host whose browser cannot record may leave it at that, and finds the sam
   await page.waitForFunction((old) => document.querySelector('[data-testid="recorder-url"]')?.value !== old, url);
 });
 
-test("the host cannot ask without three ticks and a purpose; nothing is preselected", async () => {
+test("the host cannot ask without three checked boxes and a purpose; nothing is preselected", async () => {
   await show("live-host");
   await testid("record-button").click();
   assert.equal(await page.locator("consent-request input:checked").count(), 0);
   await testid("request-consent").click();
-  assert.match(await testid("request-error").textContent(), /tick/);
+  assert.match(await testid("request-error").textContent(), /check all three/);
   for (const tick of ["identity_verified", "emergency_place_known", "private_setting"])
     await testid(`tick-${tick}`).check();
   await testid("request-consent").click();
@@ -336,7 +336,7 @@ test("the indicator's live region is there before its text changes, and changes 
   await page.evaluate(() => window.showExample("recording"));
   await page.waitForTimeout(50);
   const said = await page.evaluate(() => window.said);
-  assert.match(said.at(-1), /^Recording, for your medical record, since 2:02\s?PM$/);
+  assert.match(said.at(-1), /^Recording for your medical record since 2:02\s?PM$/);
   await page.evaluate(() => window.showExample("recording"));
   await page.waitForTimeout(50);
   assert.equal((await page.evaluate(() => window.said)).length, said.length);
@@ -358,7 +358,7 @@ test("each kind of indicator has words and a shape of its own", async () => {
 
 test("a recorder is listed with a warning, a server changes the label", async () => {
   await show("recording");
-  assert.match(await testid(`member-${"r".repeat(22)}`).textContent(), /may record/);
+  assert.match(await testid(`member-${"r".repeat(22)}`).textContent(), /may be recording/);
   assert.match(await testid("label").textContent(), /End-to-end encrypted: only the people listed here/);
   await show("server");
   assert.equal((await testid("label").textContent()).trim(), "The clinic’s server can see this visit");
@@ -382,23 +382,23 @@ test("during a recording somebody new is asked first, or comes in as the recorde
 
 test("asked in the waiting room: who asks is named, and no is as easy as yes", async () => {
   await show("outside-asked");
-  assert.match(await testid("consent-prompt").textContent(), /Dr\. Ana Ruiz asks you before you come in/);
+  assert.match(await testid("consent-prompt").textContent(), /Dr\. Ana Ruiz is asking you before you join/);
   await testid("consent-recording-refuse").check();
   await testid("consent-submit").click();
   const [{ name, args }] = await commands();
   assert.equal(name, "refuse");
   assert.equal(args[0].language, "en");
   await show("outside-refused");
-  assert.match(await testid("consent-status").textContent(), /You did not agree\..*except the host/);
+  assert.match(await testid("consent-status").textContent(), /You did not agree\..*only the host sees your answer/);
   await show("outside-granted");
-  assert.match(await testid("consent-status").textContent(), /You agreed\. The host lets you in now\./);
+  assert.match(await testid("consent-status").textContent(), /You agreed\. The host is letting you in\./);
 });
 
 test("somebody whose language is not there names it, and is told that an interpreter has to sign", async () => {
   await show("asked-patient");
   await tabTo("consent-other-language");
   await page.keyboard.press("Space");
-  assert.match(await testid("consent-prompt").textContent(), /An interpreter in this visit reads the words to you/);
+  assert.match(await testid("consent-prompt").textContent(), /An interpreter in this visit must read this to you/);
   await agreeForSelf();
   await testid("consent-people-none").check();
   await testid("consent-submit").click();
@@ -430,7 +430,7 @@ test("refusing in another language needs no interpreter, and taking the tick off
 test("where no text is in the page's language, it is named in the grant: nobody agrees as if they had read it", async () => {
   await show("asked-unshown");
   assert.equal(await testid("consent-other-language").count(), 0);
-  assert.match(await testid("consent-recording-text").textContent(), /No me graben más/);
+  assert.match(await testid("consent-recording-text").textContent(), /Dejar de grabarme/);
   await agreeForSelf();
   await testid("consent-people-none").check();
   await testid("consent-submit").click();
@@ -450,7 +450,7 @@ test("an interpreter says for whom it signs, sees who needs it, and is asked aga
   await show("asked-interpreter");
   assert.equal(await page.locator('[data-testid^="consent-interpreted-"]').count(), 3);
   assert.equal(await page.locator('[data-testid^="consent-interpreted-"]:checked').count(), 0);
-  assert.match(await testid("consent-interpreted").textContent(), /Ben Okafor\s*needs you to sign/);
+  assert.match(await testid("consent-interpreted").textContent(), /Ben Okafor\s*needs your signature/);
   await agreeForSelf();
   await tabTo(`consent-interpreted-${carla}`);
   await page.keyboard.press("Space");
@@ -459,7 +459,7 @@ test("an interpreter says for whom it signs, sees who needs it, and is asked aga
   assert.deepEqual((await commands())[0].args[0].interpreted_for, [carla]);
   // The same round goes on: Ben has agreed in another language.
   await page.evaluate(() => window.showExample("interpreter-again"));
-  assert.match(await testid("interpreter-again").textContent(), /Ben Okafor has agreed in another language/);
+  assert.match(await testid("interpreter-again").textContent(), /Ben Okafor agreed in another language/);
   await agreeForSelf();
   await testid(`consent-interpreted-${ben}`).check();
   await testid("consent-people-none").check();
@@ -556,14 +556,14 @@ test("handing over asks first, goes to clinicians only, and is told to everybody
   assert.deepEqual(await commands(), [{ name: "handOver", args: [dan] }]);
   // The old host's page gives up what only a host can do.
   await page.evaluate(() => window.showExample("handed-over-before"));
-  assert.match(await testid("notices").textContent(), /Dr\. Dan Osei is the host now/);
+  assert.match(await testid("notices").textContent(), /Dr\. Dan Osei is now the host/);
   assert.match(await testid(`member-${dan}`).textContent(), /Host/);
   for (const gone of ["end-visit", "record-button", "share-screen", "lock-visit", `hand-${dan}`])
     assert.equal(await testid(gone).count(), 0, gone);
   await show("two-clinicians");
   assert.equal(await testid("end-visit").count(), 0);
   await page.evaluate(() => window.showExample("handed-over"));
-  assert.match(await testid("notices").textContent(), /You are the host now/);
+  assert.match(await testid("notices").textContent(), /You are now the host/);
   assert.equal(await testid("end-visit").count(), 1);
 });
 
@@ -576,14 +576,14 @@ test("who commits while the host is away is no host", async () => {
 
 test("when the visit closes is always there; the last ten and two minutes are said", async () => {
   await show("live");
-  assert.match(await testid("visit-times").textContent(), /Booked until .*The visit closes by itself at/);
+  assert.match(await testid("visit-times").textContent(), /Booked until .*The visit closes automatically at/);
   assert.equal(await testid("notice-closing").count(), 0);
   await show("live+closing");
   assert.match(await testid("notice-closing").textContent(), /in 10 minutes or less/);
   await show("live+closing-now");
   assert.match(await testid("notice-closing").textContent(), /in 2 minutes or less/);
   await show("outside-locked");
-  await page.getByText("The visit is locked. The host sees that you are here").waitFor();
+  await page.getByText("The visit is locked. The host can see that you are here").waitFor();
 });
 
 test("the visit record shows the answer, and a private link that withdraws with a statement signed ahead", async () => {
@@ -624,7 +624,7 @@ test("the visit record shows the answer, and a private link that withdraws with 
   });
   await testid("later-link").click();
   await testid("withdraw-later-delete").click();
-  await page.getByText(/does not take this link/).waitFor();
+  await page.getByText(/does not accept this link/).waitFor();
   await testid("withdraw-later-keep").click();
   await page.getByText(/^Done\./).waitFor();
   assert.deepEqual(posted, [signed("delete"), signed("keep")]);

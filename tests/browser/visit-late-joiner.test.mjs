@@ -70,7 +70,7 @@ test("a late joiner who agrees outside comes in, and the same recording goes on 
   assert.equal(await late.page.getByTestId("waiting-room").count(), 1);
   assert.match(
     await late.page.getByTestId("consent-prompt").textContent(),
-    /Dr\. Ada Reyes asks you before you come in/,
+    /Dr\. Ada Reyes is asking you before you join/,
   );
   await indicator(patient, "recording");
   await agree(late);

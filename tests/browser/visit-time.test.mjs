@@ -63,7 +63,10 @@ test("locks by itself when everybody who was invited is there; unlocked by hand,
 
 test("warns before its time is over, then ends for all and says why; the recording is finished and safe", async () => {
   for (const { page } of actors)
-    assert.match(await page.getByTestId("notice-closing").textContent(), /closes by itself at .* in 2 minutes or less/);
+    assert.match(
+      await page.getByTestId("notice-closing").textContent(),
+      /closes automatically at .* in 2 minutes or less/,
+    );
   await requestConsent(clinician);
   for (const actor of actors) await agree(actor);
   await clinician.page.getByTestId("start-recording").click({ timeout });

@@ -147,7 +147,7 @@ visitTest("a host in Firefox, which cannot record, opens the recorder in Chromiu
   await clinician.click("recorder-link-get");
   await clinician.waitFor('[data-testid="recorder-url"]');
   await clinician.screenshot(path.join(shots, "elsewhere.png"));
-  assert.match(await clinician.text("elsewhere-dialog"), /This browser can not record/);
+  assert.match(await clinician.text("elsewhere-dialog"), /This browser cannot record/);
   const url = await clinician.evaluate(() => document.querySelector('[data-testid="recorder-url"]').value);
 
   // Opened in Firefox it says the same, and is not used up.

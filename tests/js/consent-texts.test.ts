@@ -81,7 +81,7 @@ test("a purpose beyond operations carries every element of a written authorizati
       "For: ",
       "Ends: on May 1, 2027",
       "take it back",
-      "pass it on",
+      "share it with others",
       "signature",
     ])
       assert.ok(information?.text.includes(element), `${purpose} lacks “${element}”`);
@@ -91,12 +91,12 @@ test("a purpose beyond operations carries every element of a written authorizati
 test("Part 2 carries that rule's elements and its notice", () => {
   const [information] = consentTexts(options("medical_record", true), ["en"]);
   for (const element of [
-    "Who is it about",
+    "Who it is about",
     "Who shares it: River Clinic",
     "What is shared",
     "Who gets it",
-    "For what",
-    "Until when",
+    "Why: the reason",
+    "How long",
     "take it back",
     "signature",
     "42 CFR Part 2 prohibits",
