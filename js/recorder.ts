@@ -95,7 +95,7 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
   readonly #protection: Protection;
   readonly #unloadGuard = new UnloadGuard(() => this.hasUnsentBytes);
   readonly #spools = new Map<string, SpoolStatus>();
-  readonly #settling = new Set<Promise<void>>();
+  readonly #uploading = new Set<Promise<void>>();
   #group: VisitState;
   #state: RecorderState = { phase: "waiting" };
   #recording: { readonly id: RecordingId; readonly round: RoundId | null; nextPart: number } | null = null;
@@ -132,7 +132,7 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
    * or until a server that gives none has everything. What logs people out when they are idle waits while it is true.
    */
   get hasUnsentBytes(): boolean {
-    return this.#part !== null || this.#settling.size > 0 || this.spools.some(isUnsent);
+    return this.#part !== null || this.#uploading.size > 0 || this.spools.some(isUnsent);
   }
 
   /** Marks this moment; `text` is sealed with the recording and shown to nobody else. */
@@ -140,11 +140,11 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
     this.#part?.line({ event: "mark", text });
   }
 
-  /** Resolves when every ended part is as safe as it can get. */
-  async settled({ signal }: { signal?: AbortSignal } = {}): Promise<readonly SpoolStatus[]> {
-    while (this.#settling.size > 0) {
+  /** Resolves when every ended part is uploaded, and confirmed where the vault gives receipts. */
+  async untilUploaded({ signal }: { signal?: AbortSignal } = {}): Promise<readonly SpoolStatus[]> {
+    while (this.#uploading.size > 0) {
       throwIfAborted(signal);
-      await untilAborted(Promise.all(this.#settling), signal);
+      await untilAborted(Promise.all(this.#uploading), signal);
     }
     return this.spools;
   }
@@ -169,7 +169,7 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
     this.#endPart("stopped");
     await this.#leave();
     try {
-      await this.settled(signal ? { signal } : {});
+      await this.untilUploaded(signal ? { signal } : {});
     } finally {
       this.#unloadGuard.dispose();
       await this.#client
@@ -196,7 +196,8 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
     client.on("spool_warning", ({ warning }) => this.emit("warning", warning));
     client.on("receipt", ({ recording, part, receipt }) => this.emit("receipt", { recording, part, receipt }));
     client.on("capability_needed", ({ recording, part }) => void this.#renew(recording, part));
-    client.on("track_failed", ({ error }) => this.emit("problem", SealedVisitError.fromFailure(error)));
+    for (const name of ["track_failed", "upload_problem"] as const)
+      client.on(name, ({ error }) => this.emit("problem", SealedVisitError.fromFailure(error)));
     client.on("part_failed", ({ error }) => this.#fail(SealedVisitError.fromFailure(error)));
     client.on("relay_refused", ({ error }) => this.#fail(SealedVisitError.fromFailure(error)));
     client.on("fatal", ({ error }) => this.#fail(SealedVisitError.fromFailure(error)));
@@ -263,12 +264,12 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
     if (!running) return;
     this.#part = null;
     this.#isEnding = true;
-    const settling = this.#finishPart(running, reason)
+    const uploading = this.#finishPart(running, reason)
       .catch((error: unknown) => {
-        this.emit("problem", asError("internal", "the part could not be settled in this page", error));
+        this.emit("problem", asError("internal", "the part could not be finished in this page", error));
       })
-      .finally(() => this.#settling.delete(settling));
-    this.#settling.add(settling);
+      .finally(() => this.#uploading.delete(uploading));
+    this.#uploading.add(uploading);
     if (this.#state.phase === "recording") {
       const { recording, part } = this.#state;
       this.#setState({ phase: "ending", recording, part, reason });
@@ -284,7 +285,7 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
       // Let in again while the part before was being ended.
       if (this.#group.phase === "live" && !this.#isClosed) this.#onGroup(this.#group);
     }
-    await running.settle();
+    await running.untilUploaded();
   }
 
   /** A recorder that cannot record must not stay where it could see. */

@@ -51,7 +51,7 @@ export async function recoverSpools(options: RecoveryOptions = {}): Promise<read
     const capability = (await renewCapability?.({ recording, part }).catch(() => null)) ?? null;
     await client.request<"capability">({ r: "capability", recording, part, capability }).catch(() => undefined);
   });
-  client.on("track_failed", ({ error }) => onProblem?.(SealedVisitError.fromFailure(error)));
+  client.on("upload_problem", ({ error }) => onProblem?.(SealedVisitError.fromFailure(error)));
   try {
     return await client.request<"recover">(
       {

@@ -132,11 +132,11 @@ export class RunningPart {
     if (this.#begun) await this.#client.request<"end_part">({ r: "end_part", reason });
   }
 
-  /** Resolves when the part is as safe as it can get in this page. */
-  async settle(): Promise<void> {
+  /** Resolves when the part is uploaded, and confirmed where the vault gives receipts. */
+  async untilUploaded(): Promise<void> {
     if (!this.#begun) return;
     const { recording, part } = this.#begun;
-    await this.#client.request<"settle_part">({ r: "settle_part", recording, part });
+    await this.#client.request<"await_upload">({ r: "await_upload", recording, part });
   }
 
   #seal(data: ArrayBuffer, media_end_us: number): void {

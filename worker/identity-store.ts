@@ -127,7 +127,7 @@ async function changeRecord(
     const transaction = database.transaction(STORE, "readwrite", { durability: "strict" });
     const store = transaction.objectStore(STORE);
     const done = committed(transaction);
-    const next = change(await settled<StoredIdentity | undefined>(store.get(storageKey)));
+    const next = change(await resultOf<StoredIdentity | undefined>(store.get(storageKey)));
     if (next) store.put(next, storageKey);
     await done;
   } finally {
@@ -143,7 +143,7 @@ async function inStore<T>(mode: IDBTransactionMode, act: (store: IDBObjectStore)
   const database = await openDatabase();
   try {
     const transaction = database.transaction(STORE, mode);
-    const result = await settled(act(transaction.objectStore(STORE)));
+    const result = await resultOf(act(transaction.objectStore(STORE)));
     if (mode === "readwrite") await committed(transaction);
     return result as T;
   } finally {
@@ -154,10 +154,10 @@ async function inStore<T>(mode: IDBTransactionMode, act: (store: IDBObjectStore)
 function openDatabase(): Promise<IDBDatabase> {
   const request = indexedDB.open(DATABASE, 1);
   request.addEventListener("upgradeneeded", () => request.result.createObjectStore(STORE));
-  return settled(request);
+  return resultOf(request);
 }
 
-function settled<T>(request: IDBRequest<T>): Promise<T> {
+function resultOf<T>(request: IDBRequest<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     request.addEventListener("success", () => resolve(request.result));
     request.addEventListener("error", () => reject(request.error ?? new Error("IndexedDB failed")));

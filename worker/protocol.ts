@@ -147,8 +147,8 @@ export type Request =
   | { readonly r: "gap"; readonly from_us: number; readonly to_us: number; readonly reason: string }
   /** Seals the end of the running part. No slice may follow. */
   | { readonly r: "end_part"; readonly reason: PartEndReason }
-  /** Resolves when the receipt of this part was verified, or it was uploaded to a server without receipts. */
-  | { readonly r: "settle_part"; readonly recording: RecordingId; readonly part: number }
+  /** Resolves once the receipt of this part has been verified, or the part is uploaded to a server without receipts. */
+  | { readonly r: "await_upload"; readonly recording: RecordingId; readonly part: number }
   /** Lets go of a spool that was uploaded but never confirmed. */
   | { readonly r: "release"; readonly recording: RecordingId; readonly part: number }
   /** Live media goes first: while `yields`, the upload sends little at a time, with pauses. */
@@ -196,7 +196,7 @@ export interface Results {
   event_line: null;
   gap: null;
   end_part: null;
-  settle_part: SpoolStatus;
+  await_upload: SpoolStatus;
   release: null;
   yield_upload: null;
   capability: null;
@@ -349,7 +349,10 @@ export type Event =
       readonly reason: DropReason;
       readonly count: number;
     }
+  /** A live track cannot be protected. */
   | { readonly e: "track_failed"; readonly key: TrackKey; readonly error: Failure }
+  /** An upload stopped, or was answered with something that the clinic did not sign. What is sealed stays. */
+  | { readonly e: "upload_problem"; readonly error: Failure }
   | { readonly e: "spool"; readonly status: SpoolStatus }
   | { readonly e: "spool_warning"; readonly warning: SpoolWarning }
   /** The vault answered 401 or 403: the page asks the host's sign-in for a new capability. */

@@ -107,8 +107,8 @@ async function handle(request: Request): Promise<unknown> {
     case "end_part":
       joined().recorder.endPart(request.reason);
       return null;
-    case "settle_part":
-      return await joined().recorder.settle(request.recording, request.part);
+    case "await_upload":
+      return await joined().recorder.untilUploaded(request.recording, request.part);
     case "release":
       await joined().recorder.release(request.recording, request.part);
       return null;

@@ -266,8 +266,8 @@ export class Scenario {
     await Promise.race([recording, page.death]);
     if (page.isDead) return;
     this.#isRecording = false;
-    const settled = Promise.all(this.parts.map(({ recording: id, part }) => service.settle(id, part)));
-    await Promise.race([settled, page.death]);
+    const uploaded = Promise.all(this.parts.map(({ recording: id, part }) => service.untilUploaded(id, part)));
+    await Promise.race([uploaded, page.death]);
     if (page.isDead) {
       this.diedAt = this.#time.elapsed;
       return;

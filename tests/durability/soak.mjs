@@ -94,7 +94,7 @@ async function record(time, part, samples) {
     },
     loadRecording: async () => module,
     emit: ({ e, error }) => {
-      if (e === "part_failed" || e === "track_failed") failures.push(error);
+      if (e === "part_failed" || e === "upload_problem") failures.push(error);
     },
     onFatal: (error) => failures.push(error),
     platform: {
@@ -127,7 +127,7 @@ async function record(time, part, samples) {
   part.slices = Array.from({ length: slices }, () => one);
   part.acknowledged = slices;
   service.endPart("stopped");
-  const { state } = await service.settle(begun.recording, 0);
+  const { state } = await service.untilUploaded(begun.recording, 0);
   if (state !== "safe") throw new Error(`the part is ${state}`);
 }
 

@@ -108,8 +108,8 @@ class Page {
     this.part.acknowledged += 1;
   }
 
-  settle() {
-    return this.service.settle(this.part.recording, this.part.part);
+  untilUploaded() {
+    return this.service.untilUploaded(this.part.recording, this.part.part);
   }
 
   die() {
@@ -171,7 +171,7 @@ test("running out of room is told while there is time, and the part ends whole, 
     assert.equal(error.code, "spool-full");
     page.slice();
     page.service.endPart("failed");
-    assert.equal((await page.settle()).state, "safe");
+    assert.equal((await page.untilUploaded()).state, "safe");
   });
   assert.deepEqual(page.warnings(), ["storage_low", "storage_full"]);
   const low = page.events.findIndex(({ warning }) => warning?.kind === "storage_low");
@@ -195,7 +195,7 @@ test("a disk that is full at once ends the part with everything so far safe", as
     page.disk.quotaBytes = page.disk.usedBytes() + 100;
     await time.delay(250);
     assert.throws(() => page.slice(), { code: "spool-full" });
-    assert.equal((await page.settle()).state, "safe");
+    assert.equal((await page.untilUploaded()).state, "safe");
   });
   assert.deepEqual(page.warnings(), ["storage_full"]);
   const { parts } = JSON.parse(await world.vault.reads(`/v1/recordings/${page.part.recording}`));
@@ -212,7 +212,7 @@ test("where the private file system is refused, a recording is kept in memory, s
     assert.equal(page.part.spool_on_disk, false);
     for (let slice = 0; slice < 4; slice++) page.slice();
     page.service.endPart("stopped");
-    assert.equal((await page.settle()).state, "safe");
+    assert.equal((await page.untilUploaded()).state, "safe");
   });
   assert.deepEqual(page.warnings(), ["in_memory"]);
   assert.equal(page.disk.usedBytes(), 0);
@@ -315,7 +315,7 @@ test("with a server that gives no receipts the spool stays until it is released"
     page.slice();
     await assert.rejects(page.service.release(page.part.recording, 0), { code: "bad-argument" });
     page.service.endPart("stopped");
-    assert.equal((await page.settle()).state, "uploaded");
+    assert.equal((await page.untilUploaded()).state, "uploaded");
     assert.equal(page.disk.folders().length, 1);
     await page.service.release(page.part.recording, 0);
     assert.deepEqual(page.disk.folders(), []);
@@ -330,7 +330,7 @@ test("a page after it may release it, too, and only if it is told to", async () 
     await page.begin();
     page.slice();
     page.service.endPart("stopped");
-    await page.settle();
+    await page.untilUploaded();
     page.die();
     for (const [releasesUnconfirmed, left] of [
       [false, 1],
@@ -352,7 +352,7 @@ test("a page after it asks again: a server that gives receipts after all lets th
     await page.begin();
     page.slice();
     page.service.endPart("stopped");
-    assert.equal((await page.settle()).state, "uploaded");
+    assert.equal((await page.untilUploaded()).state, "uploaded");
     page.die();
     assert.equal(page.disk.folders().length, 1);
     world.proxy.disarm();
@@ -370,7 +370,7 @@ test("404s on the way to the envelope lose nothing: the vault says that it is mi
     await page.begin();
     for (let slice = 0; slice < 4; slice++) page.slice();
     page.service.endPart("stopped");
-    assert.equal((await page.settle()).state, "safe");
+    assert.equal((await page.untilUploaded()).state, "safe");
   });
   await judge(page, world, new Set());
 });
@@ -383,7 +383,7 @@ test("404s on the way to the receipt are waited out: a vault that took the envel
     page.slice();
     for (let times = 0; times < 30; times++) world.proxy.arm({ kind: "status", status: 404, steps: ["end"] });
     page.service.endPart("stopped");
-    assert.equal((await page.settle()).state, "safe");
+    assert.equal((await page.untilUploaded()).state, "safe");
   });
   await judge(page, world, new Set());
 });
@@ -442,7 +442,7 @@ test("a vault that refuses even fresh capabilities is asked ever more seldom, an
     assert.ok(page.disk.usedBytes() - before < 8_000, "one slice, and next to nothing besides");
     world.proxy.disarm();
     page.service.endPart("stopped");
-    assert.equal((await page.settle()).state, "safe");
+    assert.equal((await page.untilUploaded()).state, "safe");
   });
   await judge(page, world, new Set());
 });
@@ -505,7 +505,7 @@ test("an order that the clinic's root did not sign, or for another recording, ch
     const [status] = await next.recover({ wipeOrders });
     assert.equal(status.state, "safe");
   });
-  assert.equal(next.events.filter(({ e, error }) => e === "track_failed" && error.code === "wipe-refused").length, 2);
+  assert.equal(next.events.filter(({ e, error }) => e === "upload_problem" && error.code === "wipe-refused").length, 2);
   assert.equal((await wipesInAuditLog(page.part.recording)).length, 0);
   await judge(page, world, new Set());
 });
@@ -586,7 +586,7 @@ test("a recorder's page that comes back goes on with the next part of the same r
     await next.begin();
     for (let slice = 0; slice < 4; slice++) next.slice();
     next.service.endPart("stopped");
-    assert.equal((await next.settle()).state, "safe");
+    assert.equal((await next.untilUploaded()).state, "safe");
   });
   assert.equal(next.part.recording, page.part.recording);
   assert.deepEqual([page.part.part, next.part.part], [0, 2]);
@@ -613,7 +613,7 @@ test("another round of consent is another recording", async () => {
     await page.begin();
     page.slice();
     page.service.endPart("stopped");
-    await page.settle();
+    await page.untilUploaded();
     const next = new Page(page.disk);
     next.start();
     await next.begin();

@@ -89,7 +89,7 @@ export class LivePart {
     const vault = new VaultClient(request.vault_url, context.fetch);
     const renewal = { key: module.PartDraft.newRenewalKey(), vault: draft.vaultKey() };
     const prove = async (at_ms: number) => draft.prove(open, renewal.key, at_ms);
-    const answer = await vault.open(open, prove).catch((error: unknown) => {
+    const answer = await vault.beginPart(open, prove).catch((error: unknown) => {
       throw error instanceof VaultError ? error.toWorkerError() : error;
     });
     const sealer = draft.start(open, [...answer.tracks], context.now());

@@ -326,7 +326,7 @@ export class PartUpload {
       if (this.#signal?.aborted) return;
     }
     try {
-      const { capability } = await this.#vault.open(this.#part.about.open, prove);
+      const { capability } = await this.#vault.beginPart(this.#part.about.open, prove);
       this.#untried = capability;
       this.#take(capability);
     } catch (error) {

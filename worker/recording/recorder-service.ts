@@ -58,7 +58,7 @@ export interface RecordingPlatform {
 interface SettlingPart {
   readonly spool: PartSpool;
   readonly upload: PartUpload;
-  readonly settled: Promise<void>;
+  readonly uploaded: Promise<void>;
 }
 
 export class RecorderService {
@@ -189,10 +189,10 @@ export class RecorderService {
   }
 
   /** Resolves when nothing more can be done for this part in this page. */
-  async settle(recording: RecordingId, part: number): Promise<SpoolStatus> {
-    const settling = this.#part(recording, part);
-    await settling.settled;
-    return settling.spool.status();
+  async untilUploaded(recording: RecordingId, part: number): Promise<SpoolStatus> {
+    const { spool, uploaded } = this.#part(recording, part);
+    await uploaded;
+    return spool.status();
   }
 
   async release(recording: RecordingId, part: number): Promise<void> {
@@ -266,13 +266,13 @@ export class RecorderService {
       prove: renewalProofOf(spool.about, async () => module),
       onCapabilityNeeded: () => emit({ e: "capability_needed", recording, part }),
       onReceipt: (receipt: CompactJws) => emit({ e: "receipt", recording, part, receipt }),
-      onBadReceipt: (error: unknown) => emit({ e: "track_failed", key: -1, error: toFailure(error) }),
+      onBadReceipt: (error: unknown) => emit({ e: "upload_problem", error: toFailure(error) }),
     };
     const upload = new PartUpload(spool, hooks, { courtesy: this.#courtesy, ...this.#context.platform?.upload });
-    const settled = upload.run(this.#abort.signal).catch((error: unknown) => {
-      if (!this.#abort.signal.aborted) emit({ e: "track_failed", key: -1, error: toFailure(error) });
+    const uploaded = upload.run(this.#abort.signal).catch((error: unknown) => {
+      if (!this.#abort.signal.aborted) emit({ e: "upload_problem", error: toFailure(error) });
     });
-    this.#parts.set(`${recording}.${part}`, { spool, upload, settled });
+    this.#parts.set(`${recording}.${part}`, { spool, upload, uploaded });
     spool.publish();
   }
 
@@ -313,9 +313,9 @@ export class RecorderService {
   }
 
   #part(recording: RecordingId, part: number): SettlingPart {
-    const settling = this.#parts.get(`${recording}.${part}`);
-    if (!settling) throw new WorkerError("bad-argument", "this recorder made no such part");
-    return settling;
+    const found = this.#parts.get(`${recording}.${part}`);
+    if (!found) throw new WorkerError("bad-argument", "this recorder made no such part");
+    return found;
   }
 
   async #loaded(): Promise<RecordingModule> {

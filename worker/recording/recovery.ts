@@ -53,7 +53,7 @@ function obey(spool: PartSpool, module: RecordingModule, rootKey: string, contex
       spool.wipe(order);
     } catch (error) {
       // Not the clinic's: a person should know that somebody tried.
-      context.emit({ e: "track_failed", key: -1, error: toFailure(error) });
+      context.emit({ e: "upload_problem", error: toFailure(error) });
     }
   }
   // The page that obeyed may have died before all of it was gone.
@@ -80,7 +80,7 @@ async function recoverPart(
     prove: renewalProofOf(spool.about, loadRecording),
     onCapabilityNeeded: () => void renew(),
     onReceipt: (receipt: CompactJws) => emit({ e: "receipt", recording, part, receipt }),
-    onBadReceipt: (error: unknown) => emit({ e: "track_failed", key: -1, error: toFailure(error) }),
+    onBadReceipt: (error: unknown) => emit({ e: "upload_problem", error: toFailure(error) }),
   };
   const upload = new PartUpload(spool, hooks, platform?.upload);
   let isAsked = false;
@@ -96,7 +96,7 @@ async function recoverPart(
     await upload.run(signal);
     if (releasesUnconfirmed && spool.isUnconfirmed && spool.receipt === null) await spool.letGo();
   } catch (error) {
-    if (!signal.aborted) emit({ e: "track_failed", key: -1, error: toFailure(error) });
+    if (!signal.aborted) emit({ e: "upload_problem", error: toFailure(error) });
   } finally {
     spool.close();
   }

@@ -72,7 +72,7 @@ export class VaultClient {
   }
 
   /** Shows the statement, and that this device holds a key of its part. A clock that is wrong does not matter. */
-  async open(statement: CompactJws, prove: Prove): Promise<VaultAnswer> {
+  async beginPart(statement: CompactJws, prove: Prove): Promise<VaultAnswer> {
     const show = async (at_ms: number) => {
       const headers = { "Vault-Proof": await prove(at_ms) };
       return (await this.#send("POST", "v1/recordings", null, statement, headers)) as VaultAnswer;
