@@ -93,7 +93,7 @@ export const es: PageStrings = {
       "Su dispositivo pausó el micrófono, tal vez por una llamada o por un interruptor. Nadie le oye hasta que vuelva.",
     both_taken:
       "Su dispositivo pausó el micrófono y la cámara, tal vez por una llamada. Nadie le ve ni le oye hasta que vuelvan.",
-    microphone: "Micrófono",
+    microphone: "Micro",
     camera: "Cámara",
     share: "Compartir pantalla",
     unshare: "Dejar de compartir",
@@ -102,7 +102,7 @@ export const es: PageStrings = {
     layout_grid: "Ver a todos",
     layout: "Vista",
     people: "Personas",
-    devices: "Dispositivos",
+    devices: "Ajustes",
     safety: "Seguridad",
     record: "Grabar",
     leave: "Salir",
