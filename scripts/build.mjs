@@ -36,6 +36,7 @@ import { bundles, serverInputs, servers, wasmInputs, wasmModules, wasmOptFeature
 import { filesUnder, fingerprint } from "./lib/fingerprint.mjs";
 import { withLock } from "./lib/lock.mjs";
 import { allDone, say, sayTimes, timed } from "./lib/log.mjs";
+import { pageShells } from "./lib/page-shells.mjs";
 import { binDir, cacheDir, distDir, inRoot, targetDir, wwwDir } from "./lib/paths.mjs";
 import { capture, run } from "./lib/run.mjs";
 import { ensure } from "./setup.mjs";
@@ -199,14 +200,14 @@ async function buildTypes() {
   markCurrent("types", hash);
 }
 
-/** Every `www/NAME.ts` becomes `dist/www/NAME.js`; every other file beside it is copied. */
+/** Every `www/NAME.ts` becomes `dist/www/NAME.js`; every other file beside it is copied; the pages come from their one shell. */
 async function buildPages(esbuild) {
   const sources = filesUnder("www");
   const entries = sources.filter((file) => /^www\/[^/]+\.ts$/.test(file) && !file.endsWith(".d.ts"));
   const packageFiles = scriptsIn(distDir);
   const hash = fingerprint(
     ["www", "package-lock.json", "dist/wasm", ...packageFiles.map((name) => `dist/${name}`)],
-    [JSON.stringify(esbuildOptions)],
+    [JSON.stringify(esbuildOptions), ...pageShells().values()],
   );
   if (isCurrent("www", hash, ["www/sealed-visit/index.js"])) return;
   await timed("building the pages", async () => {
@@ -217,6 +218,7 @@ async function buildPages(esbuild) {
       mkdirSync(path.dirname(destination), { recursive: true });
       copyFileSync(inRoot(file), destination);
     }
+    for (const [name, html] of pageShells()) writeFileSync(path.join(wwwDir, name), html);
     for (const name of packageFiles) {
       mkdirSync(path.join(wwwDir, "sealed-visit"), { recursive: true });
       copyFileSync(path.join(distDir, name), path.join(wwwDir, "sealed-visit", name));

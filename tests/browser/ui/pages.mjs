@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import path from "node:path";
 import * as esbuild from "esbuild";
+import { pageShells, pages } from "../../../scripts/lib/page-shells.mjs";
 import { inRoot } from "../../../scripts/lib/paths.mjs";
 
 export const policy =
@@ -17,16 +18,8 @@ const types = {
   ".js": "text/javascript",
   ".svg": "image/svg+xml",
 };
-const entries = [
-  "www/start.ts",
-  "www/lost.ts",
-  "www/visit.ts",
-  "www/record.ts",
-  "www/recorder.ts",
-  "www/playback.ts",
-  "www/withdraw.ts",
-  "www/dev/states.ts",
-];
+const shells = pageShells();
+const entries = [...new Set(Object.values(pages).map(({ script }) => `www/${script}.ts`)), "www/dev/states.ts"];
 
 /** A server on a free port: `{ url, close }`. */
 export async function servePages() {
@@ -66,6 +59,7 @@ async function bundle() {
 
 function answerFor(name, scripts, request) {
   if (scripts.has(name)) return { type: types[".js"], body: scripts.get(name) };
+  if (shells.has(name)) return { type: types[".html"], body: shells.get(name) };
   if (name === "dev/states.html") return { type: types[".html"], body: statesPage };
   if (name === "config.json") return json(config);
   if (name === "api/authority/v1/visits" && request.method === "POST") return json(madeVisit);
@@ -81,7 +75,8 @@ function answerFor(name, scripts, request) {
 
 const json = (value) => ({ type: "application/json", body: JSON.stringify(value) });
 
-const statesPage = readFileSync(inRoot("www/clinician.html"), "utf8")
+const statesPage = shells
+  .get("clinician.html")
   .replaceAll("./", "../")
   .replace("../visit.js", "./states.js")
   .replace('href="../', 'href="../');
