@@ -117,7 +117,11 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
   readonly #line = new LineWatch((state) => this.emit("line", state));
 
   /** @internal */
-  constructor(client: WorkerClient, protection: Protection, isMember: Promise<void> = Promise.resolve()) {
+  static of(client: WorkerClient, protection: Protection, isMember?: Promise<void>): MediaSession {
+    return new MediaSession(client, protection, isMember);
+  }
+
+  private constructor(client: WorkerClient, protection: Protection, isMember: Promise<void> = Promise.resolve()) {
     super();
     this.#client = client;
     this.#protection = protection;

@@ -51,7 +51,7 @@ export interface LoadOptions {
 
 /** @internal Use `unlockPlayer`. */
 export async function openPlayer(options: PlayerOptions): Promise<Player> {
-  const player = new Player(newOpenWorker(options));
+  const player = Player.of(newOpenWorker(options));
   try {
     await player.unlock(wasmUrlOf(options), options.keyFile, options.passphrase);
     return player;
@@ -72,7 +72,11 @@ export class Player implements AsyncDisposable {
   #fingerprint = { fingerprint: "", spoken: "" };
 
   /** @internal */
-  constructor(worker: Worker) {
+  static of(worker: Worker): Player {
+    return new Player(worker);
+  }
+
+  private constructor(worker: Worker) {
     this.#worker = worker;
     worker.addEventListener("message", ({ data }: MessageEvent<FromOpener>) => this.#receive(data));
     worker.addEventListener("error", (event) => {

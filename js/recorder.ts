@@ -83,7 +83,7 @@ export interface RecorderEvents {
 /** @internal Use `visit.prepareRecorder` or `joinAsRecorder`. */
 export async function connectRecorder(options: RecorderOptions): Promise<Recorder> {
   await assertCanRecord();
-  return new Recorder(await connectMember("recorder", options), options);
+  return Recorder.of(await connectMember("recorder", options), options);
 }
 
 /** See the module. Made by `visit.prepareRecorder` or `joinAsRecorder`. */
@@ -107,7 +107,11 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
   #isClosed = false;
 
   /** @internal */
-  constructor({ client, state }: Member, options: RecorderOptions) {
+  static of(member: Member, options: RecorderOptions): Recorder {
+    return new Recorder(member, options);
+  }
+
+  private constructor({ client, state }: Member, options: RecorderOptions) {
     super();
     this.#client = client;
     this.#options = options;

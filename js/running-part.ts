@@ -58,7 +58,7 @@ export class RunningPart {
     this.#group = group;
     this.#options = options;
     this.#hooks = hooks;
-    this.#session = new MediaSession(client, protection);
+    this.#session = MediaSession.of(client, protection);
     this.#session.on("problem", hooks.onProblem);
     this.#capture = new Capture(options, {
       onSlice: (data, media_end_us) => this.#seal(data, media_end_us),

@@ -108,7 +108,7 @@ export interface Hold {
  * @throws SealedVisitError `relay-refused`, `pass-refused`, `wasm-load-failed`, `aborted`, ...
  */
 export async function joinVisit(options: JoinOptions): Promise<Visit> {
-  return new Visit(await connectMember("member", options), options);
+  return Visit.of(await connectMember("member", options), options);
 }
 
 /** See {@link joinVisit}. */
@@ -124,7 +124,11 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
   #stops = 0;
 
   /** @internal Use {@link joinVisit}. */
-  constructor({ client, state }: Member, options: JoinOptions) {
+  static of(member: Member, options: JoinOptions): Visit {
+    return new Visit(member, options);
+  }
+
+  private constructor({ client, state }: Member, options: JoinOptions) {
     super();
     this.#client = client;
     this.#options = options;
@@ -156,7 +160,7 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
    * admission the session waits with it; listen to its events at once.
    */
   connectMedia(options: MediaSessionOptions = {}): MediaSession {
-    const session = new MediaSession(this.#client, this.#protection, this.#whenLive());
+    const session = MediaSession.of(this.#client, this.#protection, this.#whenLive());
     this.#sessions.add(session);
     session.on("problem", (error) => this.emit("problem", error));
     session.on("line", ({ up }) => {

@@ -9,71 +9,10 @@
  */
 import { spawn } from "node:child_process";
 import { build } from "./build.mjs";
+import { longCommands as commands } from "./lib/commands.mjs";
 import { result, say } from "./lib/log.mjs";
 import { inRoot } from "./lib/paths.mjs";
 import { ensure } from "./setup.mjs";
-
-const all = ["wasm", "js", "servers"];
-
-/** `needs`: parts of setup.mjs; `builds`: steps of build.mjs; `run`: node's arguments. */
-const commands = {
-  torture: {
-    about: "10,000 faults, 200 kills, seven minutes hidden",
-    needs: ["node", "browser", "media"],
-    builds: all,
-    run: ["scripts/torture.mjs"],
-  },
-  soak: {
-    about: "four hours of visit at accelerated time",
-    needs: ["node", "media"],
-    builds: ["wasm", "servers"],
-    run: ["--expose-gc", "--import", "tsx", "tests/durability/soak.mjs"],
-  },
-  "soak:browser": {
-    about: "fifteen minutes in a real browser, hidden",
-    needs: ["node", "browser", "media"],
-    builds: all,
-    run: ["--import", "tsx", "tests/durability/kills.mjs", "--kills", "0", "--hidden-seconds", "900"],
-  },
-  model: { about: "schedules of the state machine", needs: ["rust"], builds: [], run: ["scripts/model.mjs"] },
-  fuzz: { about: "every parser under cargo-fuzz", needs: ["rust"], builds: [], run: ["scripts/fuzz.mjs"] },
-  interop: {
-    about: "tusd, and the interop suite of npm test",
-    needs: ["node"],
-    builds: ["wasm", "js"],
-    run: ["scripts/interop.mjs"],
-  },
-  distribution: {
-    about: "what a withdrawal's click does, fifty times",
-    needs: ["node", "browser"],
-    builds: all,
-    run: ["benches/withdrawals.mjs"],
-  },
-  bench: {
-    about: "frames and sealing against WebCrypto",
-    needs: ["node", "browser"],
-    builds: ["wasm"],
-    run: ["benches/bench.mjs"],
-  },
-  "bench:join": {
-    about: "joining, with and without encryption",
-    needs: ["node", "browser"],
-    builds: all,
-    run: ["benches/join.mjs"],
-  },
-  "bench:spool": {
-    about: "sealed against clear, ten tracks",
-    needs: ["node", "browser"],
-    builds: ["wasm"],
-    run: ["benches/spool.mjs"],
-  },
-  size: {
-    about: "what people download",
-    needs: ["node", "browser"],
-    builds: ["wasm", "js"],
-    run: ["scripts/size.mjs"],
-  },
-};
 
 async function main([name, ...given]) {
   if (name === "--list") {

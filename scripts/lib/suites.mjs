@@ -13,6 +13,7 @@
  * A command that ran no test has failed. `skip` holds a reason not to run it. `attempts` is for real-time
  * media, which an overloaded machine can spoil: the summary tells when more than one was needed.
  */
+import { commandLine } from "./commands.mjs";
 import { filesUnder } from "./fingerprint.mjs";
 import { inRoot, targetDir } from "./paths.mjs";
 import { which } from "./run.mjs";
@@ -67,6 +68,12 @@ export const suites = [
         args: ["--noEmit", "--project", project],
         counts: "exit",
       })),
+      {
+        title: "docs/api-report.md is what the package offers (npm run api)",
+        command: process.execPath,
+        args: commandLine("api", "--check"),
+        counts: "exit",
+      },
       {
         title: "biome",
         command: inRoot("node_modules", ".bin", "biome"),
@@ -157,32 +164,10 @@ export const suites = [
     builds: ["wasm", "js", "servers"],
     commands: () => [
       nodeTests("durability", { oneAtATime: true }),
-      {
-        title: "npm run torture -- --faults 500 --kills 0 --hidden-seconds 0",
-        command: process.execPath,
-        args: ["scripts/torture.mjs", "--faults", "500", "--kills", "0", "--hidden-seconds", "0"],
-        counts: "json",
-      },
-      {
-        title: "npm run torture -- --faults 0 --kills 12 --hidden-seconds 0",
-        command: process.execPath,
-        args: ["scripts/torture.mjs", "--faults", "0", "--kills", "12", "--hidden-seconds", "0"],
-        counts: "json",
-        attempts: 2,
-      },
-      {
-        title: "npm run torture -- --faults 0 --kills 0 --hidden-seconds 90",
-        command: process.execPath,
-        args: ["scripts/torture.mjs", "--faults", "0", "--kills", "0", "--hidden-seconds", "90"],
-        counts: "json",
-        attempts: 2,
-      },
-      {
-        title: "npm run soak -- --hours 0.5",
-        command: process.execPath,
-        args: ["--expose-gc", "--import", "tsx", "tests/durability/soak.mjs", "--hours", "0.5"],
-        counts: "json",
-      },
+      npmRun("torture", "--faults 500 --kills 0 --hidden-seconds 0"),
+      npmRun("torture", "--faults 0 --kills 12 --hidden-seconds 0", { attempts: 2 }),
+      npmRun("torture", "--faults 0 --kills 0 --hidden-seconds 90", { attempts: 2 }),
+      npmRun("soak", "--hours 0.5"),
     ],
   },
   {
@@ -202,7 +187,7 @@ export const suites = [
     needs: ["node", "browser", "media"],
     builds: ["wasm", "js", "servers"],
     commands: () => [
-      { title: "npm run demo", command: process.execPath, args: ["scripts/demo.mjs"], counts: "json", attempts: 2 },
+      npmRun("demo", "", { attempts: 2 }),
       ...(testFiles("e2e").length > 0 ? [nodeTests("e2e", { oneAtATime: true, attempts: 2 })] : []),
     ],
   },
@@ -219,15 +204,24 @@ export const suites = [
     about: "the packed npm package, as users install it; its size",
     needs: ["node", "browser"],
     builds: ["wasm", "js"],
-    commands: () => [
-      nodeTests("packaging", { oneAtATime: true }),
-      { title: "npm run size", command: process.execPath, args: ["scripts/size.mjs"], counts: "json" },
-    ],
+    commands: () => [nodeTests("packaging", { oneAtATime: true }), npmRun("size")],
   },
 ];
 
 function cargo(title, args, rest) {
   return { title, command: "cargo", args, env: { CARGO_TARGET_DIR: targetDir }, ...rest };
+}
+
+/** A command of the registry whose last line is JSON, once everything is built. */
+function npmRun(name, options = "", rest = {}) {
+  const given = options.split(" ").filter(Boolean);
+  return {
+    title: ["npm run", name, ...(options ? ["--", options] : [])].join(" "),
+    command: process.execPath,
+    args: commandLine(name, ...given),
+    counts: "json",
+    ...rest,
+  };
 }
 
 function nodeTests(name, { files = testFiles(name), oneAtATime = false, env = {}, attempts } = {}) {

@@ -29,7 +29,7 @@ function fakeClient() {
 test("a refused answer is told, and what is received is asked for again, ever later", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
   const { client, emit, requests } = fakeClient();
-  const session = new MediaSession(client, {} as Protection);
+  const session = MediaSession.of(client, {} as Protection);
   const problems: SealedVisitError[] = [];
   session.on("problem", (problem) => problems.push(problem));
   await session.start({});

@@ -1,6 +1,6 @@
 /** What is published, how it installs, and how it builds where users build. */
 import assert from "node:assert/strict";
-import { cpSync, existsSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { inRoot } from "../../scripts/lib/paths.mjs";
@@ -51,6 +51,25 @@ test("every file that package.json names exists in the installed package", async
   ];
   for (const file of named.filter((name) => !name.includes("*")))
     assert.ok(existsSync(path.join(project.installed, file)), file);
+});
+
+test("the published types hold nothing internal, and nobody can make what only the package makes", async () => {
+  const types = project.tarball.files.filter((file) => file.endsWith(".d.ts"));
+  assert.ok(types.length > 40, `${types.length} files`);
+  for (const file of types)
+    assert.doesNotMatch(readFileSync(path.join(project.installed, file), "utf8"), /@internal/, file);
+  const file = path.join(project.directory, "use-internal.ts");
+  const lines = [
+    'import { SealedVisitError, Visit } from "sealed-visit";',
+    "// @ts-expect-error only joinVisit makes a visit",
+    "new Visit();",
+    "// @ts-expect-error internal",
+    "export const made = Visit.of;",
+    "// @ts-expect-error internal",
+    "export const failure = SealedVisitError.fromFailure;",
+  ];
+  writeFileSync(file, lines.join("\n"));
+  await typeCheck(file, "esnext", "bundler");
 });
 
 test("a plain page without bundler works under a strict policy", async () => {
@@ -121,14 +140,16 @@ for (const [resolution, module] of [
         "export const wrong = (state: VisitState): string => state.noSuchField;",
       ].join("\n"),
     );
-    const options = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--target", "es2022", "--types", ""];
-    await capture(
-      inRoot("node_modules", ".bin", "tsc"),
-      [
-        ...[...options, "--lib", "es2023,esnext.disposable,dom,dom.iterable"],
-        ...["--module", module, "--moduleResolution", resolution, file],
-      ],
-      { cwd: project.directory },
-    );
+    await typeCheck(file, module, resolution);
+  });
+}
+
+/** As a strict user does, who also checks the declarations of packages. */
+async function typeCheck(file, module, resolution) {
+  const options = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--target", "es2022", "--types", ""];
+  const lib = "es2023,esnext.disposable,dom,dom.iterable,dom.asynciterable";
+  const where = ["--module", module, "--moduleResolution", resolution, file];
+  await capture(inRoot("node_modules", ".bin", "tsc"), [...options, "--lib", lib, ...where], {
+    cwd: project.directory,
   });
 }
