@@ -29,11 +29,11 @@ test("every code has a page, and every page a code", () => {
   assert.deepEqual(pages.filter((page) => !others.has(page)).sort(), [...codes].sort());
 });
 
-test("every page is listed, and says what it means, what becomes of the visit, and what to do", () => {
+test("every page is listed, and says what it means, what happens to the visit, and what to do", () => {
   const list = read("docs", "errors", "README.md");
   for (const code of [...errorCodes, ...coreCodes()]) {
     const page = read("docs", "errors", `${code}.md`);
-    for (const part of ["What it means", "What becomes of the visit", "What to do"])
+    for (const part of ["What it means", "What happens to the visit", "What to do"])
       assert.match(page, new RegExp(part), code);
     assert.ok(list.includes(`[\`${code}\`](${code}.md)`), code);
   }
