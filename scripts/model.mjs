@@ -37,16 +37,7 @@ for (const [name, value] of Object.entries(values)) {
 const cargo = spawn(
   "cargo",
   [
-    ...[
-      "test",
-      "--release",
-      "--package",
-      "sealed-visit",
-      "--lib",
-      "--no-default-features",
-      "--features",
-      "visit,testing",
-    ],
+    ...["test", "--release", "--package", "sealed-visit-visit", "--lib"],
     ...["--", "--ignored", "--exact", "visit::tests::model::long", "--nocapture"],
   ],
   { cwd: root, env, stdio: ["ignore", "pipe", "inherit"] },

@@ -14,7 +14,7 @@ export class WorkerError extends Error {
   }
 }
 
-/** What the core throws: an Error with `code` and `detail` (src/wasm/error.rs). */
+/** What the core throws: an Error with `code` and `detail` (src/error.rs). */
 interface CodedError extends Error {
   readonly code?: unknown;
   readonly detail?: unknown;

@@ -5,7 +5,7 @@
 import { fromBase64url, toBase64url } from "./base64url.js";
 import type { CoreConfig, GeneratedIdentity, Input, Output, PublicJwk, VisitCore } from "./core-types.js";
 
-/** The class as wasm-bindgen shows it (src/wasm/visit.rs). */
+/** The class as wasm-bindgen shows it (src/visit.rs). */
 export interface VisitCoreBinding {
   new (config: string, seed: Uint8Array, entropy: Uint8Array, now_ms: number): RawVisitCore;
   generateSeed(): Uint8Array;

@@ -21,16 +21,22 @@ const compressible = [
 export const wasmModules = [
   {
     name: "visit",
-    features: ["wasm", "visit", "frames"],
+    features: ["visit"],
     profile: "wasm-size",
     rustflags: [...simd, ...smallCiphers],
     optimize: ["-Os", ...compressible],
   },
-  { name: "recording", features: ["wasm", "recording"], profile: "wasm-speed", rustflags: simd, optimize: ["-O3"] },
+  { name: "recording", features: ["recording"], profile: "wasm-speed", rustflags: simd, optimize: ["-O3"] },
 ];
 
 /** What the modules are made from. */
-export const wasmInputs = ["Cargo.toml", "Cargo.lock", "src", "crates/aes", "crates/protocol"];
+export const wasmInputs = [
+  ...["Cargo.toml", "Cargo.lock", "src"],
+  ...["aes", "protocol", "frames", "visit", "recording"].flatMap((name) => [
+    `crates/${name}/Cargo.toml`,
+    `crates/${name}/src`,
+  ]),
+];
 
 /**
  * wasm-opt may use exactly what the compiler used already. `--all-features` would let it emit
@@ -75,4 +81,4 @@ export const servers = [
 ];
 
 /** What the programs are made from. */
-export const serverInputs = ["Cargo.toml", "Cargo.lock", "src", "crates"];
+export const serverInputs = ["Cargo.toml", "Cargo.lock", "crates"];

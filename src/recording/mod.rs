@@ -1,38 +1,23 @@
-//! Recordings: sealed as they are made, verified and opened as they are read.
+//! Recordings for the workers: sealing in the recorder's, checking in the recovery's, opening in the player's.
 //!
-//! The formats and what can be checked without a key are `sealed-visit-protocol`'s (`recording`, `track`); the
-//! ciphers are [`crate::seal`]'s. This module puts them together:
-//!
-//! ```text
-//! PartDraft ── open statement, shares ──► PartRecorder ── seal, seal, ... ──► manifest
-//! envelope, private key, share ──► track key ──► TrackOpener ── bytes ──► verified plaintext
-//! open statements, tracks, manifests, receipts ──► RecordingVerifier ──► how far it is good, and why not further
+//! ```js
+//! const draft = new PartDraft(rootKey, clinicDocument, plan)
+//! const open = await sign({recording, part, ...draft.openInput()})      // the visit core's `sign_open`
+//! const recorder = draft.start(open, vaultAnswer.tracks, startedMs)     // `draft` is used up
+//! await spool(recorder.envelope(track)); await spool(recorder.trackStart(track))
+//! const {bytes, offset} = recorder.seal(track, slice, mediaEndUs, Date.now())
+//! const manifest = recorder.finish({reason: "stopped", ended_ms: Date.now()})   // `recorder` is used up
 //! ```
 //!
-//! Inputs: bytes, times, randomness. Outputs: bytes to be kept, signed documents, verdicts. Invariants: nothing is
-//! sealed without a verified open statement; no segment is sealed twice; nothing leaves [`TrackOpener`] that was
-//! not authenticated by both its checkpoint and its cipher.
+//! Everything that refuses throws a `SealedVisitError` with a `code`. Secrets go in as bytes and never come out; only a part's
+//! renewal key does, which signs nothing but requests for an upload capability.
 
-mod error;
-mod events;
+mod checker;
 mod opener;
-mod part;
-mod problem;
-mod renewal;
-mod report;
-mod sealer;
-mod verified_track;
-mod verifier;
+mod recorder;
+mod values;
 
-pub use error::{OpenTrackError, RecordError};
-pub use events::{Event, EventLine, MEDIA_TYPE as EVENTS_MEDIA_TYPE, encode_events, parse_events};
-pub use opener::{OpenedSegment, TrackEnd, TrackOpener, unwrap_track_key};
-pub use part::{PartDraft, PartEnd, PartPlan, PartRecorder, TrackPlan};
-pub use problem::{Problem, ProblemClass, ProblemCode};
-pub use renewal::RenewalKey;
-pub use report::{
-    Ending, PartReport, PauseBetweenParts, ReceiptState, RecordingReport, StatedPlace, TrackReport,
-    report_recording,
-};
-pub use sealer::SealedSegment;
-pub use verifier::PartVerifier;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+#[wasm_bindgen(typescript_custom_section)]
+const TYPES: &str = include_str!("types.d.ts");

@@ -1,177 +1,292 @@
-//! Opens one track as its bytes arrive.
+//! Verifying and opening, in the player's worker.
 
-use sealed_visit_protocol::Jws;
-use sealed_visit_protocol::hash::sha256;
-use sealed_visit_protocol::recording::{EnvelopeClaims, WrappedKey};
-use sealed_visit_protocol::track::{
-    CheckpointClaims, Header, SegmentRef, TrackEvent, TrackState, segment_context,
+use js_sys::{Array, Object, Uint8Array};
+use sealed_visit_protocol::recording::{
+    ClosingClaims, EnvelopeClaims, ManifestClaims, ReceiptClaims,
 };
-use zeroize::Zeroizing;
+use sealed_visit_protocol::track::TrackState;
+use sealed_visit_protocol::{Hash32, Jws, RecordingId, TrackId, VisitId};
+use serde::Serialize;
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
-use super::OpenTrackError;
-use crate::seal::cobblestone;
-use crate::seal::hpke::{HpkeError, PrivateKey, Suite};
-use crate::seal::track_key::{ShredShare, TrackKey, TrackSecret, derive_track_key};
+use super::values::*;
+use crate::error::js_error;
+use sealed_visit_recording::seal::hpke::PrivateKey;
+use sealed_visit_recording::seal::key_file;
+use sealed_visit_recording::{
+    OpenTrackError, PartVerifier, RecordError, TrackOpener, report_recording, unwrap_track_key,
+};
 
-/// The key of a track, from its envelope, a recipient's private key and the vault's share.
-///
-/// `header` must come from a verified open statement: its hash is bound into the wrap and into the key.
-pub fn unwrap_track_key(
-    envelope: &Jws<EnvelopeClaims>,
-    header: &Header,
-    private: &PrivateKey,
-    share: Option<&[u8]>,
-) -> Result<TrackKey, OpenTrackError> {
-    let share = match (header.claims().share_required, share) {
-        (true, None) => return Err(OpenTrackError::ShareNeeded),
-        (true, Some(share)) => Some(ShredShare::try_from(share)?),
-        (false, _) => None,
-    };
-    let share_bytes = share.as_ref().map(|share| share.expose().as_slice());
-    let envelope = EnvelopeClaims::verify(envelope, header, share_bytes)?;
-    let fingerprint = private.public_key().fingerprint();
-    let wrapped = envelope
-        .keys
-        .iter()
-        .find(|key| key.recipient.0 == fingerprint.0)
-        .ok_or(OpenTrackError::NotARecipient)?;
-    if Suite::try_from(wrapped.suite)? != private.suite() {
-        return Err(HpkeError::DoesNotOpen(private.suite()).into());
+/// A recipient's private key. `free()` wipes it.
+#[wasm_bindgen]
+pub struct OpeningKey(PrivateKey);
+
+#[wasm_bindgen]
+impl OpeningKey {
+    /// From the plaintext of a key file's JWE (copied; wipe yours). Throws `opening-key-file`.
+    #[wasm_bindgen(constructor)]
+    pub fn new(key_file_plaintext: &[u8]) -> Result<OpeningKey> {
+        key_file::decode(key_file_plaintext)
+            .map(Self)
+            .map_err(|error| js_error("opening-key-file", &error.to_string(), JsValue::UNDEFINED))
     }
-    let info = WrappedKey::info(&header.hash(), &wrapped.recipient);
-    let wrap = [wrapped.enc.as_slice(), wrapped.ciphertext.as_slice()].concat();
-    let secret = TrackSecret::try_from(private.unwrap(&info, &wrap)?.as_slice())?;
-    Ok(derive_track_key(&secret, share.as_ref(), &header.hash().0))
+
+    /// How documents name the key: base64url of its fingerprint.
+    pub fn fingerprint(&self) -> String {
+        Hash32(self.0.public_key().fingerprint().0).to_string()
+    }
+
+    /// The fingerprint to read aloud: six groups of five digits.
+    pub fn spoken(&self) -> String {
+        self.0.public_key().fingerprint().to_string()
+    }
 }
 
-/// One slice as it was recorded.
-#[derive(Clone)]
-pub struct OpenedSegment {
-    /// The verified checkpoint after it.
-    pub checkpoint: CheckpointClaims,
-    /// The slice; wiped when dropped.
-    pub plaintext: Zeroizing<Vec<u8>>,
-}
-
-/// How far a track turned out to be good.
-#[derive(Clone, Debug)]
-pub struct TrackEnd {
-    /// The verifier's state at the last good checkpoint; compare it with a manifest's summary.
-    pub state: TrackState,
-    /// Bytes after the last good checkpoint: torn, unfinished or altered; none of them was released.
-    pub unverified_bytes: u64,
-    /// What stopped it, if anything did. A torn last record is not an error: any prefix is good.
-    pub error: Option<OpenTrackError>,
-}
-
-/// Feeds on a track's bytes from the start, in pieces of any size, and gives out its slices.
+/// Verifies and opens the parts of one recording.
 ///
-/// A slice is given out once its checkpoint was verified (signature, offset, chain) *and* all of it was
-/// authenticated by the cipher. Holds at most one segment.
-pub struct TrackOpener {
-    state: TrackState,
-    header: Header,
-    key: TrackKey,
-    /// Bytes from `pending_offset` on: what the last good checkpoint does not cover.
-    pending: Vec<u8>,
-    pending_offset: u64,
-    error: Option<OpenTrackError>,
+/// Every method after `addPart` takes a part's position: how many were added before it. Its number would not do, because a
+/// recording that lists two parts under the same number is one of those that must be told apart.
+#[wasm_bindgen]
+pub struct RecordingReader {
+    root_key: String,
+    parts: Vec<PartVerifier>,
 }
 
-impl TrackOpener {
-    /// An opener of the track with this header, and no other.
-    pub fn new(header: Header, key: TrackKey) -> Self {
+#[derive(Serialize)]
+struct PartInfo<'a> {
+    recording: RecordingId,
+    visit: VisitId,
+    part: u32,
+    at_ms: u64,
+    tracks: Vec<&'a sealed_visit_protocol::track::HeaderClaims>,
+}
+
+#[wasm_bindgen]
+impl RecordingReader {
+    /// A reader that believes this root key and nothing else.
+    #[wasm_bindgen(constructor)]
+    pub fn new(root_key: String) -> RecordingReader {
         Self {
-            state: TrackState::expecting(header.hash()),
-            header,
-            key,
-            pending: Vec::new(),
-            pending_offset: 0,
-            error: None,
+            root_key,
+            parts: Vec::new(),
         }
     }
 
-    /// Takes the next bytes; `on_segment` gets every slice that they complete, in order.
-    ///
-    /// After an error nothing more is given out. What was given out before stays good.
-    pub fn feed(
+    /// Verifies a part's open statement, found under this recording and part; returns `{recording, visit, part, at_ms, tracks}` with the tracks' headers.
+    /// Throws `recording-clinic-refused`, `recording-open-refused`.
+    #[wasm_bindgen(js_name = addPart, unchecked_return_type = "PartInfo")]
+    pub fn add_part(
         &mut self,
-        bytes: &[u8],
-        mut on_segment: impl FnMut(OpenedSegment),
-    ) -> Result<(), OpenTrackError> {
-        if self.error.is_some() {
-            return Err(OpenTrackError::Poisoned);
-        }
-        self.pending.extend_from_slice(bytes);
-        let before = self.state.clone();
-        let mut verified: Vec<(CheckpointClaims, SegmentRef, u64)> = Vec::new();
-        let fed = self.state.feed(bytes, |event| {
-            if let TrackEvent::Segment {
-                checkpoint,
-                segment,
-                verified_bytes,
-            } = event
-            {
-                verified.push((checkpoint, segment, verified_bytes));
-            }
+        clinic_document: &str,
+        open: String,
+        recording: &str,
+        part: u32,
+    ) -> Result<JsValue> {
+        let clinic = clinic_of(&self.root_key, clinic_document)?;
+        let mut verifier = PartVerifier::new(&Jws::from_text(open), &clinic)
+            .map_err(|error| record_error(RecordError::OpenStatement(error)))?;
+        let recording: RecordingId = recording
+            .parse()
+            .map_err(|_| bad_input("recording: expected an id"))?;
+        verifier.listed_as(recording, part);
+        let claims = verifier.open_statement().claims();
+        let info = to_js(&PartInfo {
+            recording: claims.recording,
+            visit: claims.visit,
+            part: claims.part,
+            at_ms: claims.at_ms,
+            tracks: verifier
+                .open_statement()
+                .headers()
+                .iter()
+                .map(|header| header.claims())
+                .collect(),
+        })?;
+        self.parts.push(verifier);
+        Ok(info)
+    }
+
+    /// Takes an envelope that was found with this track into the report.
+    #[wasm_bindgen(js_name = addEnvelope)]
+    pub fn add_envelope(&mut self, part: u32, track: &str, envelope: String) -> Result<()> {
+        let track = track_of(track)?;
+        let envelope = Jws::<EnvelopeClaims>::from_text(envelope);
+        self.part(part)?.envelope(track, envelope);
+        Ok(())
+    }
+
+    /// Says that this track is listed, and that its bytes are not here.
+    #[wasm_bindgen(js_name = trackNotHere)]
+    pub fn track_not_here(&mut self, part: u32, track: &str) -> Result<()> {
+        let track = track_of(track)?;
+        self.part(part)?.track_not_here(track);
+        Ok(())
+    }
+
+    /// Begins to follow a track that cannot be opened, for the report alone: no slice comes out.
+    #[wasm_bindgen(js_name = checkTrack)]
+    pub fn check_track(&mut self, part: u32, track: &str) -> Result<TrackReader> {
+        let track = track_of(track)?;
+        let header = self.part(part)?.open_statement().header(track);
+        let state = header.map_or_else(TrackState::new, |header| {
+            TrackState::expecting(header.hash())
         });
-        let mut result = fed.map_err(OpenTrackError::from);
-        let mut good_bytes = before.verified_bytes();
-        for (checkpoint, segment, verified_bytes) in verified {
-            match self.open(&segment) {
-                Ok(plaintext) => on_segment(OpenedSegment {
-                    checkpoint,
-                    plaintext,
-                }),
-                Err(error) => {
-                    // A segment that does not decrypt is not good, whoever signed its checkpoint.
-                    self.state = good_up_to(before, bytes, good_bytes);
-                    result = Err(error);
-                    break;
-                }
+        Ok(TrackReader {
+            part,
+            track,
+            reading: Reading::Checking {
+                state: Box::new(state),
+                error: None,
+            },
+        })
+    }
+
+    /// Begins to open a track. `share` is the vault's, 32 bytes; undefined when the header needs none. Throws
+    /// `opening-not-a-recipient`, `opening-share`, `opening-envelope-refused`, `opening-unwrap`.
+    #[wasm_bindgen(js_name = openTrack)]
+    pub fn open_track(
+        &mut self,
+        part: u32,
+        track: &str,
+        envelope: String,
+        key: &OpeningKey,
+        share: Option<Vec<u8>>,
+    ) -> Result<TrackReader> {
+        let track = track_of(track)?;
+        let verifier = self.part(part)?;
+        if !verifier.may_open() {
+            let message = "the part was recorded under another clinic document, or one that was not valid then";
+            return Err(js_error(
+                "recording-clinic-refused",
+                message,
+                JsValue::UNDEFINED,
+            ));
+        }
+        let header = verifier
+            .open_statement()
+            .header(track)
+            .ok_or_else(|| record_error(RecordError::UnknownTrack(track)))?
+            .clone();
+        let envelope = Jws::from_text(envelope);
+        let share = share.map(zeroize::Zeroizing::new);
+        let share = share.as_ref().map(|share| share.as_slice());
+        let track_key = unwrap_track_key(&envelope, &header, &key.0, share).map_err(open_error)?;
+        Ok(TrackReader {
+            part,
+            track,
+            reading: Reading::Opening(Box::new(TrackOpener::new(header, track_key))),
+        })
+    }
+
+    /// Takes a track's result into the report; the reader is used up. Returns how far it was good.
+    #[wasm_bindgen(js_name = closeTrack, unchecked_return_type = "CheckedTrack")]
+    pub fn close_track(&mut self, reader: TrackReader) -> Result<Object> {
+        let (state, error) = match reader.reading {
+            Reading::Opening(opener) => {
+                let end = opener.finish();
+                (end.state, end.error)
             }
-            good_bytes = verified_bytes;
-        }
-        let covered = (self.state.verified_bytes() - self.pending_offset) as usize;
-        self.pending.drain(..covered.min(self.pending.len()));
-        self.pending_offset += covered as u64;
-        self.error = result.clone().err();
-        result
+            Reading::Checking { state, error } => (*state, error),
+        };
+        let result = checked(&state);
+        let error = error.map(|error| error.to_string());
+        self.part(reader.part)?.track(reader.track, state, error);
+        Ok(result)
     }
 
-    /// Ends the track, wherever its bytes ended.
-    pub fn finish(self) -> TrackEnd {
-        TrackEnd {
-            unverified_bytes: self.pending.len() as u64,
-            state: self.state,
-            error: self.error,
-        }
+    /// Takes a part's manifest, closing record or receipt into the report; judged in `report`.
+    #[wasm_bindgen(js_name = addManifest)]
+    pub fn add_manifest(&mut self, part: u32, jws: String) -> Result<()> {
+        self.part(part)?
+            .manifest(Jws::<ManifestClaims>::from_text(jws));
+        Ok(())
     }
 
-    /// The verifier's state so far.
-    pub fn state(&self) -> &TrackState {
-        &self.state
+    /// See `addManifest`.
+    #[wasm_bindgen(js_name = addClosing)]
+    pub fn add_closing(&mut self, part: u32, jws: String) -> Result<()> {
+        self.part(part)?
+            .closing(Jws::<ClosingClaims>::from_text(jws));
+        Ok(())
     }
 
-    fn open(&self, segment: &SegmentRef) -> Result<Zeroizing<Vec<u8>>, OpenTrackError> {
-        let start = (segment.offset - self.pending_offset) as usize;
-        let sealed = &self.pending[start..start + segment.size_bytes as usize];
-        // The state hashed these bytes as they came; saying it again costs little and keeps the two in step.
-        debug_assert_eq!(sha256(sealed), segment.hash);
-        let context = segment_context(&self.header.hash(), segment.index, &segment.head_before);
-        cobblestone::open(self.key.expose(), &context, sealed)
-            .map(Zeroizing::new)
-            .map_err(|error| OpenTrackError::Segment {
-                index: segment.index,
-                error,
-            })
+    /// See `addManifest`.
+    #[wasm_bindgen(js_name = addReceipt)]
+    pub fn add_receipt(&mut self, part: u32, jws: String) -> Result<()> {
+        self.part(part)?
+            .receipt(Jws::<ReceiptClaims>::from_text(jws));
+        Ok(())
+    }
+
+    /// The verdict over all parts, as the clinic tool's `verify --json` gives it. Uses the reader up.
+    #[wasm_bindgen(unchecked_return_type = "RecordingReport")]
+    pub fn report(self) -> Result<JsValue> {
+        to_js(&report_recording(
+            self.parts.into_iter().map(PartVerifier::report).collect(),
+        ))
+    }
+
+    fn part(&mut self, position: u32) -> Result<&mut PartVerifier> {
+        self.parts
+            .get_mut(position as usize)
+            .ok_or_else(|| bad_input("no such part was added"))
     }
 }
 
-/// The state before these bytes, fed with as many of them as lead to this offset in the file.
-fn good_up_to(mut before: TrackState, bytes: &[u8], good_bytes: u64) -> TrackState {
-    let more = good_bytes.saturating_sub(before.offset()) as usize;
-    // They were good a moment ago.
-    let _ = before.feed(&bytes[..more.min(bytes.len())], |_| {});
-    before
+/// Opens one track as its bytes come, or only checks it.
+#[wasm_bindgen]
+pub struct TrackReader {
+    part: u32,
+    track: TrackId,
+    reading: Reading,
+}
+
+enum Reading {
+    Opening(Box<TrackOpener>),
+    Checking {
+        state: Box<TrackState>,
+        error: Option<OpenTrackError>,
+    },
+}
+
+#[wasm_bindgen]
+impl TrackReader {
+    /// Takes the next bytes; returns the slices that they complete, `[{index, media_end_us, at_ms, bytes}]`, each
+    /// authenticated in full. Throws `opening-track-altered` or `opening-segment-altered` once, with the slices that
+    /// were good in `detail`; then `opening-poisoned`.
+    #[wasm_bindgen(unchecked_return_type = "OpenedSlice[]")]
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<Array> {
+        let slices = Array::new();
+        let opener = match &mut self.reading {
+            Reading::Opening(opener) => opener,
+            Reading::Checking { state, error } => {
+                let fed = state.feed(bytes, |_| {}).map_err(OpenTrackError::from);
+                // The first one says what is wrong.
+                if let (Err(refused), None) = (&fed, &error) {
+                    *error = Some(refused.clone());
+                }
+                return fed.map(|()| slices).map_err(open_error);
+            }
+        };
+        let fed = opener.feed(bytes, |segment| {
+            let slice = Object::new();
+            set(&slice, "index", &number(segment.checkpoint.index));
+            set(
+                &slice,
+                "media_end_us",
+                &number(segment.checkpoint.media_end_us),
+            );
+            set(&slice, "at_ms", &number(segment.checkpoint.at_ms));
+            set(
+                &slice,
+                "bytes",
+                &Uint8Array::from(segment.plaintext.as_slice()),
+            );
+            slices.push(&slice);
+        });
+        match fed {
+            Ok(()) => Ok(slices),
+            Err(error) => Err(js_error(error.code(), &error.to_string(), slices.into())),
+        }
+    }
 }

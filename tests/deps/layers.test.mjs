@@ -1,13 +1,18 @@
-/** The layering of the sources, as ARCHITECTURE.md states it, read from their imports. */
+/**
+ * The layering that neither the compiler nor `cargo tree` shows: modules within a crate, the clock, and TypeScript. Which crate
+ * uses which is in trees.test.mjs.
+ */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { filesUnder } from "../../scripts/lib/fingerprint.mjs";
 import { inRoot } from "../../scripts/lib/paths.mjs";
 
-/** Rust files of a module of the core, whether it is a file or a directory. */
-function moduleFiles(name) {
-  return [`src/${name}.rs`, `src/${name}`].flatMap(filesUnder).filter((file) => file.endsWith(".rs"));
+/** A module's own Rust files, without those of its tests. */
+function sourcesOf(folder) {
+  const files = filesUnder(folder).filter((file) => file.endsWith(".rs") && !/\/tests?(\/|\.rs$)/.test(file));
+  assert.ok(files.length > 0, `${folder} has sources`);
+  return files;
 }
 
 /** Source without comments and without its test module, line by line. */
@@ -16,41 +21,34 @@ function codeOf(file) {
   return text.split("\n").filter((line) => !/^\s*\/\//.test(line));
 }
 
-const isTest = (file) => /(^|\/)tests?(\/|\.rs$)/.test(file.replace(/^src\//, ""));
-
-function assertNoImport(name, forbidden) {
-  const files = moduleFiles(name).filter((file) => !isTest(file));
-  assert.ok(files.length > 0, `src/${name} exists`);
-  const pattern = new RegExp(
-    `\\b(?:crate|super)::(?:${forbidden.join("|")})\\b|\\buse crate::\\{[^}]*\\b(?:${forbidden.join("|")})::`,
-  );
-  for (const file of files) {
-    for (const line of codeOf(file)) assert.ok(!pattern.test(line), `${file}: ${line.trim()}`);
-  }
-}
-
-const concepts = ["sframe", "group", "seal", "codec"];
-for (const name of concepts) {
-  test(`${name} imports none of ${concepts.filter((other) => other !== name).join(", ")}`, () => {
-    assertNoImport(name, [...concepts.filter((other) => other !== name), "visit", "wasm"]);
+for (const [folder, others] of [
+  ["crates/frames/src/codec", ["sframe", "engine"]],
+  ["crates/frames/src/sframe", ["codec", "engine"]],
+  ["crates/visit/src/group", ["visit"]],
+]) {
+  test(`${folder} imports nothing of ${others.join(" or ")}`, () => {
+    const pattern = new RegExp(
+      `\\b(?:crate|super)::(?:${others.join("|")})\\b|\\buse crate::\\{[^}]*\\b(?:${others.join("|")})::`,
+    );
+    for (const file of sourcesOf(folder)) {
+      for (const line of codeOf(file)) assert.ok(!pattern.test(line), `${file}: ${line.trim()}`);
+    }
   });
 }
 
-test("recording builds on seal and protocol, not on the visit", () => {
-  assertNoImport("recording", ["sframe", "group", "visit", "wasm"]);
+test("seal imports nothing of the recordings that are built on it", () => {
+  for (const file of sourcesOf("crates/recording/src/seal")) {
+    for (const line of codeOf(file)) assert.ok(!/\bcrate::(?!seal\b)/.test(line), `${file}: ${line.trim()}`);
+  }
 });
 
 test("the core reads no clock, opens no socket and no file", () => {
   const forbidden = /\b(SystemTime|Instant::now|std::(net|fs|process|env)::|Date::now|MlsTime::now)\b/;
-  for (const file of filesUnder("src").filter((name) => name.endsWith(".rs") && !isTest(name))) {
+  for (const file of [
+    "src",
+    ...["aes", "protocol", "frames", "visit", "recording"].map((name) => `crates/${name}/src`),
+  ].flatMap(sourcesOf)) {
     for (const line of codeOf(file)) assert.ok(!forbidden.test(line), `${file}: ${line.trim()}`);
-  }
-});
-
-test("bindings are in src/wasm only", () => {
-  const files = filesUnder("src").filter((name) => name.endsWith(".rs") && !name.startsWith("src/wasm"));
-  for (const file of files) {
-    for (const line of codeOf(file)) assert.ok(!/#\[wasm_bindgen\b/.test(line), `${file}: ${line.trim()}`);
   }
 });
 

@@ -30,5 +30,22 @@ export async function dependencyGraph({ platform } = {}) {
     return [...seen].map((id) => packages.get(id));
   }
 
-  return { packages: [...packages.values()], normalTree };
+  /** The workspace's packages, each with those of the workspace that it uses itself, tests left out. */
+  function layers() {
+    const members = metadata.packages.filter((entry) => metadata.workspace_members.includes(entry.id));
+    const names = new Set(members.map(({ name }) => name));
+    const used = ({ dependencies }) =>
+      dependencies.filter(({ name, kind }) => kind === null && names.has(name)).map(({ name }) => name);
+    return Object.fromEntries(members.map((entry) => [entry.name, [...new Set(used(entry))].sort()]));
+  }
+
+  /** What a package of the workspace names in its own manifest, tests left out. */
+  function directDependencies(packageName) {
+    const entry = metadata.packages.find(
+      ({ name, id }) => name === packageName && metadata.workspace_members.includes(id),
+    );
+    return entry.dependencies.filter(({ kind }) => kind === null).map(({ name }) => name);
+  }
+
+  return { layers, directDependencies, packages: [...packages.values()], normalTree };
 }

@@ -705,7 +705,7 @@ pub fn read_root_key(path: &Path) -> anyhow::Result<PublicKey> {
 }
 
 pub fn spoken(fingerprint: &Hash32) -> String {
-    sealed_visit::seal::hpke::Fingerprint(fingerprint.0).to_string()
+    sealed_visit_recording::seal::hpke::Fingerprint(fingerprint.0).to_string()
 }
 
 fn x_of(key: &PublicKey) -> String {

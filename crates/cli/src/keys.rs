@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use sealed_visit::seal::hpke::{PrivateKey, PublicKey, Suite, system_rng};
-use sealed_visit::seal::key_file;
 use sealed_visit_protocol::clinic::WrapSuite;
 use sealed_visit_protocol::{B64, Hash32};
+use sealed_visit_recording::seal::hpke::{PrivateKey, PublicKey, Suite, system_rng};
+use sealed_visit_recording::seal::key_file;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 

@@ -14,13 +14,13 @@ use std::io::{self, ErrorKind, IsTerminal as _, Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use sealed_visit::recording::{
+use sealed_visit_protocol::track::{Header, HeaderClaims, TrackKind};
+use sealed_visit_protocol::{B64, ClinicDocument, TrackId};
+use sealed_visit_recording::seal::hpke::PrivateKey;
+use sealed_visit_recording::{
     OpenTrackError, PartReport, RecordingReport, TrackEnd, TrackOpener, report_recording,
     unwrap_track_key,
 };
-use sealed_visit::seal::hpke::PrivateKey;
-use sealed_visit_protocol::track::{Header, HeaderClaims, TrackKind};
-use sealed_visit_protocol::{B64, ClinicDocument, TrackId};
 use serde::Serialize;
 
 use crate::clinic::spoken;

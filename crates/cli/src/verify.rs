@@ -3,11 +3,11 @@
 use std::io::Read;
 
 use clap::Args;
-use sealed_visit::recording::{
-    Ending, PartReport, PartVerifier, Problem, ReceiptState, RecordingReport, report_recording,
-};
 use sealed_visit_protocol::TrackId;
 use sealed_visit_protocol::track::TrackState;
+use sealed_visit_recording::{
+    Ending, PartReport, PartVerifier, Problem, ReceiptState, RecordingReport, report_recording,
+};
 
 use crate::files;
 use crate::folder::{PartFile, RecordingArguments, RecordingFolder};

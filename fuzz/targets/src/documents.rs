@@ -10,13 +10,13 @@ use crate::scene::{SHARE, Scene};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::Signer;
-use sealed_visit::group::testing::GROUP_ID;
-use sealed_visit::recording::unwrap_track_key;
 use sealed_visit_protocol::clinic::ClinicDocument;
 use sealed_visit_protocol::consent::{Change, ConsentState, Request, Statement};
 use sealed_visit_protocol::recording::{ManifestClaims, OpenStatement};
 use sealed_visit_protocol::track::{RECORD_PREFIX_BYTES, RecordType, TrackState, write_record};
 use sealed_visit_protocol::{Jws, Pass, SigningKey};
+use sealed_visit_recording::unwrap_track_key;
+use sealed_visit_visit::group::testing::GROUP_ID;
 
 thread_local! {
     static SCENE: Scene = Scene::new();
@@ -37,7 +37,7 @@ const CONSENT: [Kind; 4] = [
             let clinic = scene.world.policy.clinic();
             let pass = Pass::verify_for(&Jws::from_text(text), clinic, scene.world.visit);
             pass.is_ok_and(|pass| {
-                pass.check_time(sealed_visit::group::testing::NOW_MS)
+                pass.check_time(sealed_visit_visit::group::testing::NOW_MS)
                     .is_ok()
             })
         },

@@ -2,9 +2,9 @@
 //!
 //! Law: what is passed on was sent, once.
 
-use sealed_visit::codec::Codec;
-use sealed_visit::frames::{FrameEngine, Outcome, TrackHandle};
-use sealed_visit::sframe::{Epoch, FrameBuffer, Leaf};
+use sealed_visit_frames::codec::Codec;
+use sealed_visit_frames::engine::{FrameEngine, Outcome, TrackHandle};
+use sealed_visit_frames::sframe::{Epoch, FrameBuffer, Leaf};
 use std::cell::RefCell;
 use std::collections::HashSet;
 

@@ -4,9 +4,9 @@
 //! Law: what is not genuine is not followed and lets nobody in, and the member's state stays as it is.
 
 use crate::edits::Edit;
-use sealed_visit::group::testing::{NOW_MS, World};
-use sealed_visit::group::{Changes, Group, Joiner, inspect_key_package, seal_to_key_package};
 use sealed_visit_protocol::Role;
+use sealed_visit_visit::group::testing::{NOW_MS, World};
+use sealed_visit_visit::group::{Changes, Group, Joiner, inspect_key_package, seal_to_key_package};
 use std::cell::RefCell;
 
 struct Scene {

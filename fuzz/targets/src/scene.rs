@@ -2,9 +2,6 @@
 
 use crate::rng::Fixed;
 use hpke::rand_core::Rng;
-use sealed_visit::group::testing::{GROUP_ID, NOW_MS, World};
-use sealed_visit::recording::{PartDraft, PartEnd, PartPlan, TrackPlan};
-use sealed_visit::seal::hpke::{PrivateKey, Suite};
 use sealed_visit_protocol::clinic::{Recipient, RecipientRole};
 use sealed_visit_protocol::consent::{Request, StatementClaims};
 use sealed_visit_protocol::pass::PassClaims;
@@ -13,6 +10,9 @@ use sealed_visit_protocol::recording::{
 };
 use sealed_visit_protocol::track::{Header, RECORD_PREFIX_BYTES, TrackKind, TrackState};
 use sealed_visit_protocol::{B64, Jws, RecordingId, Role, SigningKey, VERSION};
+use sealed_visit_recording::seal::hpke::{PrivateKey, Suite};
+use sealed_visit_recording::{PartDraft, PartEnd, PartPlan, TrackPlan};
+use sealed_visit_visit::group::testing::{GROUP_ID, NOW_MS, World};
 use std::ops::Range;
 
 /// The share of the one track.

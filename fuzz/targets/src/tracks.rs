@@ -4,8 +4,8 @@
 //! Law: what is called verified, and what is released, is a prefix of what was recorded.
 
 use crate::scene::{SHARE, Scene};
-use sealed_visit::recording::{TrackOpener, unwrap_track_key};
 use sealed_visit_protocol::track::{Header, MAGIC, RecordType, TrackState, write_record};
+use sealed_visit_recording::{TrackOpener, unwrap_track_key};
 
 const ONLY_HEADER: u8 = 255;
 

@@ -5,8 +5,8 @@ use sealed_visit_protocol::recording::{AuditHeadClaims, ReceiptClaims, StoredEnt
 use sealed_visit_protocol::{Hash32, Jws, RecordingId, SigningKey};
 use serde_json::json;
 
-use crate::world::World;
 use crate::{text, tool};
+use sealed_visit_testing::recording::World;
 
 /// A log of these actions, linked as it should be, as the vault answers it.
 fn log(actions: &[&str]) -> (serde_json::Value, Vec<Hash32>) {

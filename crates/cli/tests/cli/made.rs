@@ -3,17 +3,17 @@
 
 use std::path::{Path, PathBuf};
 
-use sealed_visit::recording::*;
-use sealed_visit::seal::hpke::{CryptoRng, system_rng};
 use sealed_visit_protocol::clinic::WrapSuite;
 use sealed_visit_protocol::recording::{
     ClosingClaims, EndReason, PreviousPart, ReceiptClaims, ShareGrant, TrackReceipt, TrackSummary,
 };
 use sealed_visit_protocol::track::{TrackKind, TrackState};
 use sealed_visit_protocol::{B64, Hash32, TrackId, VERSION};
+use sealed_visit_recording::seal::hpke::{CryptoRng, system_rng};
+use sealed_visit_recording::*;
 use serde_json::{Value, json};
 
-use super::world::{START_MS, World};
+use sealed_visit_testing::recording::{START_MS, World};
 
 /// Two seconds of a test picture and a tone, VP8 and Opus, as a MediaRecorder would have made it.
 const WEBM: &[u8] = include_bytes!("../test.webm");

@@ -3,8 +3,6 @@
 mod audit;
 mod endings;
 mod made;
-#[path = "../../../../tests/recording/world.rs"]
-mod world;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

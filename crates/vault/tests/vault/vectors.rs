@@ -1,9 +1,6 @@
 //! Uploads the test vectors of `tests/vectors/recording/` to a vault. It takes what is genuine and refuses a fault as soon as it
 //! sees it, with the code that the vector names.
 
-#[path = "../../../../tests/lib/recording_vectors.rs"]
-mod stored;
-
 use crate::common::World;
 use crate::common::http::{PATCH_TYPE, Reply, TestVault};
 use base64::Engine as _;
@@ -11,10 +8,10 @@ use http::Method;
 use sealed_visit_protocol::bytes::from_base64url;
 use sealed_visit_protocol::recording::{OpenClaims, VaultAnswer, VaultProofClaims};
 use sealed_visit_protocol::{Jws, ProofId, SigningKey};
+use sealed_visit_testing::recording_vectors::{self as stored, Folder};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use stored::Folder;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/recording")
