@@ -12,13 +12,14 @@ const others = new Set(["README", "drop-reasons", "problems"]);
 /** Codes of the core, as its source writes them. */
 function coreCodes(): string[] {
   const quoted = (source: string, pattern: RegExp) => [...source.matchAll(pattern)].map(([, code]) => code ?? "");
-  const commands = /pub enum ErrorCode \{([\s\S]*?)\n\}/.exec(read("src", "visit", "output.rs"))?.[1] ?? "";
+  const commands =
+    /pub enum ErrorCode \{([\s\S]*?)\n\}/.exec(read("crates", "visit", "src", "visit", "output.rs"))?.[1] ?? "";
   return [
     ...quoted(commands, /^ {4}([A-Z]\w+),/gm).map(
       (name) => `visit${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
     ),
-    ...quoted(read("src", "frames", "error.rs"), /"(frames-[a-z-]+)"/g),
-    ...quoted(read("src", "wasm", "recording", "types.d.ts"), /\| "((?:recording|opening|receipt|wipe)-[a-z-]+)"/g),
+    ...quoted(read("crates", "frames", "src", "engine", "error.rs"), /"(frames-[a-z-]+)"/g),
+    ...quoted(read("src", "recording", "types.d.ts"), /\| "((?:recording|opening|receipt|wipe)-[a-z-]+)"/g),
   ];
 }
 
@@ -40,10 +41,13 @@ test("every page is listed, and says what it means, what happens to the visit, a
 });
 
 test("every drop reason of the engine, and every problem of the core, is explained", () => {
-  const reasons = [...read("src", "frames", "outcome.rs").matchAll(/= \d+ "([a-z-]+)"/g)].map(([, reason]) => reason);
+  const reasons = [...read("crates", "frames", "src", "engine", "outcome.rs").matchAll(/= \d+ "([a-z-]+)"/g)].map(
+    ([, reason]) => reason,
+  );
   assert.ok(reasons.length >= 16);
   for (const reason of reasons) assert.ok(read("docs", "errors", "drop-reasons.md").includes(`\`${reason}\``), reason);
-  const problems = /pub enum ProblemCode \{([\s\S]*?)\n\}/.exec(read("src", "visit", "state.rs"))?.[1] ?? "";
+  const problems =
+    /pub enum ProblemCode \{([\s\S]*?)\n\}/.exec(read("crates", "visit", "src", "visit", "state.rs"))?.[1] ?? "";
   const names = [...problems.matchAll(/^ {4}([A-Z]\w+),/gm)].map(([, name]) =>
     (name ?? "").replace(/(?!^)[A-Z]/g, (letter) => `_${letter}`).toLowerCase(),
   );
