@@ -4,7 +4,7 @@
  *
  *     npm run bench:join                   # [-- --runs N]
  *
- * In each call somebody is there and sends; another page joins, sends too, and waits for that picture.
+ * In each call someone is there and sends; another page joins, sends too, and waits for that picture.
  * The page is loaded and its camera open when the clock starts; both fetch a pass, and in both the
  * host's page lets in at once. Encrypted, the page has called `preload()`, as ours do; what it takes
  * without that is measured beside it (`sealed_unprepared`: worker and WebAssembly are loaded, from no

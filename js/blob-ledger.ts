@@ -1,5 +1,5 @@
 /**
- * A Blob's bytes lie in the browser's own process until the garbage collector of whoever made it has run. A page or
+ * The browser process keeps a Blob's bytes until its creator's garbage collector has run. A page or
  * worker that makes little garbage may run it once in many minutes, with hundreds of megabytes waiting; and past a limit,
  * on telephones a hundredth of the memory, a browser writes Blobs to its disk, as they are. So the Blobs of a recording
  * are counted, and every few megabytes the collector is asked to run, by what it listens to: the size of an allocation.
@@ -16,7 +16,7 @@ export class BlobLedger {
   #waitingBytes = 0;
   #limitBytes = WAITING_LIMIT_BYTES;
 
-  /** A Blob that nobody needs any more in a moment. */
+  /** A Blob that nobody needs anymore in a moment. */
   note({ size }: Blob): void {
     this.#waitingBytes += size;
     if (this.#waitingBytes < this.#limitBytes) return;

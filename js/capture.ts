@@ -136,7 +136,7 @@ export class Capture {
     if (recorder && recorder.state !== "inactive") {
       const stopped = new Promise((resolve) => recorder.addEventListener("stop", resolve, { once: true }));
       recorder.stop();
-      // One that delivers nothing any more, as after a frozen page, may not say that it has stopped, either.
+      // One that delivers nothing anymore, as after a frozen page, may not say that it has stopped, either.
       await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, STOP_LIMIT_MS))]);
     }
     await this.#slices;

@@ -1,5 +1,5 @@
 /**
- * Whether everybody's sound and picture arrive in what is sealed. Checked with every report of the
+ * Whether everyone's sound and picture arrive in what is sealed. Checked with every report of the
  * composing worker (once a second); a change is reported when it has lasted, within 5 s.
  */
 import type { ComposeCounts } from "../worker/compose-protocol.js";
@@ -90,7 +90,7 @@ function isStalled({ sinceSliceMs, pictureLagMs }: SealedProgress): boolean {
   return sinceSliceMs > STALLED_MS || pictureLagMs > PICTURE_LOST_MS;
 }
 
-/** A muted track (RTP stopped) is told apart from silence that arrives. */
+/** A muted track (RTP stopped) differs from silence that arrives. */
 function audioStatus({ id, mediaTrack }: RemoteTrack, levels: ReadonlyMap<string, Level>): HealthStatus {
   const level = levels.get(id);
   if (!level || mediaTrack.muted || mediaTrack.readyState === "ended") return "no_frames";

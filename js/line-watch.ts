@@ -13,7 +13,7 @@ export type LineDirection = "good" | "slow" | "no_pictures";
 export interface LineState {
   /** Towards this participant: what it sees of the others. */
   readonly down: LineDirection;
-  /** From this participant: what the others see of it. */
+  /** From this participant, as the others see it. */
   readonly up: LineDirection;
   /** Others whose slow lines have this participant's picture sent smaller. */
   readonly slow_for: readonly ParticipantId[];
@@ -66,7 +66,7 @@ export class LineWatch {
   }
 
   /** The relay's newest word on the line. */
-  told(quality: LineQuality): void {
+  onQuality(quality: LineQuality): void {
     this.#quality = quality;
   }
 

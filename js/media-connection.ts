@@ -7,7 +7,7 @@
  */
 import { SealedVisitError } from "./errors.js";
 
-/** How long a connection may be disconnected before it is made anew. */
+/** How long a connection may be disconnected before it is replaced. */
 const DISCONNECTED_LIMIT_MS = 4_000;
 /** How long the browser may take for one step of a negotiation, on a slow and busy machine. */
 const STEP_LIMIT_MS = 15_000;
@@ -43,7 +43,7 @@ export class MediaConnection {
   /** What `promise` gives; or a rejection as soon as the connection is gone. */
   async done<T>(promise: Promise<T>): Promise<T> {
     const { signal } = this.#closed;
-    // Also when nobody waits for it any more.
+    // Also when nobody waits for it anymore.
     promise.catch(() => undefined);
     let onClosed: () => void = () => undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;

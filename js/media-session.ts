@@ -60,13 +60,13 @@ export interface MediaSessionEvents {
   remote_added: RemoteTrack;
   remote_removed: RemoteTrack;
   /**
-   * A device ended by itself: unplugged, taken away, its permission withdrawn. Nothing of it is sent any more; another one
+   * A device ended on its own: unplugged, taken, or its permission revoked. It sends nothing anymore; another one
    * takes its place with `replaceTrack`. A shared screen that ends is removed.
    */
   local_ended: LocalTrack;
   /**
    * A device was taken from the page, for more than a moment: by a telephone's call, a laptop's lid, a switch. Its track
-   * stays live, and is silent or dark until `local_resumed`: nobody hears or sees the person, who should be told.
+   * stays live, and is silent or dark until `local_resumed`: nobody can hear or see the person. Tell them.
    */
   local_interrupted: LocalTrack;
   /** It was given back, or something else took its place with `replaceTrack`. */
@@ -144,7 +144,7 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
         // While an offer waits for its answer, the refusal is of that offer.
         if (code === "media" && this.#offersWaiting === 0) this.#onAnswerRefused(SealedVisitError.fromFailure(error));
       }),
-      this.#client.on("line_quality", (quality) => this.#line.told(quality)),
+      this.#client.on("line_quality", (quality) => this.#line.onQuality(quality)),
     );
     const checking = setInterval(() => void this.#checkLine(), LINE_CHECK_MS);
     this.#stop.push(() => clearInterval(checking));
@@ -325,7 +325,7 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
       const answer = await connection.done(answering);
       const current = rtc.currentRemoteDescription?.sdp;
       if (current !== undefined && hasOtherSession(current, answer)) {
-        // The relay was restarted: this connection leads nowhere any more.
+        // The relay was restarted: this connection leads nowhere anymore.
         this.#dropPublisher();
         throw new SealedVisitError("media-failed", "the relay has forgotten this connection");
       }
@@ -415,7 +415,7 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
     await connection.done(answered);
   }
 
-  /** The relay has given up the receiving connection with the answer: it is made anew, ever later when that goes on. */
+  /** The relay gave up the receiving connection along with the answer. Replace it, with growing pauses. */
   #onAnswerRefused(error: SealedVisitError): void {
     if (this.#isClosed || this.#options.receive === false) return;
     this.#problem("the relay refused the description of what this page receives", error);

@@ -7,7 +7,7 @@ import { type AssetOptions, newVisitWorker, wasmUrlOf } from "./assets.js";
 import { SealedVisitError, throwIfAborted } from "./errors.js";
 import { WorkerClient } from "./worker-client.js";
 
-/** What whoever issues passes must put into one. */
+/** What the issuer must put into a pass. */
 export interface PassRequest {
   /** Goes into the pass as `cnf.jwk` (RFC 7800). */
   readonly jwk: PublicJwk;
@@ -45,7 +45,7 @@ const preloaded = new Map<string, WorkerClient>();
 
 /**
  * Starts a worker and has it load WebAssembly, for the next `joinVisit` of this page with the same asset
- * URLs: call it where somebody is about to join, who then need not wait for it. It contacts nobody but
+ * URLs: call it where someone is about to join, who then need not wait for it. It contacts nobody but
  * the page's own origin. That it failed shows when joining, which tries again.
  */
 export function preload(options: AssetOptions = {}): void {
@@ -144,7 +144,7 @@ function websocketUrl(url: string | URL): string {
   return parsed.href;
 }
 
-/** Each tab keeps an identity of its own: two tabs of one visit are told apart by a mark in sessionStorage. */
+/** Each tab has its own identity: a mark in sessionStorage distinguishes two tabs of one visit. */
 function tabKey(name: string): string | null {
   try {
     const item = `sealed-visit:${name}`;

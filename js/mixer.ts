@@ -1,4 +1,4 @@
-/** Everybody's sound in one track, through WebAudio, with a meter for each. Works in hidden tabs. */
+/** Everyone's sound in one track, through WebAudio, with a meter for each. Works in hidden tabs. */
 import { SealedVisitError } from "./errors.js";
 import { makeLimiter } from "./limiter.js";
 

@@ -1,5 +1,5 @@
 /**
- * What few pages need is downloaded when it is asked for: a patient who joins a visit loads neither the
+ * Features that few pages need are downloaded on demand: a patient who joins a visit loads neither the
  * recorder nor the player.
  */
 import type { Player, PlayerOptions } from "./playback.js";

@@ -17,7 +17,7 @@ export interface SenderOptions {
   readonly kind?: MediaKind;
 }
 
-/** Whose track arrives. Frames of anybody else, or of another track, are dropped. */
+/** Whose track arrives. Frames of anyone else, or of another track, are dropped. */
 export interface ReceiverOptions {
   readonly participant: ParticipantId;
   readonly track: string;

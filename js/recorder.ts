@@ -1,8 +1,8 @@
 /**
  * The declared recorder: one more member of the visit, with a worker, pass and leaf of its own.
  *
- * It waits outside the group until everybody has granted and the host adds it. Then it receives
- * everybody's media like any member, composes one picture and one sound, and hands MediaRecorder's
+ * It waits outside the group until everyone has granted and the host adds it. Then it receives
+ * everyone's media like any member, composes one picture and one sound, and hands MediaRecorder's
  * slices to its worker, which seals each before anything else happens to it. When it is removed
  * (pause, stop, withdrawal) the part is closed; after a pause it waits again.
  *
@@ -75,7 +75,7 @@ export interface RecorderEvents {
   recorder_health: HealthReport;
   /** The vault's signed receipt, verified. */
   receipt: { readonly recording: RecordingId; readonly part: number; readonly receipt: CompactJws };
-  /** Something a person should be told about the storage on this device. */
+  /** Something a person should know about the storage on this device. */
   warning: SpoolWarning;
   problem: SealedVisitError;
 }
@@ -192,7 +192,7 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
     client.on("state", ({ state }) => this.#onGroup(state));
     client.on("core", ({ event }) => {
       if (event.e !== "recorder_left") return;
-      // Told to stop, it may still be in the group for a moment: it must be out before it begins again.
+      // A recorder that was stopped may briefly still be in the group. It must leave before it begins again.
       this.#mustBeOutFirst = this.#group.phase === "live";
       this.#endPart(event.why);
     });
@@ -239,7 +239,7 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
       onProblem: (error) => this.emit("problem", error),
       onHole: (hole) => {
         if (this.#part !== running) return;
-        // Still a member, with everybody's grant: the next part begins as soon as this one is sealed.
+        // Still a member, with everyone's grant: the next part begins as soon as this one is sealed.
         this.emit("problem", holeError(hole));
         this.#endPart("failed");
       },

@@ -14,12 +14,12 @@ export interface RecoveryOptions extends AssetOptions {
   readonly clinicDocument?: CompactJws;
   /**
    * The clinic's orders (JWS by its root key, made by `sealed-visit clinic wipe`) to let go of recordings on this
-   * device before they are safe. Obeyed first of all, told to the vault, and only with `rootKey` and `clinicDocument`.
+   * device before they are safe. Obeyed first and reported to the vault; needs `rootKey` and `clinicDocument`.
    */
   readonly wipeOrders?: readonly CompactJws[];
   /**
    * Lets go of what was uploaded to a server that gives no receipts (state `uploaded`), as `recorder.release()` does in
-   * the page that recorded it. Default false: it stays, and is told again by the next page.
+   * the page that recorded it. Default false: it stays, and the next page reports it again.
    */
   readonly releaseUnconfirmed?: boolean;
   /**
@@ -35,7 +35,7 @@ export interface RecoveryOptions extends AssetOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Resolves with what was found, when each of it is as safe as it can get now. Spools of a live recorder are left alone. */
+/** Resolves with the spools found, once each is as safe as it can be for now. Leaves a live recorder's spools alone. */
 export async function recoverSpools(options: RecoveryOptions = {}): Promise<readonly SpoolStatus[]> {
   const { onProgress, onWarning, onProblem, renewCapability, signal } = options;
   const client = new WorkerClient(newVisitWorker(options));

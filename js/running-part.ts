@@ -74,7 +74,7 @@ export class RunningPart {
     });
   }
 
-  /** Nothing is captured before the open statement is signed, stored in the vault, and the spool is there. */
+  /** Captures nothing before the open statement is signed and stored in the vault, and the spool exists. */
   async begin(recording: RecordingId | null, part: number): Promise<PartBegun> {
     const { vaultUrl, shareRequired = true, iceServers } = this.#options;
     await this.#capture.prepare();

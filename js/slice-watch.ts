@@ -4,7 +4,7 @@
  */
 import type { EmptySpan } from "./webm-clock.js";
 
-/** No slice through so many checks, one a second, means that MediaRecorder delivers nothing any more. */
+/** No slice through so many checks, one a second, means that MediaRecorder delivers nothing anymore. */
 const SILENT_CHECKS = 5;
 /** Between one block and the next there are 60 ms, and a second or so while an encoder is slow. */
 const EMPTY_LIMIT_MS = 2_500;
@@ -37,7 +37,7 @@ export class SliceWatch {
   #fileMs = 0;
   #checkedAt: number;
   #checksSilent = 0;
-  /** At the last check that had heard of slices: where the file was, and how far the clock was ahead of it. */
+  /** At the last check with slices: the file's position, and how far the clock was ahead of it. */
   #checked: { readonly fileMs: number; readonly aheadMs: number } | null = null;
   #suspicion: Suspicion | null = null;
 
@@ -101,7 +101,7 @@ export function passingTime(): () => number {
     const [sinceTick, sinceWallMs] = [performance.now() - tick, Date.now() - wallMs];
     tick += sinceTick;
     wallMs += sinceWallMs;
-    // The wall clock alone may be set, back as well.
+    // Only the wall clock can be set, including backward.
     passedMs += sinceWallMs - sinceTick > SLEPT_MS ? sinceWallMs : sinceTick;
     return passedMs;
   };

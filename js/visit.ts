@@ -78,7 +78,7 @@ export interface VisitEvents {
    * then. Give them to this person only.
    */
   signed: { readonly statement: CompactJws; readonly withdrawals: readonly CompactJws[] };
-  /** This person's signed withdrawal: whoever holds it can show it to the vault. */
+  /** This person's signed withdrawal; anyone who holds it can submit it to the vault. */
   withdrawal: { readonly statement: CompactJws };
   /** The vault has recorded the withdrawal. */
   withdrawal_recorded: { readonly statement: CompactJws };
@@ -86,7 +86,7 @@ export interface VisitEvents {
   withdrawal_measured: StopMeasured;
   /** Something failed that concerns one track or connection; the visit goes on. */
   problem: SealedVisitError;
-  /** The visit cannot go on in this page. Nothing is sent or decrypted any more. */
+  /** The visit cannot go on in this page. Nothing is sent or decrypted anymore. */
   failed: SealedVisitError;
   ended: VisitState;
 }
@@ -180,7 +180,7 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
   }
 
   /**
-   * Host, while a recording is under way: asks somebody who waits for consent, sealed to that person alone. Whoever agrees
+   * Host, during a recording: asks a person in the waiting room for consent, sealed to that person alone. A person who agrees
    * comes in at once, the grant in the same commit; a refusal shows in `state.waiting`.
    */
   askWaiting(participant: ParticipantId, options: CallOptions = {}): Promise<void> {
@@ -198,8 +198,8 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
   }
 
   /**
-   * Host: lets nobody in who was never in; whoever was may come back. It is a rule of the group, which every member
-   * checks. `false` unlocks. Admitting somebody new meanwhile fails with `visit-locked`.
+   * Host: admits no newcomer; participants who were in the visit can come back. It is a rule of the group, which every member
+   * checks. `false` unlocks. Admitting someone new meanwhile fails with `visit-locked`.
    */
   lock(locked = true, options: CallOptions = {}): Promise<void> {
     return this.#command({ c: "lock", locked }, options);
@@ -210,7 +210,7 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
     return this.#command({ c: "hand_over", participant }, options);
   }
 
-  /** Host: removes a participant; its keys open nothing that is sent from then on. Anybody may remove the recorder. */
+  /** Host: removes a participant; its keys open nothing that is sent from then on. Anyone may remove the recorder. */
   remove(participant: ParticipantId, options: CallOptions = {}): Promise<void> {
     return this.#command({ c: "remove", participant }, options);
   }
@@ -227,7 +227,7 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
     return this.#command({ c: "request_consent", ...request }, options);
   }
 
-  /** Agrees, for everybody at this device: both layers of every answer must be true. Also from the waiting room, when asked. */
+  /** Agrees, for everyone at this device: both layers of every answer must be true. Also from the waiting room, when asked. */
   grant(answer: AnswerInput, options: CallOptions = {}): Promise<void> {
     return this.#command({ c: "answer", kind: "grant", ...answer }, options);
   }
@@ -245,7 +245,7 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
   }
 
   /**
-   * Stops sending, as {@link withdraw} does, while the person is still to be asked what shall follow: in this very task
+   * Stops sending, as {@link withdraw} does, before the person is asked what should happen: in this same task
    * every track is taken off its sender, and the worker drops what is still under way. The recorder stays in the visit.
    *
    * Call it in the click's handler. `clickedAt` is that event's `timeStamp`, for the measurement.
@@ -270,7 +270,7 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
 
   /**
    * Takes consent back. In this very task every track is taken off its sender; the worker drops
-   * what is still under way. Sending resumes by itself in an epoch that the recorder cannot derive.
+   * what is still under way. Sending resumes automatically in an epoch that the recorder cannot derive.
    *
    * Call it in the click's handler. `clickedAt` is that event's `timeStamp`, for the measurement.
    */
@@ -290,7 +290,7 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
 
   /**
    * Prepares the declared recorder in this page: a member of its own, with its own worker and pass.
-   * It waits outside until everybody has granted and {@link startRecorder} adds it.
+   * It waits outside until everyone has granted and {@link startRecorder} adds it.
    */
   async prepareRecorder(
     options: Omit<RecorderOptions, keyof MemberOptions> & Pick<MemberOptions, "getPass"> & Partial<MemberOptions>,
@@ -304,17 +304,17 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
     return recorder;
   }
 
-  /** Host: adds the recorder that everybody has agreed to; also after a pause. Refused unless all have granted. */
+  /** Host: adds the recorder that everyone agreed to, also after a pause. Refused unless everyone has granted. */
   startRecorder(options: CallOptions = {}): Promise<void> {
     return this.#command({ c: "start_recorder" }, options);
   }
 
-  /** Anybody: removes the recorder. The round stays open, and the host may start it again. */
+  /** Anyone: removes the recorder. The round stays open, and the host may start it again. */
   pause(options: CallOptions = {}): Promise<void> {
     return this.#command({ c: "pause" }, options);
   }
 
-  /** Whoever paused: agrees that recording goes on. */
+  /** The person who paused: agrees to resume recording. */
   agreeToResume(options: CallOptions = {}): Promise<void> {
     return this.#command({ c: "agree_resume" }, options);
   }

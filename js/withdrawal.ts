@@ -1,4 +1,4 @@
-/** A signed withdrawal on its way to the vault, straight from the page of whoever withdrew. */
+/** Sends a signed withdrawal to the vault, directly from the page of the person who withdrew. */
 import type { CompactJws } from "../worker/protocol.js";
 import { SealedVisitError } from "./errors.js";
 
@@ -7,7 +7,7 @@ const LONGEST_WAIT_MS = 30_000;
 /** What the vault did with a withdrawal. */
 export interface WithdrawalOutcome {
   /**
-   * `deleted`: the keys' other half is destroyed, nobody can open the recordings of this round any more. `requested`: nobody
+   * `deleted`: the keys' other half is destroyed, nobody can open the recordings of this round anymore. `requested`: nobody
    * can open them until the clinic has decided. `none`: they are kept, by the terms or because the clinic declined to delete
    * them, or the vault knows none.
    */

@@ -1,5 +1,5 @@
 /**
- * What takes longer than a test may, or measures: `npm run NAME [-- ARGUMENTS]`, each on a fresh clone, too.
+ * What takes longer than a test may, or measures: `npm run NAME [-- ARGUMENTS]`, each on a fresh clone too.
  *
  *     npm run torture                   installs and builds what it lacks, then runs
  *     npm run bench -- --no-build       with what was built before

@@ -6,7 +6,7 @@
  *     npm run torture -- --seed 17                       one run of seeded faults again, with its log
  *
  * The last line is JSON: {"ok":true,"faults":..,"acknowledged_bytes_lost":0,"loss_ms":{"p50":..,"max":..},..}, where
- * `faults` counts the kills, too, and `loss_ms` is theirs.
+ * `faults` counts the kills too, and `loss_ms` is theirs.
  */
 import { spawn } from "node:child_process";
 import { parseArgs } from "node:util";

@@ -24,7 +24,7 @@ export type ToComposer =
   | { readonly m: "remove"; readonly id: string }
   | { readonly m: "close" };
 
-/** What arrived of one input, and what of it was drawn. */
+/** Counts of one input: frames that arrived, frames that were drawn. */
 export interface InputCounts {
   readonly id: string;
   readonly frames: number;

@@ -32,7 +32,7 @@ export class MemberSession {
   readonly #visit: VisitModule;
   readonly #emit: (event: Event) => void;
   readonly #identity: Identity;
-  /** Null for everybody who does not record. */
+  /** Null for everyone who does not record. */
   readonly #recording: RecordingCode | null;
   #driver: VisitDriver | null = null;
   #recorder: RecorderService | null = null;
@@ -215,7 +215,7 @@ export class MemberSession {
     }, MEASURE_AFTER_MS);
   }
 
-  /** Closed at once, told once; the page ends this worker. */
+  /** Closes at once and reports once; the page ends this worker. */
   #fail(error: unknown): void {
     if (this.#hasFailed) return;
     this.#hasFailed = true;

@@ -209,7 +209,7 @@ async function check(source: RecordingReader, position: number, stored: OpenedTr
     const { signal } = new AbortController();
     for await (const piece of download(url, stored.size_bytes, signal)) checker.feed(piece);
   } catch (error) {
-    // The report tells of bytes that were refused. A lost connection must not look like a track that is cut off.
+    // The report is about refused bytes. A lost connection must not look like a truncated track.
     if (toFailure(error).code !== "opening-track-altered") throw error;
   }
   source.closeTrack(checker);

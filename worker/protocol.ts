@@ -46,7 +46,7 @@ export interface PrepareRequest {
   readonly storage_key: string | null;
 }
 
-/** The page passes this on to whoever issues passes. */
+/** The page passes this to the issuer of passes. */
 export interface Prepared {
   readonly jwk: PublicJwk;
   /** Hash that the pass must carry: the display name, salted. */
@@ -360,7 +360,7 @@ export type Event =
   | { readonly e: "receipt"; readonly recording: RecordingId; readonly part: number; readonly receipt: CompactJws }
   /** The part cannot go on; what was sealed stays. */
   | { readonly e: "part_failed"; readonly error: Failure }
-  /** A WebAssembly panic or a broken worker: nothing is sent or decrypted any more. */
+  /** A WebAssembly panic or a broken worker: nothing is sent or decrypted anymore. */
   | { readonly e: "fatal"; readonly error: Failure };
 
 export type SpoolWarning =

@@ -155,7 +155,7 @@ export class RelayConnection {
     if (socket !== this.#socket || !this.#isWanted) return;
     this.#socket = null;
     clearInterval(this.#checkTimer);
-    // A dead line would keep `close` waiting for its answer; nobody listens any more.
+    // A dead line would keep `close` waiting for its answer; nobody listens anymore.
     socket.close();
     const retryInMs = this.#backoff.nextMs();
     this.#retryTimer = setTimeout(() => this.#connect(), retryInMs);

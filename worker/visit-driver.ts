@@ -25,13 +25,13 @@ import type { VisitModule } from "./wasm.js";
 export interface DriverHooks {
   readonly emit: (event: Event) => void;
   readonly onFatal: (error: unknown) => void;
-  /** Somebody's signed withdrawal from the open round. */
+  /** Someone's signed withdrawal from the open round. */
   readonly onWithdrawal: (statement: CompactJws) => void;
-  /** The host confirmed the place that somebody stated. */
+  /** The host confirmed the place that someone stated. */
   readonly onPlace: (confirmed: ConfirmedPlace) => void;
   /** Resolves when the memory is kept: nothing is sent before. */
   readonly onRemember: (memory: VisitMemory) => Promise<void>;
-  /** Neither pass key nor memory is needed any more. */
+  /** Neither pass key nor memory is needed anymore. */
   readonly onForget: () => void;
 }
 

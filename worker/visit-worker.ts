@@ -11,7 +11,7 @@ import { loadRecording, loadVisit } from "./wasm.js";
 const worker = self as unknown as DedicatedWorkerGlobalScope;
 
 let session: MemberSession | null = null;
-/** Transforms may be constructed before the answer to `prepare` is there; their frames wait with them. */
+/** Transforms may be constructed before `prepare` is answered; their frames wait with them. */
 let early: RTCRtpScriptTransformer[] = [];
 const recoveries = new AbortController();
 /** Parts of dead pages for which the page has been asked a new capability. */

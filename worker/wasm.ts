@@ -2,7 +2,7 @@
  * The only file that imports the core's WebAssembly packages.
  *
  * One instance of each module for a worker. A panic in any of them is fatal: it is reported once,
- * the frame gate is closed by whoever listens, and no instance is called again.
+ * the listener closes the sending gate, and no instance is called again.
  */
 import init, {
   dropReasons,

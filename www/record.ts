@@ -44,7 +44,7 @@ function show(log: VisitLog): Child[] {
   ];
 }
 
-/** How to withdraw after the visit, and whom to ask for a copy. */
+/** How to withdraw after the visit, and how to get a copy. */
 function later(log: VisitLog): HTMLElement {
   const text = laterWords().record;
   const round = log.rounds.findLast((candidate) => candidate.later && candidate.withdrawn_ms === undefined);

@@ -18,7 +18,7 @@ const pages: Record<string, string> = {
   interpreter: "guest",
   recorder: "recorder",
 };
-/** In this tab, for a reload: by it the server knows whoever started it. */
+/** Kept in this tab for a reload. It shows the server that this page was started from the terminal. */
 const STORED_START = "sealed-visit:start";
 const startSecret = keepStartSecret();
 let made: MadeVisit | undefined;

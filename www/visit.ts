@@ -1,5 +1,5 @@
 /**
- * The visit's page, for clinician, patient and everybody else: what differs follows from the role that
+ * The visit's page, for clinician, patient and everyone else: what differs follows from the role that
  * the pass names. Before, during, after.
  */
 import "./lib/fragment.js";
@@ -77,7 +77,7 @@ async function main(): Promise<void> {
   showAfter(visit.state, comeBack);
 }
 
-/** Whoever is asked for consent need not download the form that asks. */
+/** Only the host downloads the form that asks for consent. */
 async function defineHosts(): Promise<void> {
   const { defineHostElements } = await import("sealed-visit/host");
   defineHostElements();

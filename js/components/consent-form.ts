@@ -21,9 +21,9 @@ export interface ConsentFormOptions {
   /** The language of the texts shown; the statement names it. */
   language: string;
   signers: Signers;
-  /** The person's language, when no text is in it: an interpreter has to sign, too. */
+  /** The person's language, when no text is in it: an interpreter has to sign too. */
   unshown?: string | undefined;
-  /** For whom this interpreter has signed already. */
+  /** Participants this interpreter has already signed for. */
   signed: ReadonlySet<string>;
   onreply(reply: ConsentReply): void;
 }
@@ -61,7 +61,7 @@ export class ConsentForm {
     const { strings, language, round, view, unshown, signed } = options;
     const shown = round.texts.map((text) => text.language);
     const interprets = view.me.role === "interpreter";
-    // Whoever still waits outside comes in with the answer, which may not wait for an interpreter's.
+    // A person in the waiting room joins with the answer, which cannot wait for an interpreter's.
     const canWait = view.phase !== "waiting" && !interprets;
     this.#spoken = canWait ? new SpokenQuestion({ strings, language, shown, unshown }) : null;
     this.#interpreted = interprets ? new InterpretedQuestion({ strings, round, view, signed }) : null;
@@ -172,7 +172,7 @@ export class ConsentForm {
 
   #drawOthers(): void {
     const others = this.#persons.slice(1);
-    // Blocks that are there already stay, with what was decided in them.
+    // Existing blocks stay, with their choices.
     const present = new Map(
       [...this.#others.children].map((child) => [(child as HTMLElement).dataset.person ?? "", child]),
     );

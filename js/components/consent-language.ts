@@ -20,7 +20,7 @@ interface SpokenOptions {
   unshown: string | undefined;
 }
 
-/** "My language is not here": an interpreter has to sign, too. */
+/** "My language is not here": an interpreter has to sign too. */
 export class SpokenQuestion {
   readonly element = h("div", { class: "stack" });
   #isAsked: boolean;
@@ -90,11 +90,11 @@ interface InterpretedOptions {
   strings: Strings;
   round: ConsentRound;
   view: Pick<VisitView, "roster">;
-  /** For whom this interpreter has signed already. */
+  /** Participants this interpreter has already signed for. */
   signed: ReadonlySet<string>;
 }
 
-/** For whom an interpreter signs besides for itself. */
+/** The other participants an interpreter signs for. */
 export class InterpretedQuestion {
   readonly element: HTMLElement;
   readonly #chosen: Set<string>;

@@ -1,5 +1,5 @@
 /**
- * `<consent-request>`: where the host states a purpose and asks everybody.
+ * `<consent-request>`: where the host states a purpose and asks everyone.
  *
  * Properties: `view` (the visit's state), `recipients` (the clinic document's, unretired), `rules` (what
  * the clinic configured for each purpose), `languages` (for the texts). Sends `sv-request` with a

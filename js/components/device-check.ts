@@ -5,7 +5,7 @@
  * when it answered). After the check `stream` holds the camera and microphone that were opened, and
  * belongs to the page; `chosen` what a person picked; `speakerId` the speaker. Sends `sv-devices` when they change.
  *
- * A denied or missing device is no reason to keep anybody out: each line says what to do.
+ * A denied or missing device is no reason to keep anyone out: each line says what to do.
  */
 import {
   type DeviceFault,
@@ -60,7 +60,7 @@ export class DeviceCheckElement extends VisitElement {
   #level: LevelMeter | undefined;
   #devices: MediaDeviceInfo[] = [];
   #heard = false;
-  /** Counts what was opened: what comes late is not wanted any more. */
+  /** Counts what was opened: what comes late is not wanted anymore. */
   #turn = 0;
   #wanted: { camera?: string; microphone?: string } = {};
 
@@ -105,7 +105,7 @@ export class DeviceCheckElement extends VisitElement {
     ]);
   }
 
-  /** Asks for camera and microphone; each may fail by itself. */
+  /** Asks for camera and microphone; each may fail separately. */
   async openDevices(wanted: WantedDevices = {}): Promise<void> {
     const { devices: words } = this.strings;
     for (const device of ["camera", "microphone"] as const)

@@ -15,7 +15,7 @@ export interface WantedDevices {
   microphone?: string | null | undefined;
 }
 
-/** Opens camera and microphone, together if possible (one question), else each by itself. */
+/** Opens camera and microphone, together if possible (one prompt), else separately. */
 export async function openDevices({ camera, microphone }: WantedDevices): Promise<OpenedDevices> {
   const stream = new MediaStream();
   if (camera === null && microphone === null) return { stream, camera: null, microphone: null };
@@ -26,7 +26,7 @@ export async function openDevices({ camera, microphone }: WantedDevices): Promis
     try {
       return { stream: await navigator.mediaDevices.getUserMedia(constraints), camera: null, microphone: null };
     } catch {
-      // One of them at least: by itself it says what is wrong with it.
+      // At least one failed. Opened separately, it reports why.
     }
   }
   const faultOf = async (device: "camera" | "microphone", id: string | null | undefined) => {
@@ -71,7 +71,7 @@ function faultIn(error: unknown): DeviceFault {
   return name === "NotReadableError" || name === "AbortError" ? "busy" : "missing";
 }
 
-/** Tells the level of a stream's sound, 0..1 root mean square, ten times a second. */
+/** Reports the level of a stream's sound, 0..1 root mean square, ten times a second. */
 export class LevelMeter {
   readonly #context = new AudioContext();
   readonly #timer: ReturnType<typeof setInterval>;

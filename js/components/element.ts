@@ -2,7 +2,7 @@
  * What all components share: an open shadow root with adopted style sheets, the language, and
  * replaceable strings.
  *
- * A component renders anew only when what it shows has changed, and puts the focus back where it was;
+ * A component re-renders only when its content has changed, and restores the focus;
  * so a page may hand it every snapshot of the state.
  */
 import { sharedSheet, sheetOf } from "./sheet.js";
@@ -48,7 +48,7 @@ export abstract class VisitElement extends Base {
     this.refresh();
   }
 
-  /** Draws again, now; and once more in its own language, when that had to be loaded. */
+  /** Redraws now, and again once its language is loaded. */
   protected refresh(): void {
     if (!this.isConnected) return;
     this.render();
@@ -80,7 +80,7 @@ export abstract class VisitElement extends Base {
   }
 }
 
-/** A component inside another component's shadow root takes that one's language. */
+/** A component inside another component's shadow root uses that component's language. */
 function hostLanguage(element: Element): string | undefined {
   const root = element.getRootNode();
   if (!(root instanceof ShadowRoot)) return undefined;

@@ -11,7 +11,7 @@ export function nameOf(
   return entry?.name ?? (entry ? strings.role[entry.role] : strings.roster.no_name);
 }
 
-/** Who asks; also for somebody who waits, and sees no roster. */
+/** Who asks; also for someone who waits, and sees no roster. */
 export function hostOf(
   { host, host_name }: Pick<ConsentRound, "host" | "host_name">,
   view: Pick<VisitView, "roster">,

@@ -156,7 +156,7 @@ export interface ConsentReply {
   language: string;
   /** ISO 3166 code such as `US-CA`; empty when not stated. */
   place: string;
-  /** BCP 47 tag of the person's language, when no text is in it: an interpreter has to sign, too. Empty otherwise. */
+  /** BCP 47 tag of the person's language, when no text is in it: an interpreter has to sign too. Empty otherwise. */
   spoken: string;
   /** An interpreter's: for whom it interpreted the words. */
   interpreted_for: string[];
@@ -192,7 +192,7 @@ export function mustAnswer(view: Pick<VisitView, "me" | "consent">): boolean {
   return !consent.my_answer || mustInterpret(view);
 }
 
-/** Whether an interpreter who has agreed is to sign for somebody else, too. */
+/** Whether an interpreter who has agreed is to sign for someone else too. */
 export function mustInterpret({ me, consent }: Pick<VisitView, "me" | "consent">): boolean {
   const needed = consent?.interpreter_needed ?? [];
   return me.role === "interpreter" && consent?.my_answer === "grant" && needed.length > 0;

@@ -22,7 +22,7 @@ type PanelCode = typeof import("./consent-panel.js");
 
 const RETRY_MS = 3_000;
 
-/** Of all elements on a page; null until somebody is in a visit, or is asked. */
+/** Of all elements on a page; null until someone is in a visit, or is asked. */
 let panelCode: PanelCode | null = null;
 
 export class VisitConsentElement extends VisitElement {
@@ -33,7 +33,7 @@ export class VisitConsentElement extends VisitElement {
   #view: VisitView | undefined;
   #askedRound: string | undefined;
   #isLoading = false;
-  /** For whom this interpreter signed in the round, as far as this page knows. */
+  /** Participants this interpreter signed for in the round, as far as this page knows. */
   #signed: { round: string; people: Set<string> } | undefined;
 
   constructor() {
@@ -76,7 +76,7 @@ export class VisitConsentElement extends VisitElement {
       return;
     }
     const code = panelCode;
-    // Other people come, go and answer while somebody reads: that must not rebuild the form.
+    // Other people come, go and answer while someone reads: that must not rebuild the form.
     const { answered: _answered, by_participant: _by, interpreter_needed: needed, emergency: _, ...asked } = round;
     const again = mustInterpret(view) && needed;
     this.drawIfChanged(
@@ -101,7 +101,7 @@ export class VisitConsentElement extends VisitElement {
     );
   }
 
-  /** Without the form nobody can agree. Trying goes on for as long as somebody is to be asked. */
+  /** Without the form nobody can agree. Trying goes on for as long as someone is to be asked. */
   #load(): void {
     if (panelCode || this.#isLoading) return;
     this.#isLoading = true;
@@ -234,7 +234,7 @@ export class VisitConsentElement extends VisitElement {
     });
   }
 
-  /** For whom an interpreter has still to sign; the core names them to the host and to interpreters alone. */
+  /** Participants who still need an interpreter's signature; the core names them only to the host and interpreters. */
   #interpreters({ interpreter_needed: needed = [] }: ConsentRound, view: VisitView): (HTMLElement | false)[] {
     const words = this.strings.consent;
     const hasOne = view.roster.some(({ role }) => role === "interpreter");

@@ -1,7 +1,7 @@
 /**
  * `<visit-roster>`: who can see and hear this visit, and who waits to come in.
  *
- * Property `view`: the visit's state. Everybody sees who is host, and whether the visit is locked. The host gets buttons;
+ * Property `view`: the visit's state. Everyone sees who is host, and whether the visit is locked. The host gets buttons;
  * they send `sv-admit`, `sv-deny`, `sv-remove`, `sv-hand-over` (to another clinician), with `{ participant }`,
  * `sv-admit-all`, and `sv-lock` with `{ locked }`; while a recorder is in the visit `sv-ask` (consent first) and
  * `sv-stop-and-admit`; while the visit is locked `sv-unlock-and-admit`.
@@ -30,7 +30,7 @@ const css = `
 
 type RosterView = Pick<VisitView, "me" | "host" | "locked" | "roster" | "waiting" | "phase">;
 
-/** What the host is asked about somebody before it happens. */
+/** What the host is asked about someone before it happens. */
 interface Confirming {
   participant: string;
   what: "remove" | "hand";
@@ -128,7 +128,7 @@ export class VisitRosterElement extends VisitElement {
     ];
   }
 
-  /** What the host can do about a member: each is asked once more. */
+  /** The host's actions for a member; each needs a confirmation. */
   #changes({ participant, role, connected }: RosterEntry, name: string): HTMLElement {
     const words = this.strings.roster;
     const { what } = this.#confirming?.participant === participant ? this.#confirming : { what: undefined };

@@ -41,7 +41,7 @@ export interface WrittenText {
 }
 
 const wordings: readonly ConsentWording[] = [en, es];
-/** Not those that a page has loaded: whoever writes the texts writes all languages. */
+/** Independent of what a page has loaded: texts are written in all languages. */
 const strings: Record<string, Strings> = { en: enStrings, es: esStrings };
 
 /** Purposes beyond treatment, payment and operations: a written authorization is due. */
@@ -135,7 +135,7 @@ function recordingBlocks(wording: ConsentWording, { terms }: ConsentTextOptions)
   ];
 }
 
-/** Somebody's own words must not look like a heading or a list of ours. */
+/** Someone's own words must not look like a heading or a list of ours. */
 function oneLine(words: string): string {
   return words.replace(/\s+/gu, " ").trim().slice(0, 300);
 }

@@ -35,6 +35,6 @@ export interface ConsentWording {
   limits: string;
   care: string;
   questions: string;
-  /** Ties a text with somebody's own words to one request, so that its hash cannot be guessed. */
+  /** Ties a text with someone's own words to one request, so that its hash cannot be guessed. */
   reference: string;
 }

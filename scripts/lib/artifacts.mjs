@@ -16,7 +16,7 @@ const compressible = [
  *
  * `simd`: fixslicing in 128-bit lanes needs it; every browser with encoded transforms has it.
  * `smallCiphers`: rounds of SHA-2 and AES as loops; a handshake needs few of them.
- * `optimize`: what wasm-opt is told; for what everybody downloads the size when compressed, else speed.
+ * `optimize`: what wasm-opt is told; for what everyone downloads the size when compressed, else speed.
  */
 export const wasmModules = [
   {

@@ -5,7 +5,7 @@
  *
  * The command gets a process group of its own. When it takes longer than `timeoutMinutes`, or prints nothing for
  * `quietMinutes`, the whole group is killed: killing the command alone would leave the program that hangs, which keeps the
- * pipe open. Groups end with this process, too.
+ * pipe open. Groups end with this process too.
  */
 import { spawn } from "node:child_process";
 import { atExit } from "./cleanup.mjs";

@@ -49,7 +49,7 @@ function segmentsOf({ parts = [] }) {
   return parts.flatMap(({ tracks = [] }) => tracks).reduce((sum, track) => sum + (track.segments ?? 0), 0);
 }
 
-/** Pictures a second of everybody that a recording should hold. Mixing on a loaded machine does not reach them yet. */
+/** Pictures a second of everyone that a recording should hold. Mixing on a loaded machine does not reach them yet. */
 const LEAST_FPS = 5;
 
 /** Different pictures of one person a second of the file: the same picture again is no new one. */
@@ -57,7 +57,7 @@ export function picturesPerSecond({ wallMs }, durationS) {
   return Math.round((new Set(wallMs).size / durationS) * 10) / 10;
 }
 
-/** Looks for what was recorded: length, everybody's moving code and tone, sound with picture. */
+/** Looks for what was recorded: length, everyone's moving code and tone, sound with picture. */
 export async function checkOpened(file, { recordedS, shown: { fromMs, untilMs, sources }, check }) {
   const media = await measureMedia(file, { aroundMs: fromMs });
   const shownS = (untilMs - fromMs) / 1_000;

@@ -28,17 +28,17 @@ export async function holdVisit(stack, { seconds, recorder, camera, pictures, ch
       return actor;
     };
     const [clinician, patient, guest] = [await open(0, people[0]), await open(1, people[1]), await open(2, people[2])];
-    const everybody = [clinician, patient, guest];
-    const photograph = (name, actors = everybody) =>
+    const everyone = [clinician, patient, guest];
+    const photograph = (name, actors = everyone) =>
       Promise.all(
         actors.map(({ page, role }) => page.screenshot({ path: path.join(pictures, `${name}-${role}.png`) })),
       );
 
-    for (const actor of everybody) await join(actor);
+    for (const actor of everyone) await join(actor);
     await clinician.page.getByTestId("controls").waitFor({ timeout: STEP_TIMEOUT_MS });
     await photograph("1-waiting");
     await admitAll(clinician, [patient, guest]);
-    for (const actor of everybody) await remoteVideos(actor, 2);
+    for (const actor of everyone) await remoteVideos(actor, 2);
     const beganMs = Date.now();
     say("three people see and hear each other");
     await photograph("2-call");
@@ -50,39 +50,39 @@ export async function holdVisit(stack, { seconds, recorder, camera, pictures, ch
     }
     const refusal = await refuseOnce({ clinician, others: [patient, guest], photograph, check });
     await askAgain(clinician);
-    for (const actor of everybody) await actor.page.getByTestId("consent-prompt").waitFor({ timeout: STEP_TIMEOUT_MS });
+    for (const actor of everyone) await actor.page.getByTestId("consent-prompt").waitFor({ timeout: STEP_TIMEOUT_MS });
     await photograph("3-consent");
     let consents = 0;
-    for (const actor of everybody) {
+    for (const actor of everyone) {
       await agree(actor);
       consents += 1;
     }
     await clinician.page.getByTestId("start-recording").click({ timeout: STEP_TIMEOUT_MS });
-    for (const actor of everybody) await indicator(actor, "recording");
+    for (const actor of everyone) await indicator(actor, "recording");
     const recordedFromMs = Date.now();
-    say("everybody's page says that it is recorded");
+    say("everyone's page says that it is recorded");
     await clinician.page.waitForTimeout(Math.min(6_000, (seconds * 1_000) / 2));
-    await photograph("4-recording", device ? [...everybody, device] : everybody);
+    await photograph("4-recording", device ? [...everyone, device] : everyone);
 
     const members = await clinician.page.locator('[data-testid^="member-"]').count();
     check("four members in the roster", members === 4, `${members}`);
     const leftMs = seconds * 1_000 - (Date.now() - recordedFromMs);
     if (leftMs > 0) await clinician.page.waitForTimeout(leftMs);
-    const frames = await countFrames(everybody);
+    const frames = await countFrames(everyone);
     const recordedUntilMs = Date.now();
     await clinician.page.getByTestId("stop-recording").click();
-    for (const actor of everybody) await indicator(actor, "stopped");
+    for (const actor of everyone) await indicator(actor, "stopped");
     await photograph("5-stopped");
     const keeper = device ?? clinician;
     await keeper.page.locator('[data-testid="progress"][data-safety="safe"]').waitFor({ timeout: STEP_TIMEOUT_MS });
     say("the recorder's page says that the recording is safe");
     await photograph("6-safe", [keeper]);
-    const { withdrawal, withdrawn } = await withdrawOnce({ clinician, patient, everybody, keeper, photograph, check });
+    const { withdrawal, withdrawn } = await withdrawOnce({ clinician, patient, everyone, keeper, photograph, check });
     await clinician.page.getByTestId("end-visit").click();
     await clinician.page.getByTestId("end-confirm").click();
-    for (const actor of everybody) await actor.page.getByTestId("after").waitFor({ timeout: STEP_TIMEOUT_MS });
+    for (const actor of everyone) await actor.page.getByTestId("after").waitFor({ timeout: STEP_TIMEOUT_MS });
     await photograph("7-after");
-    for (const actor of [...everybody, ...(device ? [device] : [])]) {
+    for (const actor of [...everyone, ...(device ? [device] : [])]) {
       const { problems } = actor.browser;
       check(
         `no error in the ${actor.role}'s page`,
@@ -134,11 +134,11 @@ async function askAgain({ page }) {
 }
 
 /** A second recording, which the patient leaves by one click. */
-async function withdrawOnce({ clinician, patient, everybody, keeper, photograph, check }) {
+async function withdrawOnce({ clinician, patient, everyone, keeper, photograph, check }) {
   await requestConsent(clinician);
-  for (const actor of everybody) await agree(actor);
+  for (const actor of everyone) await agree(actor);
   await clinician.page.getByTestId("start-recording").click({ timeout: STEP_TIMEOUT_MS });
-  for (const actor of everybody) await indicator(actor, "recording");
+  for (const actor of everyone) await indicator(actor, "recording");
   await clinician.page.waitForTimeout(5_000);
   await patient.page.evaluate(watchWithdrawal);
   await patient.page.getByTestId("withdraw").click();
@@ -281,7 +281,7 @@ export async function answerRest(page) {
   await page.getByTestId("consent-people-none").check();
 }
 
-/** Waits until the indicator is of this kind; "recording" needs a fresh heartbeat, too. */
+/** Waits until the indicator is of this kind; "recording" needs a fresh heartbeat too. */
 export async function indicator({ page, role }, kind) {
   await page
     .locator(`[data-testid="indicator"][data-kind="${kind}"]`)

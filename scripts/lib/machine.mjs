@@ -17,7 +17,7 @@ const ROUNDS_PER_MS_OF_REFERENCE = 470;
 
 /**
  * Sizes and rates of synthetic cameras, best first, and the cores that each person in a visit costs with them: a browser,
- * its encoder, everybody else's decoders, and a share of the recorder. Even the smallest has codes that can be read in
+ * its encoder, everyone else's decoders, and a share of the recorder. Even the smallest has codes that can be read in
  * a tile of the recording, and twice the pictures a second that the demo wants.
  */
 export const cameras = [

@@ -6,7 +6,7 @@
  *
  * Every track is put together again as a receiver without keys would: VP8 and VP9 into IVF, Opus into
  * Ogg. What ffmpeg makes of it is searched for the moving codes and the tone sequences that synthetic
- * cameras and microphones send. A decoder makes pictures and sound of noise, too: so codes must pass
+ * cameras and microphones send. A decoder makes pictures and sound of noise too: so codes must pass
  * their checksum, and tones are compared with random payloads of the same sizes.
  */
 import { randomBytes } from "node:crypto";

@@ -146,7 +146,7 @@ test("a camera that comes late, after it was turned off again, is stopped", asyn
   });
 });
 
-test("after a reload the camera is off as before, on the way in, too; turned on, it is the chosen one", async () => {
+test("after a reload the camera is off as before, on the way in too; turned on, it is the chosen one", async () => {
   await page.reload();
   await page.getByTestId("try-camera").waitFor({ timeout });
   await page.screenshot({ path: path.join(shots, "join.png"), fullPage: true });

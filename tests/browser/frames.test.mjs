@@ -148,7 +148,7 @@ test("a member that left opens nothing sent later, with all the keys it ever had
   const sizeBefore = statSync(calls.tapFile).size;
   await leaves.run("leave");
   const left = await leaves.run("loggedKeys");
-  await until("everybody has gone on without", async () => {
+  await until("everyone has gone on without", async () => {
     const states = await Promise.all([clinician, stays].map((person) => person.run("state")));
     return states.every(({ roster }) => roster.length === 2);
   });
@@ -179,7 +179,7 @@ test("a member that left opens nothing sent later, with all the keys it ever had
     [],
     JSON.stringify(reasons),
   );
-  // The last key under the next epochs' numbers, as somebody would try.
+  // The last key under the next epochs' numbers, as someone would try.
   const last = left.at(-1);
   for (const { epoch } of kept.filter((key) => key.epoch > last.epoch)) {
     const forged = engines.open([{ ...last, epoch }], later);

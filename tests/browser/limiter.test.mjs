@@ -52,7 +52,7 @@ test("three loud people at once stay below full scale, from the first sample on"
   assert.ok(unlimited > 2, `without it: ${unlimited}`);
 });
 
-test("nobody is turned down for long after somebody else was loud: no pumping", async () => {
+test("nobody is turned down for long after someone else was loud: no pumping", async () => {
   // A quiet voice all along, a loud one from 1.0 to 1.2 s.
   const voices = [
     { hz: 440, gain: 0.1 },

@@ -1,5 +1,5 @@
 /**
- * What somebody at the relay can see. The same search finds the codes, the tones and the encoder's
+ * What someone at the relay can see. The same search finds the codes, the tones and the encoder's
  * bytes in a call without encryption, and nothing in a visit.
  */
 import assert from "node:assert/strict";

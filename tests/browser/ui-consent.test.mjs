@@ -364,7 +364,7 @@ test("a recorder is listed with a warning, a server changes the label", async ()
   assert.equal((await testid("label").textContent()).trim(), "The clinic’s server can see this visit");
 });
 
-test("during a recording somebody new is asked first, or comes in as the recorder leaves", async () => {
+test("during a recording someone new is asked first, or comes in as the recorder leaves", async () => {
   const participant = "c".repeat(22);
   await show("recording-late-joiner");
   assert.equal(await testid("admit-all").count(), 0);
@@ -394,7 +394,7 @@ test("asked in the waiting room: who asks is named, and no is as easy as yes", a
   assert.match(await testid("consent-status").textContent(), /You agreed\. The host is letting you in\./);
 });
 
-test("somebody whose language is not there names it, and is told that an interpreter has to sign", async () => {
+test("someone whose language is not there names it, and is told that an interpreter has to sign", async () => {
   await show("asked-patient");
   await tabTo("consent-other-language");
   await page.keyboard.press("Space");
@@ -445,7 +445,7 @@ test("outside, and for an interpreter, nothing waits for an interpreter", async 
   }
 });
 
-test("an interpreter says for whom it signs, sees who needs it, and is asked again when somebody does", async () => {
+test("an interpreter says for whom it signs, sees who needs it, and is asked again when someone does", async () => {
   const [ana, ben, carla] = ["a", "b", "c"].map((letter) => letter.repeat(22));
   await show("asked-interpreter");
   assert.equal(await page.locator('[data-testid^="consent-interpreted-"]').count(), 3);
@@ -503,7 +503,7 @@ test("the number for an emergency goes with the request; where people say they a
   }
 });
 
-test("the host locks and unlocks; everybody sees it; who waits comes in by an unlocking", async () => {
+test("the host locks and unlocks; everyone sees it; who waits comes in by an unlocking", async () => {
   await show("live");
   assert.equal(await testid("lock-visit").count(), 0);
   await page.evaluate(() => window.showExample("locked"));
@@ -540,7 +540,7 @@ test("the host locks and unlocks; everybody sees it; who waits comes in by an un
   assert.deepEqual(await commands(), [{ name: "lock", args: [false] }]);
 });
 
-test("handing over asks first, goes to clinicians only, and is told to everybody", async () => {
+test("handing over asks first, goes to clinicians only, and is told to everyone", async () => {
   const dan = "d".repeat(22);
   await show("two-clinicians-host");
   assert.equal(await page.locator('[data-testid^="hand-"]').count(), 1);

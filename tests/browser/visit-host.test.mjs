@@ -1,6 +1,6 @@
 /**
  * What a host does besides recording, in the real pages, with two clinicians: locks, unlocks, hands over, confirms where
- * somebody is; and what an interpreter's signature is for.
+ * someone is; and what an interpreter's signature is for.
  */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";

@@ -1,5 +1,5 @@
 /**
- * Somebody comes late while a recording is under way, in the real pages: asked in the waiting room, let in with the
+ * Someone comes late while a recording is under way, in the real pages: asked in the waiting room, let in with the
  * grant while the recording goes on; who says no stays outside, until the host takes the recorder out by one click.
  */
 import assert from "node:assert/strict";
@@ -105,7 +105,7 @@ test("who says no outside stays outside; one click takes the recorder out and le
   await remoteVideos(late, 3);
   const roles = await late.page.evaluate(() => globalThis.sealedVisit.visit.state.roster.map(({ role }) => role));
   assert.deepEqual(roles.toSorted(), ["clinician", "guest", "guest", "patient"]);
-  // Asked inside, too: under the same round, and nothing is recorded before the answer.
+  // Asked inside too: under the same round, and nothing is recorded before the answer.
   await late.page.getByTestId("consent-prompt").waitFor({ timeout });
   for (const actor of [clinician, patient, late]) assert.deepEqual(actor.browser.problems, []);
 });

@@ -108,7 +108,7 @@ const page = {
     return this.recorder.participant;
   },
 
-  /** When the recorder told this of somebody's picture, or sound, first after `sinceMs`; null when it did not. */
+  /** When the recorder told this of someone's picture, or sound, first after `sinceMs`; null when it did not. */
   told({ participant, kind = "video", status, sinceMs }) {
     const report = this.recorderLog.find(
       ([name, detail, atMs]) =>
@@ -144,7 +144,7 @@ const page = {
     return this.grantFor([true]);
   },
 
-  /** Everybody at this device, by who agrees to being recorded. */
+  /** Everyone at this device, by who agrees to being recorded. */
   grantFor(people) {
     const answers = people.map((recording, index) => ({
       person: index === 0 ? "self" : `person-${index + 1}`,
@@ -166,7 +166,7 @@ const page = {
     );
   },
 
-  /** As a crash would: without a word to anybody. */
+  /** As a crash would: without a word to anyone. */
   killRecorder() {
     workers.at(-1).terminate();
   },

@@ -52,7 +52,7 @@ test("both see each other, and nothing was dropped for a reason that matters", a
   );
 });
 
-test("a recorder that not everybody has granted does not get in", async () => {
+test("a recorder that not everyone has granted does not get in", async () => {
   await clinician.do((page) => page.prepareRecorder());
   await clinician.do((page) => page.ask());
   await clinician.do((page) => page.grant());
@@ -63,7 +63,7 @@ test("a recorder that not everybody has granted does not get in", async () => {
   assert.equal(await patient.do((page) => page.visit.state.indicator.kind), "not_recorded");
 });
 
-test("with everybody's grant it records, and a pause makes it leave", async () => {
+test("with everyone's grant it records, and a pause makes it leave", async () => {
   await patient.do((page) => page.grant());
   await clinician.until((page) => page.visit.state.consent?.all_agreed);
   await clinician.do((page) => page.visit.startRecorder());

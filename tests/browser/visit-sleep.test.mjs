@@ -99,7 +99,7 @@ test("a clock that is set back holds nothing up: it is recorded on, and who vani
   }
 });
 
-/** As somebody sets the device's clock: what every page and worker reads from then on. */
+/** As someone sets the device's clock: what every page and worker reads from then on. */
 async function setClock({ tab }, byMs) {
   const set = (by) => {
     const now = Date.now;

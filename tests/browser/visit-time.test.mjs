@@ -1,5 +1,5 @@
 /**
- * A visit whose time runs out while it is recorded, in the real pages: it locks by itself when everybody is there, and
+ * A visit whose time runs out while it is recorded, in the real pages: it locks by itself when everyone is there, and
  * only once; it warns; it ends for all, says why, lets nobody in again; and the recording is finished as it should be.
  */
 import assert from "node:assert/strict";
@@ -48,7 +48,7 @@ const locked = ({ page }, is) =>
   page.locator(`[data-testid="lock-state"][data-locked="${is}"]`).waitFor({ state: "attached", timeout });
 const atAuthority = async () => (await (await fetch(`${stack.urls.authority}/v1/visits/${made.visit}`)).json()).locked;
 
-test("locks by itself when everybody who was invited is there; unlocked by hand, it stays so", async () => {
+test("locks by itself when everyone who was invited is there; unlocked by hand, it stays so", async () => {
   await locked(clinician, false);
   await admitAll(clinician, [patient]);
   for (const actor of actors) await locked(actor, true);

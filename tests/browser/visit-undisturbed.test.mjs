@@ -1,6 +1,6 @@
 /**
  * A recording while the world around it goes on: a phone call takes the patient's camera and microphone for a while, and
- * the clinic's sign-in service goes, so that nobody is signed in any more. The servers are real; the authority's process
+ * the clinic's sign-in service goes, so that nobody is signed in anymore. The servers are real; the authority's process
  * is ended while it records, and stays away.
  */
 import assert from "node:assert/strict";
@@ -250,7 +250,7 @@ test("the first recording opens: a line says whose picture was missing, and ther
   const mixed = fileOf("mixed");
   await decodeStrictly(mixed);
   const samples = await decodeAudio(mixed, AUDIO_RATE_HZ);
-  // Without the moment in which everybody's sound begins to arrive.
+  // Without the moment in which everyone's sound begins to arrive.
   const whole = samples.subarray(AUDIO_RATE_HZ, -AUDIO_RATE_HZ / 2);
   const [clinicians, patients] = [CLINICIAN, PATIENT].map((source) => longestSilenceMs(whole, AUDIO_RATE_HZ, [source]));
   assert.ok(clinicians <= 200, `the clinician is silent for ${clinicians} ms`);

@@ -1,4 +1,4 @@
-/** Everything we ship or build with may be used by anybody. */
+/** Everything we ship or build with may be used by anyone. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";

@@ -30,7 +30,7 @@ function send(io, { method, url, headers, body, onProgress = () => {} }) {
   };
 }
 
-/** What one page has for a network; after `kill()` nothing of it is sent or heard any more. */
+/** What one page has for a network; after `kill()` nothing of it is sent or heard anymore. */
 export class PageNetwork {
   #io;
   #open = new Set();

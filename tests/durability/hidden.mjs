@@ -24,10 +24,10 @@ const LONG_S = 400;
 /** From so long on, the slopes of memory and files say something, once caches are filled. */
 const SLOPE_S = 800;
 const FILLED_S = 120;
-/** Garbage of 15 MB comes and goes: over a quarter of an hour, that is a slope, too. */
+/** Garbage of 15 MB comes and goes: over a quarter of an hour, that is a slope too. */
 const MEMORY_LIMIT_MB_PER_H = 60;
 const FILES_LIMIT_PER_H = 60;
-/** Sound against picture, at the end against the beginning. Short runs are for machines that do other work, too. */
+/** Sound against picture, at the end against the beginning. Short runs are for machines that do other work too. */
 const DRIFT_LIMIT_MS = 40;
 const SHORT_DRIFT_LIMIT_MS = 80;
 /** There is one each second; the picture beside it is up to two frames old. */

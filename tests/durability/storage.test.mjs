@@ -265,7 +265,7 @@ test("an expired capability is renewed by recovery, from nothing but the journal
   await judge(page, world, new Set());
 });
 
-test("where the open statement is refused, too, recovery asks the page, once at a time, until it gets a capability", async () => {
+test("where the open statement is refused too, recovery asks the page, once at a time, until it gets a capability", async () => {
   const page = new Page();
   const asked = [];
   await atVirtualTime(async () => {
@@ -322,7 +322,7 @@ test("with a server that gives no receipts the spool stays until it is released"
   });
 });
 
-test("a page after it may release it, too, and only if it is told to", async () => {
+test("a page after it may release it too, and only if it is told to", async () => {
   const page = new Page();
   await atVirtualTime(async () => {
     noReceipts();

@@ -235,7 +235,7 @@ function picturesShown() {
     });
 }
 
-/** Without a recorder everybody is seen again: so many pictures, the own one among them, move in this Chromium. */
+/** Without a recorder everyone is seen again: so many pictures, the own one among them, move in this Chromium. */
 async function picturesGoOn({ page }, count) {
   const framesShown = () =>
     [...document.querySelectorAll("video")].map((video) => video.getVideoPlaybackQuality().totalVideoFrames);

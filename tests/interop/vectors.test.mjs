@@ -125,7 +125,7 @@ function readTrack(reader, position, track, key, bytes) {
   reader.closeTrack(trackReader);
 }
 
-/** One process for all; with a key it opens them, too. */
+/** One process for all; with a key it opens them too. */
 async function byPython(list, key = []) {
   const child = spawn(python, [inRoot("tests", "interop", "judge_recordings.py"), rootFile, ...key], {
     stdio: ["pipe", "pipe", "inherit"],

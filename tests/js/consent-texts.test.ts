@@ -144,7 +144,7 @@ test("each language has a value for the same placeholders", () => {
   }
 });
 
-test("what the vault does not do by itself is said to be somebody's duty, and not a fact", () => {
+test("what the vault does not do by itself is said to be someone's duty, and not a fact", () => {
   const said = all.map(({ text }) => text);
   const strings = (words: object): string[] =>
     Object.values(words).flatMap((value: unknown) =>

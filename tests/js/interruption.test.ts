@@ -1,4 +1,4 @@
-/** When a device counts as taken from the page: for longer than a moment, and from the beginning, too. */
+/** When a device counts as taken from the page: for longer than a moment, and from the beginning too. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { InterruptionWatch } from "../../js/interruption.js";
@@ -65,7 +65,7 @@ test("a track that is mute already is told like any other", () => {
   assert.deepEqual([quick.told, told], [[], [true]]);
 });
 
-test("what is not watched any more is not told", () => {
+test("what is not watched anymore is not told", () => {
   const track = new Track();
   const { told, watch } = watched(track);
   track.become(true);

@@ -33,14 +33,14 @@ function watched() {
 
 test("a lowered picture that lasts is a slow line, and it takes longer to be good again", () => {
   const { watch, reports, pass } = watched();
-  watch.told(quality());
+  watch.onQuality(quality());
   pass(3);
-  watch.told(quality({ picture: "lowered" }));
+  watch.onQuality(quality({ picture: "lowered" }));
   pass(2);
   assert.deepEqual(reports, [], "a moment is not told");
   pass(5);
   assert.deepEqual(reports, [[6, { down: "slow", up: "good", slow_for: [] }]]);
-  watch.told(quality());
+  watch.onQuality(quality());
   pass(5);
   assert.equal(watch.state.down, "slow");
   pass(5);
@@ -50,10 +50,10 @@ test("a lowered picture that lasts is a slow line, and it takes longer to be goo
 
 test("pictures withheld, and loss that hurts sound, are told, too", () => {
   const { watch, pass } = watched();
-  watch.told(quality({ picture: "withheld" }));
+  watch.onQuality(quality({ picture: "withheld" }));
   pass(5);
   assert.equal(watch.state.down, "no_pictures");
-  watch.told(quality({ loss_percent: 12 }));
+  watch.onQuality(quality({ loss_percent: 12 }));
   pass(10);
   assert.equal(watch.state.down, "slow");
 });
@@ -67,7 +67,7 @@ test("a low sending rate is the own line's fault only with evidence, and only wh
   assert.equal(watch.state.up, "slow");
 
   const other = watched();
-  other.watch.told(quality({ slow_for: ["ben"], up_limit_bps: 260_000 }));
+  other.watch.onQuality(quality({ slow_for: ["ben"], up_limit_bps: 260_000 }));
   other.pass(10, sent({ ...low, loss_share: 0.03 }));
   assert.deepEqual(other.watch.state, { down: "good", up: "good", slow_for: ["ben"] });
 

@@ -51,7 +51,7 @@ function scene({ byHand = false, host = true, refuses = false } = {}) {
   return { lock, is, done, again: () => new VisitLock({ visit, byHand, lockLinks }) };
 }
 
-test("locks group and links when everybody who was invited is there, not before", async () => {
+test("locks group and links when everyone who was invited is there, not before", async () => {
   const { lock, is, done } = scene();
   for (const roster of [["host"], ["host", "patient"], ["host", "patient", "recorder"]]) {
     is({ roster });

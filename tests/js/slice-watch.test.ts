@@ -121,7 +121,7 @@ test("an encoder that falls behind bit by bit, by a lot, is no sleep either", ()
   assert.deepEqual(one.holes, []);
 });
 
-test("sleep through which the file's time stands still is a hole, too, and not taken for silence", () => {
+test("sleep through which the file's time stands still is a hole too, and not taken for silence", () => {
   const one = recording();
   one.seconds(10);
   const { fileMs: fromMs } = one;

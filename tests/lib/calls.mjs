@@ -68,7 +68,7 @@ class Calls {
     return randomId();
   }
 
-  /** Somebody who joins with the package; waits outside unless `admittedBy` is given or it is the host. */
+  /** Someone who joins with the package; waits outside unless `admittedBy` is given or it is the host. */
   async member(visit, { admittedBy, ...who }) {
     const person = await this.memberPage(visit, who);
     const { participant } = person;
@@ -84,7 +84,7 @@ class Calls {
     return person;
   }
 
-  /** The page of somebody who has not joined yet; `given` is what joining takes. */
+  /** The page of someone who has not joined yet; `given` is what joining takes. */
   async memberPage(visit, { role, source, log = false, query = {}, initScript }) {
     const participant = randomId();
     const page = await this.#open("sealed", source, { ...query, ...(log ? { log: participant } : {}) }, initScript);
@@ -99,7 +99,7 @@ class Calls {
     return { page, participant, source, given, run: runner(page, "call") };
   }
 
-  /** Somebody in a call without encryption. */
+  /** Someone in a call without encryption. */
   async plain(visit, { admittedBy, ...who }) {
     const person = await this.plainPage(visit, who);
     await person.run("connect", { url: this.relay, ...(await person.issuePass()) });
@@ -107,7 +107,7 @@ class Calls {
     return person;
   }
 
-  /** The page of somebody who is not in that call yet. */
+  /** The page of someone who is not in that call yet. */
   async plainPage(visit, { role, source, log = false }) {
     const participant = randomId();
     const page = await this.#open("plain", source, log ? { log: participant } : {});

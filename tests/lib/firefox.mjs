@@ -3,7 +3,7 @@
  *
  *     const patient = await openFirefox({ name: "patient", initScript });
  *     await patient.goto(stack.link("patient", link));
- *     await patient.fill("join-name", "Sam Lindqvist");       // `data-testid`s, in shadow roots, too
+ *     await patient.fill("join-name", "Sam Lindqvist");       // `data-testid`s, in shadow roots too
  *     await patient.click("join-button");                      // with a real pointer
  *     await patient.waitFor('[data-testid="indicator"][data-kind="recording"]');
  *     await patient.evaluate(() => globalThis.sealedVisit.visit.state);   // what it returns, as JSON
@@ -168,7 +168,7 @@ class FirefoxPage {
     await this.#patiently(`${holds} ${JSON.stringify(argument ?? null)}`, () => this.evaluate(holds, argument));
   }
 
-  /** Resolves when what the selector matches can be seen; with `gone`, when it can not. */
+  /** Resolves when what the selector matches can be seen; with `gone`, when it cannot. */
   async waitFor(selector, { gone = false } = {}) {
     await this.#patiently(gone ? `to go: ${selector}` : selector, async () => {
       const isThere = (await this.#find(selector)) !== null;
@@ -253,7 +253,7 @@ class FirefoxPage {
 const string = (value) => ({ type: "string", value });
 const byTestid = (testid) => `[data-testid="${testid}"]`;
 
-/** Runs in the page: looks into shadow roots, too. */
+/** Runs in the page: looks into shadow roots too. */
 function findVisible(selector) {
   const all = (root) => [
     ...root.querySelectorAll(selector),

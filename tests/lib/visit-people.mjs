@@ -7,10 +7,10 @@
  *     const clinician = await visits.person("clinician");    // { media } for synthetic devices
  *     await clinician.join({ visit, secret: links[0].secret });
  *     await meet([clinician, patient]);                       // both are in, with sound and picture
- *     await record(clinician, [clinician, patient]);          // everybody grants, the recorder begins
+ *     await record(clinician, [clinician, patient]);          // everyone grants, the recorder begins
  *     await clinician.do((page, text) => page.recorder.mark(text), "a mark");
  *     await clinician.until((page) => page.recorder.state.sealed_media_us > 1_000_000);
- *     await visits.stop();                                    // closes everybody's browser, too
+ *     await visits.stop();                                    // closes everyone's browser too
  */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -87,7 +87,7 @@ async function openPerson(stack, name, { profileDirectory, media } = {}) {
   return person;
 }
 
-/** Waits until everybody who has joined is in, and has them send and receive. */
+/** Waits until everyone who has joined is in, and has them send and receive. */
 export async function meet(people) {
   for (const one of people) {
     await one.until((page) => page.visit.state.phase === "live");
@@ -95,13 +95,13 @@ export async function meet(people) {
   }
 }
 
-/** The clinician's page makes a recorder, everybody grants, and it begins. `capture`: see CaptureOptions. */
+/** The clinician's page makes a recorder, everyone grants, and it begins. `capture`: see CaptureOptions. */
 export async function record(clinician, people, capture = {}) {
   await clinician.do((page, options) => page.prepareRecorder(options), capture);
   await agree(clinician, people);
 }
 
-/** Everybody grants what is asked for the recorder that is there, and it begins. */
+/** Everyone grants what is asked for the recorder that is there, and it begins. */
 export async function agree(clinician, people) {
   await clinician.do((page) => page.ask());
   for (const one of people) {

@@ -1,12 +1,12 @@
 /**
- * Draws everybody into one picture, driven by the frames that arrive, at most `max_fps` a second and
+ * Draws everyone into one picture, driven by the frames that arrive, at most `max_fps` a second and
  * at least a few a second, so that the recording goes on when nobody sends.
  */
 import type { ComposeCounts, ComposeInput } from "../compose-protocol.js";
 import { PictureInput } from "./input.js";
 import { fit, layOut, type Rectangle } from "./layout.js";
 
-/** With no frame from anybody, and for whatever falls still. */
+/** With no frame from anyone, and for whatever falls still. */
 const IDLE_INTERVAL_MS = 200;
 /** A picture this old is marked as standing still. */
 const STALE_AFTER_MS = 3_000;

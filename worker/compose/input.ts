@@ -1,7 +1,7 @@
-/** One picture that arrives: its newest frame, and what was seen of it. */
+/** One video input: its newest frame and its counts. */
 import type { ComposeInput, InputCounts } from "../compose-protocol.js";
 
-/** A thumbnail this small tells a changing picture from a frozen one, sensor noise included. */
+/** A thumbnail this small still distinguishes a changing picture (even by sensor noise) from a frozen one. */
 const SAMPLE_WIDTH = 16;
 const SAMPLE_HEIGHT = 9;
 /** A frame is sampled at most this often. */

@@ -1,4 +1,4 @@
-/** Tells the page of dropped frames, at most once a second for each track and reason. */
+/** Reports dropped frames to the page, at most once a second per track and reason. */
 import type { Event } from "../protocol.js";
 import type { FrameTrack } from "./frame-track.js";
 

@@ -62,7 +62,7 @@ export class FrameCrypto {
   // --- Keys and the gate --------------------------------------------------------------------------
 
   installEpoch(epoch: number, baseKey: Uint8Array, ownLeaf: number, leaves: readonly EpochLeaf[]): void {
-    // A recorder sends nothing, so that it is not among the leaves; the engine wants to know it all the same.
+    // A recorder sends nothing, so it is not among the leaves. The engine still needs to know its leaf.
     const all = new Set([ownLeaf, ...leaves.map(({ leaf }) => leaf)]);
     try {
       this.#engine.installEpoch(BigInt(epoch), baseKey, ownLeaf, Uint8Array.from(all));
@@ -85,7 +85,7 @@ export class FrameCrypto {
     this.#engine.retireEpoch(BigInt(epoch), diesAtMs - RETIRED_KEY_LIFETIME_MS);
   }
 
-  /** What `leaf` sent with up to `epoch` opens nothing any more. */
+  /** What `leaf` sent with up to `epoch` opens nothing anymore. */
   dropLeaf(epoch: number, leaf: number): void {
     this.#engine.removeLeaf(leaf, BigInt(epoch) + 1n);
   }
@@ -420,7 +420,7 @@ function total(dropped: Readonly<Record<string, number | undefined>>): number {
   return Object.values(dropped).reduce<number>((sum, count) => sum + (count ?? 0), 0);
 }
 
-/** One clock for all tracks of this sender: the encoder's capture time where it is told, else now. */
+/** One clock for all tracks of this sender: the encoder's capture time if known, else now. */
 function captureTimeUs({ captureTime }: FrameMetadata): number {
   return (performance.timeOrigin + (captureTime ?? performance.now())) * 1_000;
 }

@@ -1,4 +1,4 @@
-/** One sending or receiving track of the frame engine, and what the worker itself knows of it. */
+/** One sending or receiving track of the frame engine, with the worker's own state for it. */
 import type { ParticipantId, TransformOptions } from "../protocol.js";
 
 /** What both kinds of encoded frames have in common here. */

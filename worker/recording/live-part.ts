@@ -1,7 +1,7 @@
 /**
  * A part while it is recorded: slices in, sealed segments on the disk, bytes to the vault.
  *
- * Order of every slice: sealed, appended, flushed; only then counted, told, and uploaded. A slice
+ * Order for every slice: seal, append, flush; only then count, report, and upload. A slice
  * whose segment could not be written is lost and never sealed again: the part ends there.
  */
 import type { CompactJws, OpenInput, RecipientRef, RecordingId, TrackId, VisitId } from "../core-types.js";
@@ -142,7 +142,7 @@ export class LivePart {
   seal(slice: ArrayBuffer, media_end_us: number): void {
     const bytes = new Uint8Array(slice);
     try {
-      // Two slices may be told in one moment; time never runs backwards.
+      // Two slices may arrive in the same moment. Time never runs backward.
       const end_us = Math.max(media_end_us, this.#mediaEndUs);
       this.#append(this.mixed, this.#needSealer().seal(this.mixed, bytes, end_us, this.#now()));
       this.#mediaEndUs = end_us;

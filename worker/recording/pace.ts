@@ -28,7 +28,7 @@ export class Pace {
   #bytes = FIRST_BYTES;
   /** Acknowledged bytes a millisecond; null before the first. */
   #rate: number | null = null;
-  /** A stall with nothing measured yet makes the assumption smaller, too. */
+  /** A stall with nothing measured yet makes the assumption smaller too. */
   #assumed = FIRST_BYTES_PER_MS;
   #refused: { readonly bytes: number; readonly until: number } | null = null;
   readonly #now: () => number;

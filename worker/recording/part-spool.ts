@@ -2,7 +2,7 @@
  * One part on this device: its journal, its track files, and how safe it is.
  *
  * Opened either new, by the recorder, or by recovery from what a dead page left behind. A web lock
- * named by the part tells the two apart: while a recorder lives, nobody recovers its spool.
+ * named by the part distinguishes the two: nobody recovers a live recorder's spool.
  */
 import type { CompactJws, RecordingId, TrackId } from "../core-types.js";
 import type { SpoolState, SpoolStatus, UploadWait } from "../protocol.js";
@@ -105,7 +105,7 @@ export class PartSpool {
     }
   }
 
-  /** Null: nothing worth keeping was found, or somebody else has it. */
+  /** Null: nothing worth keeping was found, or someone else has it. */
   static async recover(
     storage: SpoolStorage,
     name: string,

@@ -93,7 +93,7 @@ export class PartUpload {
     }
   }
 
-  /** From somebody who signed in. */
+  /** From someone who signed in. */
   setCapability(capability: string): void {
     this.#renewalBackoff.reset();
     this.#take(capability);
@@ -123,7 +123,7 @@ export class PartUpload {
     for (const wake of this.#wakes) wake();
   }
 
-  /** Rejects when none of them runs any more. */
+  /** Rejects when none of them runs anymore. */
   async #uploadTracks(signal: AbortSignal): Promise<void> {
     const all = new AbortController();
     const stop = () => all.abort(signal.reason);
@@ -140,7 +140,7 @@ export class PartUpload {
     all.signal.throwIfAborted();
   }
 
-  /** The recording is deleted: what is here goes, too, once the vault has said so with its signature. */
+  /** The recording is deleted: what is here goes too, once the vault has said so with its signature. */
   async #obeyDeletion(signal: AbortSignal): Promise<void> {
     const { verifyDeletion, onBadReceipt } = this.#hooks;
     if (verifyDeletion === null) return;
@@ -151,7 +151,7 @@ export class PartUpload {
       onBadReceipt(error);
       return;
     }
-    // Whoever withdrew ends the part as well; the files are not taken from under its last slices.
+    // The withdrawal also ends the part; do not remove files under its last slices.
     while (!this.#part.tracks.every(({ spool }) => spool.isComplete)) {
       await this.#pause(STILL_RECORDED_MS, signal);
       signal.throwIfAborted();
@@ -216,7 +216,7 @@ export class PartUpload {
         throw error;
       }
     };
-    // Whoever took an envelope is a vault, and a vault gives receipts, whatever stands before it says meanwhile.
+    // A server that took an envelope is a vault, and a vault gives receipts, whatever a proxy says meanwhile.
     const isVault = tracks.some(({ isEnvelopeStored }) => isEnvelopeStored);
     const receipt = isVault ? await this.#insist(signal, end) : await this.#insistUnlessAbsent(signal, end);
     if (receipt === BYTES_ARE_MISSING) {
@@ -320,7 +320,7 @@ export class PartUpload {
       this.#hooks.onCapabilityNeeded();
       return;
     }
-    // The one before was fresh, too, and refused: it is not the capability.
+    // The one before was fresh too, and refused: it is not the capability.
     if (this.#untried !== null) {
       await this.#pause(this.#renewalBackoff.nextMs(), this.#signal ?? new AbortController().signal);
       if (this.#signal?.aborted) return;
@@ -336,7 +336,7 @@ export class PartUpload {
         return;
       }
       const { status } = error instanceof VaultError ? error : { status: 400 };
-      // No answer, or a vault in trouble: whoever waits tries the old one again, and then comes back here.
+      // No answer, or a vault in trouble: the upload tries the old capability again, then comes back here.
       if (status >= 400 && status < 500 && status !== 429) this.#hooks.onCapabilityNeeded();
     }
   }

@@ -10,7 +10,7 @@ export interface ReceiptCheck {
   readonly module: RecordingModule;
   readonly rootKey: string;
   readonly clinicDocument: CompactJws;
-  /** Chain heads that the sealer told; others are found by reading the file. */
+  /** Chain heads reported by the sealer; others are read from the file. */
   readonly heads: ReadonlyMap<TrackId, string>;
 }
 

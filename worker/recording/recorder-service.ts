@@ -88,12 +88,12 @@ export class RecorderService {
     await this.#loaded();
   }
 
-  /** Somebody withdrew: the manifest of the running part carries the statement. */
+  /** Someone withdrew: the manifest of the running part carries the statement. */
   noteWithdrawal(statement: CompactJws): void {
     this.#withdrawal = statement;
   }
 
-  /** The host confirmed a place: the manifest carries that, too. */
+  /** The host confirmed a place: the manifest carries that too. */
   notePlace(confirmed: ConfirmedPlace): void {
     this.#places.set(confirmed.participant, confirmed);
   }
@@ -289,7 +289,7 @@ export class RecorderService {
     this.#heartbeat = setInterval(beat, HEARTBEAT_MS);
   }
 
-  /** Running out is told while there is time; then the page ends the part, while its last slices and manifest fit. */
+  /** Warns while there is time. The page then ends the part while its last slices and manifest still fit. */
   #watchStorage(storage: SpoolStorage): void {
     const { emit } = this.#context;
     let isLow = false;

@@ -10,7 +10,7 @@ import type { RecordingPlatform } from "./recorder-service.js";
 import { renewalProofOf } from "./renewal.js";
 import { openOpfsStorage } from "./spool-opfs.js";
 
-/** A spool of this age is told to a person. */
+/** A spool this old is reported to a person. */
 const OLD_AFTER_DAYS = 14;
 const DAY_MS = 86_400_000;
 
@@ -52,11 +52,11 @@ function obey(spool: PartSpool, module: RecordingModule, rootKey: string, contex
       if (spool.wipeOrder !== null || !module.wipeOrderCovers(rootKey, order, spool.recording)) continue;
       spool.wipe(order);
     } catch (error) {
-      // Not the clinic's: a person should know that somebody tried.
+      // Not the clinic's: a person should know that someone tried.
       context.emit({ e: "upload_problem", error: toFailure(error) });
     }
   }
-  // The page that obeyed may have died before all of it was gone.
+  // The page that obeyed may have died before it deleted everything.
   if (spool.wipeOrder !== null) for (const track of spool.tracks) track.spool.wipe();
 }
 

@@ -1,5 +1,5 @@
 /**
- * Gives the memory of bytes that nobody needs any more back at once. Four times a second for hours they would otherwise
+ * Gives the memory of bytes that nobody needs anymore back at once. Four times a second for hours they would otherwise
  * wait for a collector that seldom comes to a worker which makes so little else. Afterwards they are empty.
  */
 export function release({ buffer }: Uint8Array): void {

@@ -9,7 +9,7 @@
  * | none, 5xx, 429 | the same URL again, after capped exponential backoff with jitter or `Retry-After` |
  * | 401, 403 | a new capability is asked for; the old one is tried again ever more seldom |
  * | 404, 410 | a new upload from the spool; none when the recording is deleted |
- * | 405, 501 to PATCH | POST with `X-HTTP-Method-Override`; if that is refused, too, people are told the method |
+ * | 405, 501 to PATCH | POST with `X-HTTP-Method-Override`; if that is refused too, the page names the method |
  * | 408, 504 | a body of half the size |
  * | 409, 423, 460 | the offset is asked for again, soon; no body before the lock is free |
  * | 412 `envelope_missing` | the envelope is sent again |
@@ -147,7 +147,7 @@ export class TrackUpload {
     this.#adapt(failure);
     if (status === 401 || status === 403) {
       this.#hooks.onWait({ why: "capability", http_status: status });
-      // Whoever renews it may be away: try the old one now and then.
+      // The person who renews it may be away: retry the old one now and then.
       const either = new AbortController();
       const stop = () => either.abort();
       signal.addEventListener("abort", stop, { once: true });
@@ -173,7 +173,7 @@ export class TrackUpload {
     const retryInMs = failure.retryAfterMs ?? this.#backoff.nextMs();
     const why = status === 413 && this.#pace.isSmallest ? "too_large" : whyOf(failure);
     const method = why === "method_refused" ? { method: failure.method } : {};
-    // A smaller body is no reason to worry anybody.
+    // A smaller body is no reason to worry anyone.
     if (status !== 413 || why === "too_large")
       this.#hooks.onWait({ why, http_status: status, retry_in_ms: retryInMs, ...method });
     await this.#pause(retryInMs, signal);

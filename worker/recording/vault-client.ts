@@ -46,7 +46,7 @@ export class VaultError extends Error {
     this.vaultTimeMs = vaultTimeMs;
   }
 
-  /** The recording's deletion was granted: the vault takes and gives nothing more of it. */
+  /** Deletion of the recording was granted: the vault accepts and serves nothing more. */
   get isDeleted(): boolean {
     return this.status === 410 && this.code === RECORDING_DELETED;
   }
@@ -113,7 +113,7 @@ export class VaultClient {
     return receiptOf(await this.#send("POST", `${partPath(part)}/close`, capability, body));
   }
 
-  /** Tells that this device has obeyed the clinic's wipe order. */
+  /** Reports that this device has obeyed the clinic's wipe order. */
   async reportWiped(part: PartRef, capability: string, order: CompactJws): Promise<void> {
     await this.#send("POST", `${partPath(part)}/wiped`, capability, order);
   }

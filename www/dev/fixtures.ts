@@ -83,7 +83,7 @@ interface Example {
   consent?: Consent;
 }
 
-/** Somebody who waits while the others record. */
+/** Someone who waits while the others record. */
 const outside = (round: Consent): Example => ({ roster: [], consent: round, change: { phase: "waiting" } });
 
 const recording: Indicator = { kind: "recording", purpose: "medical_record", since_ms };

@@ -4,7 +4,7 @@ import { words } from "../strings/index.js";
 import { button, fill, h } from "./dom.js";
 import { showPage } from "./frame.js";
 
-/** After the visit: why it is over, the way to the visit record, and for whoever left the way back. */
+/** After the visit: why it is over, the way to the visit record, and a way back for a person who left. */
 export function showAfter({ end_reason }: Pick<VisitState, "end_reason">, comeBack?: () => void): void {
   showPage((page) => {
     const text = words().after;

@@ -149,7 +149,7 @@ export class CallView {
     this.#draw();
   }
 
-  /** Whether a change that concerns recording is heard, too; remembered in this browser. */
+  /** Whether a change that concerns recording is heard too; remembered in this browser. */
   get indicatorSound(): boolean {
     return this.#indicator.hasAttribute("sound");
   }
@@ -169,7 +169,7 @@ export class CallView {
     this.#clock?.stop();
   }
 
-  /** Host: whose link another browser tried, which was locked, who came to a locked visit; and whether all are there. */
+  /** Host: which link another browser tried, which is locked, who tried to join a locked visit, and who is still missing. */
   invitations(overview: Overview): void {
     const { participants } = overview;
     const { call } = words();
@@ -258,7 +258,7 @@ export class CallView {
     return !this.#request.hidden;
   }
 
-  /** Where this browser cannot record, a recorder is opened elsewhere before anybody is asked. */
+  /** Where this browser cannot record, a recorder is opened elsewhere before anyone is asked. */
   async #beginRequest(after?: string): Promise<void> {
     if (this.#elsewhere && this.#separateRecorder === undefined && !(await this.#elsewhere.open())) return;
     this.#openRequest(after);
@@ -321,7 +321,7 @@ export class CallView {
     return recorder;
   }
 
-  /** The click's own task stops sending, before anything else; what shall happen to the recording is asked after that. */
+  /** The click's own task stops sending first. Then the person is asked what should happen to the recording. */
   async #withdraw(event: Event): Promise<void> {
     const { visit, logger } = this.#options;
     const hold = visit.hold({ clickedAt: event.timeStamp });
@@ -436,7 +436,7 @@ export class CallView {
     this.#notices.set("slow", mine);
     const { roster } = this.#options.visit.state;
     const names = slow_for.map(
-      (participant) => roster.find((entry) => entry.participant === participant)?.name ?? call.somebody,
+      (participant) => roster.find((entry) => entry.participant === participant)?.name ?? call.someone,
     );
     const others = call.slow_other.replace("{names}", new Intl.ListFormat(language()).format(names));
     this.#notices.set("slow-other", names.length > 0 ? others : null);
@@ -448,7 +448,7 @@ export class CallView {
     if (consent?.asked_again) this.#askedTwice = true;
   }
 
-  /** Who has become host is said to everybody; who commits while the host is away, to nobody. */
+  /** Who has become host is said to everyone; who commits while the host is away, to nobody. */
   #noteHost({ host, me, roster }: VisitState): void {
     const entry = roster.find(({ participant }) => participant === host);
     if (entry?.role !== "clinician") return;
@@ -456,7 +456,7 @@ export class CallView {
     this.#host = entry.participant;
     if (before === undefined || before === entry.participant) return;
     const { call } = words();
-    const said = me.host ? call.host_is_you : call.host_is.replace("{name}", entry.name ?? call.somebody);
+    const said = me.host ? call.host_is_you : call.host_is.replace("{name}", entry.name ?? call.someone);
     this.#notices.flash(said);
   }
 
@@ -506,7 +506,7 @@ function isUsable({ state }: CallRecorder): boolean {
 
 const SOUND = "sealed-visit:indicator-sound";
 
-/** On until somebody turns it off. */
+/** On until someone turns it off. */
 function soundIsOn(): boolean {
   try {
     return localStorage.getItem(SOUND) !== "off";

@@ -38,5 +38,5 @@ export type CallMedia = Pick<
 
 export type CallRecorder = Pick<Recorder, "participant" | "state" | "spools" | "on" | "hasUnsentBytes" | "close">;
 
-/** Runs something that may fail; a failure is told in the page, never swallowed. */
+/** Runs something that may fail. The page shows a failure; it is never swallowed. */
 export type Attempt = (what: Promise<unknown>) => Promise<void>;

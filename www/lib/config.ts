@@ -1,7 +1,7 @@
 /**
  * What a deployment would build into its pages; the demo's server makes it with each new clinic.
  *
- * `root_key` is the one thing a real page must not fetch: whoever serves it decides what is trusted.
+ * `root_key` is the one thing a real page must not fetch: its server decides what is trusted.
  */
 import type { VisitState } from "sealed-visit";
 import { PURPOSES, type RecipientRole } from "sealed-visit/components";
@@ -13,7 +13,7 @@ export interface Config {
   relay_url: string;
   authority_url: string;
   vault_url: string;
-  /** The clinic's, signed by its root key: recordings that devices shall let go of. */
+  /** From the clinic, signed by its root key: recordings that devices must delete. */
   wipe_orders?: readonly string[];
   languages: readonly string[];
   /** Codes, or rules where the defaults do not fit. */
@@ -27,7 +27,7 @@ export interface Config {
 export interface VisitTemplate {
   /** Who signs for the patient's side: the person, a representative, or both. Default: the person says. */
   signers?: "any" | "self" | "representative" | "both";
-  /** Whether the host's page locks the visit when everybody who was invited is there. Default: it does. */
+  /** Whether the host's page locks the visit once everyone invited has joined. It does by default. */
   lock?: "when_all_joined" | "manual";
   /** Only these purposes are offered. */
   purposes?: readonly string[];
@@ -95,7 +95,7 @@ export function purposeRules(config: Config, { recipients }: ClinicInfo, templat
   });
 }
 
-/** The template speaks of the patient's side; everybody else decides for themselves. */
+/** The template speaks of the patient's side; everyone else decides for themselves. */
 export function signersHere({ me }: VisitState, { signers }: VisitTemplate): VisitTemplate["signers"] {
   return me.role === "patient" || me.role === "representative" ? signers : undefined;
 }

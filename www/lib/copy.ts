@@ -1,4 +1,4 @@
-/** Copying a link: the button, and what came of it, said in words. */
+/** Copying a link: the button and the outcome in words. */
 import { icon } from "sealed-visit/components";
 import { words } from "../strings/index.js";
 import { button, type Child, fill, h } from "./dom.js";

@@ -1,4 +1,4 @@
-/** The call's dialogs: safety code, devices, leaving, and what a withdrawal shall do with what was recorded. */
+/** The visit's dialogs: safety code, devices, leaving, and what a withdrawal does with the recording. */
 import { icon } from "sealed-visit/components";
 import type { VisitState } from "sealed-visit";
 import { language, words } from "../strings/index.js";
@@ -8,7 +8,7 @@ import { button, fill, h, type Child } from "./dom.js";
 export function ask<T>(testid: string, draw: (close: (value: T) => void) => Child, onCancel: T): Promise<T> {
   return new Promise((resolve) => {
     const dialog = h("dialog", { "data-testid": testid, "aria-labelledby": `${testid}-title` });
-    // Whoever asked goes on in the task of the click that answered, not after the dialog's own event.
+    // The caller resumes in the task of the answering click, not after the dialog's own event.
     const close = (value: T) => {
       resolve(value);
       dialog.close();
@@ -93,7 +93,7 @@ export type Wish = { kind: "withdraw"; wish?: "keep" | "delete" } | { kind: "bac
 const WISH_LIMIT_S = 15;
 
 /**
- * Asks what shall happen to what was recorded. Whoever does not answer is not recorded on: after the
+ * Asks what should happen to the recording. Without an answer, recording does not go on: after the
  * limit, and with Escape, the withdrawal goes out without a wish.
  */
 export function askWish(): Promise<Wish> {

@@ -30,7 +30,7 @@ export function recorderLink(url: string): HTMLElement {
   );
 }
 
-/** A recorder that waits to be let in, and is not of this page. */
+/** A recorder in the waiting room that does not belong to this page. */
 export function waitingRecorder({ state }: CallVisit, own: string | undefined): string | undefined {
   return state.waiting.find(({ role, participant }) => role === "recorder" && participant !== own)?.participant;
 }
@@ -40,7 +40,7 @@ export class RecorderElsewhere {
   readonly #visit: CallVisit;
   readonly #why: CannotRecord;
   readonly #getLink: () => Promise<string>;
-  /** Asking for a link voids earlier ones: it is kept, and another is asked for by a person only. */
+  /** A new link voids earlier ones, so this one is kept. Only a person's click requests another. */
   #url: string | undefined;
 
   constructor(visit: CallVisit, why: CannotRecord, getLink: () => Promise<string>) {
@@ -49,7 +49,7 @@ export class RecorderElsewhere {
     this.#getLink = getLink;
   }
 
-  /** Shows how, until the recorder was opened and waits; resolves with false when the person gave up. */
+  /** Shows how, until the recorder is open and in the waiting room. Resolves with false if the person cancels. */
   async open(): Promise<boolean> {
     const text = words().elsewhere;
     const place = h("div", { class: "stack" });

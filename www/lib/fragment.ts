@@ -14,7 +14,7 @@ window.addEventListener("pageshow", ({ persisted }) => {
   if (persisted) location.reload();
 });
 
-/** A new link pasted over the address of a page that is open changes nothing but the fragment: it is opened, too. */
+/** A new link pasted over the address of a page that is open changes nothing but the fragment: it is opened too. */
 export function onNewFragment(open: (fragment: string) => void): void {
   window.addEventListener("hashchange", () => {
     const next = take();

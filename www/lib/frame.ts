@@ -9,7 +9,7 @@ export interface Page {
 }
 
 /**
- * Draws the page anew whenever the language changes. `draw` fills `main` and gives the title.
+ * Redraws the page whenever the language changes. `draw` fills `main` and returns the title.
  */
 export function showPage(draw: (main: HTMLElement) => string): void {
   const main = h("main", { id: "main", class: "stack" });

@@ -69,7 +69,7 @@ export async function call(
       : { why: able.recorder, getLink: () => recorderLinkFor(config, link) },
     chooseDevices: () => chooseDevices(local, view),
   });
-  // For the browser's console, and for whoever measures this page.
+  // For the browser's console and for measurements.
   Object.assign(globalThis, { sealedVisit: { visit, media, view } });
   document.title = `${words().page.title}`;
   fill(document.body, view.element);
@@ -86,7 +86,7 @@ export async function call(
 
 const WATCH_EVERY_MS = 10_000;
 
-/** The host is told when somebody tries a link that is another's; the authority refused it already. */
+/** Warns the host when someone tries another person's link, which the authority has refused. */
 function watchInvitations(ask: () => Promise<Overview>, view: CallView, ended: Promise<void>): void {
   const look = () =>
     ask().then(

@@ -141,7 +141,7 @@ function privacyNotice({ contact }: ClinicInfo): HTMLElement {
   );
 }
 
-/** Why somebody could not come in, in words for that person. */
+/** Why someone could not come in, in words for that person. */
 function explain(error: unknown): string {
   const text = words().join;
   // `getPass` failed: its error is the cause of the package's.

@@ -1,6 +1,6 @@
 /**
- * The private link by which somebody withdraws after the visit: withdrawals that were signed ahead stand in its
- * fragment, which no server sees. Whoever has the link can withdraw for this person, and do nothing else.
+ * The private link by which someone withdraws after the visit: withdrawals that were signed ahead stand in its
+ * fragment, which no server sees. Anyone with the link can withdraw for this person, and do nothing else.
  */
 import { fragment } from "./fragment.js";
 import type { LoggedRound } from "./visit-log.js";

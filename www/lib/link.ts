@@ -81,7 +81,7 @@ export async function passFor(config: Config, link: Link, request: PassRequest, 
       const { pass } = await post<{ pass: string }>(config, link, "pass", { credential, jwk, name_commitment });
       return pass;
     } catch (error) {
-      // A credential of a visit that is over is of no use any more; the answer to the link says why.
+      // A credential of a visit that is over is of no use anymore; the answer to the link says why.
       if (!(error instanceof AuthorityError) || error.status >= 500 || error.status === 429) throw error;
     }
   }
@@ -120,10 +120,10 @@ export async function recorderLinkFor(config: Config, link: Link): Promise<strin
   return linkFor("recorder", { visit: link.visit, secret });
 }
 
-/** What the authority tells everybody about a visit. */
+/** What the authority tells everyone about a visit. */
 export interface VisitInfo {
   template?: string | null;
-  /** When it is booked to end, and when it closes by itself; on the authority's clock, which says `now_ms`. */
+  /** When it is booked to end, and when it closes automatically, on the authority's clock (`now_ms`). */
   ends_ms: number;
   closes_ms: number;
   now_ms: number;
@@ -167,7 +167,7 @@ export async function overviewFor(config: Config, link: Link): Promise<Overview>
   return post<Overview>(config, link, "overview", { credential: readStored(await storageKey(link)) });
 }
 
-/** While locked, the authority refuses links that were not used yet. Whoever was in may come back. */
+/** While locked, the authority refuses unused links. Participants who were in the visit can come back. */
 export async function lockLinks(config: Config, link: Link, locked: boolean): Promise<void> {
   await post(config, link, "lock", { credential: readStored(await storageKey(link)), locked });
 }
@@ -184,7 +184,7 @@ export async function forget(link: Link): Promise<void> {
   }
 }
 
-/** Whoever left may come back from the page that says so, by what this returns, and from no other. */
+/** A person who left can come back with what this returns, from the page that offers it and no other. */
 export async function takeAway(link: Link): Promise<() => void> {
   const key = await storageKey(link);
   let stored = readEntry(key);

@@ -17,7 +17,7 @@ export class LocalMedia extends EventTarget {
   readonly #open: OpenDevice;
   readonly #tracks: Record<Device, MediaStreamTrack | null>;
   readonly #wanted: DeviceChoices;
-  /** Counts what was wanted of each device: what was asked for earlier is not wanted any more. */
+  /** Counts what was wanted of each device: what was asked for earlier is not wanted anymore. */
   readonly #turns: Record<Device, number> = { microphone: 0, camera: 0 };
   readonly #lost = new Set<Device>();
   readonly #taken = new Set<Device>();
@@ -55,7 +55,7 @@ export class LocalMedia extends EventTarget {
     return this.#lost;
   }
 
-  /** Devices that the system has taken for now, and gives back by itself: for a phone call, by a lid or a switch. */
+  /** Devices that the system has taken and will give back: for a phone call, by a lid or a switch. */
   get taken(): ReadonlySet<Device> {
     return this.#taken;
   }

@@ -1,6 +1,6 @@
 /**
- * The host's page locks the visit when everybody who was invited is there, once: whoever unlocks it by hand is not
- * overruled. The group's lock is the one that counts; the authority is told, so that it refuses unused links, too.
+ * The host's page locks the visit when everyone who was invited is there, once: whoever unlocks it by hand is not
+ * overruled. The group's lock is the one that counts; the authority is told, so that it refuses unused links too.
  */
 import type { VisitState } from "sealed-visit";
 import type { CallVisit } from "./call.js";
@@ -10,7 +10,7 @@ export interface VisitLockOptions {
   visit: Pick<CallVisit, "state" | "lock" | "admit">;
   /** Whether the visit's template leaves locking to the host. */
   byHand: boolean;
-  /** Tells the authority. */
+  /** Informs the authority. */
   lockLinks: (locked: boolean) => Promise<void>;
 }
 
@@ -23,7 +23,7 @@ export class VisitLock {
     this.note(options.visit.state);
   }
 
-  /** A visit that was locked before, by whichever host, is not locked again by itself. */
+  /** A visit that any host locked before is not locked automatically again. */
   note({ visit, locked }: VisitState): void {
     if (locked) remember(visit);
   }
@@ -34,7 +34,7 @@ export class VisitLock {
     await lockLinks(locked);
   }
 
-  /** Whoever was in before needs no unlocking. */
+  /** Participants who were in the visit before need no unlocking. */
   async unlockAndAdmit(participant: string): Promise<void> {
     const { visit } = this.#options;
     try {
@@ -46,7 +46,7 @@ export class VisitLock {
     }
   }
 
-  /** Host: looks whether everybody is there, and whether the authority knows of the lock. */
+  /** Host: checks whether everyone is here, and whether the authority knows about the lock. */
   async look(overview: Overview): Promise<void> {
     const { visit, byHand, lockLinks } = this.#options;
     const { state } = visit;
@@ -61,7 +61,7 @@ export class VisitLock {
   }
 }
 
-/** Whether everybody who was invited is in the visit. */
+/** Whether everyone who was invited is in the visit. */
 function isComplete({ participants }: Overview, { roster }: VisitState): boolean {
   const here = new Set(roster.map(({ participant }) => participant));
   return participants.length > 1 && participants.every(({ participant }) => here.has(participant));
@@ -84,6 +84,6 @@ function remember(visit: string): void {
   try {
     sessionStorage.setItem(keyOf(visit), "");
   } catch {
-    // Storage is refused: after a reload the page may lock once more.
+    // Storage is refused: after a reload the page may lock again.
   }
 }

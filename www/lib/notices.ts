@@ -1,4 +1,4 @@
-/** Short messages under the indicator: lasting ones by name, passing ones for a while. Read out as they come. */
+/** Short messages under the indicator: lasting ones by name, passing ones for a while. Screen readers announce them. */
 import { fill, h } from "./dom.js";
 import { words } from "../strings/index.js";
 
@@ -19,7 +19,7 @@ export class Notices {
   readonly #shown = new Map<string, HTMLElement>();
   readonly #kept = new Map<string, HTMLElement>();
 
-  /** Shows, changes or takes away the message of that name. */
+  /** Shows, changes, or removes the message with that name. */
   set(name: string, text: string | null, weight: Weight = "normal"): void {
     const present = this.#shown.get(name);
     if (text === null) {
@@ -42,7 +42,7 @@ export class Notices {
     setTimeout(() => this.set(name, null), PASSING_MS);
   }
 
-  /** Shows messages by id. Each stays until it is closed, or is not among them any more; a closed one stays closed. */
+  /** Shows messages by id. Each stays until it is closed or no longer listed; a closed one stays closed. */
   keep(messages: readonly { id: string; text: string }[], weight: Weight): void {
     for (const [id, notice] of this.#kept) {
       if (messages.some((message) => message.id === id)) continue;

@@ -1,4 +1,4 @@
-/** How safe a recording is, in plain words: sealed here, with the clinic, confirmed; and who arrives in it. */
+/** How safe a recording is: sealed here, sent to the clinic, confirmed; and what the recorder receives from each person. */
 import { icon } from "sealed-visit/components";
 import type { HealthReport, SpoolStatus, SpoolWarning, VisitState } from "sealed-visit";
 import { language, words } from "../strings/index.js";
@@ -93,7 +93,7 @@ export class ProgressPanel {
     }
   }
 
-  /** One line for each person: the worst that was reported of sound or picture. */
+  /** One line per person: the worst report about their sound or video. */
   #healthRows(): HTMLElement[] {
     const text = words().progress;
     if (this.#recorder.state.phase !== "recording") return [];

@@ -1,6 +1,6 @@
 /**
- * The recording's controls, under the indicator. While a recorder is in the roster everybody has
- * “Stop being recorded” and “Off the record”, always.
+ * The recording's controls, under the indicator. While a recorder is in the roster, everyone has
+ * “Stop being recorded” and “Pause recording”.
  */
 import { icon, type IconName, recorderInRoster } from "sealed-visit/components";
 import type { VisitState } from "sealed-visit";
@@ -28,13 +28,13 @@ export class RecordingBar {
   readonly element = h("div", { class: "recording-bar", role: "group", "data-testid": "recording-bar" });
 
   readonly #actions: RecordingActions;
-  readonly #told = h("p", { role: "status", class: "countdown" });
+  readonly #status = h("p", { role: "status", class: "countdown" });
   readonly #buttons = h("div", { class: "row" });
   #shown = "";
 
   constructor(actions: RecordingActions) {
     this.#actions = actions;
-    fill(this.element, this.#buttons, this.#told);
+    fill(this.element, this.#buttons, this.#status);
   }
 
   update(state: VisitState, { isHost, resume, canAskAgain }: RecordingBarView): void {
@@ -68,14 +68,14 @@ export class RecordingBar {
         control("cross", text.resume_no, "resume-no", "", () => answerResume(false)),
       ],
     );
-    const told = tell(resume);
-    if (this.#told.textContent !== told) this.#told.textContent = told;
-    this.element.hidden = this.#buttons.childElementCount === 0 && told === "";
+    const status = statusOf(resume);
+    if (this.#status.textContent !== status) this.#status.textContent = status;
+    this.element.hidden = this.#buttons.childElementCount === 0 && status === "";
     if (focused) this.element.querySelector<HTMLElement>(`[data-testid="${focused}"]`)?.focus();
   }
 }
 
-function tell(resume: ResumeState): string {
+function statusOf(resume: ResumeState): string {
   const text = words().recording;
   switch (resume.kind) {
     case "countdown":

@@ -1,6 +1,6 @@
 /**
- * What an earlier page of this browser left unsent goes on by itself. The notice shows no detail of any
- * visit: on a shared computer somebody else may read it.
+ * Resumes uploads that an earlier page of this browser left unfinished. The notice shows no detail of any
+ * visit: on a shared computer someone else may read it.
  */
 import { recoverSpools, type SpoolStatus } from "sealed-visit";
 import { icon } from "sealed-visit/components";

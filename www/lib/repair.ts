@@ -20,7 +20,7 @@ export interface VisitLink {
 /** The visit's link in a text; `"damaged"` when there was one that cannot be repaired. */
 export function visitLinkIn(text: string): VisitLink | "damaged" | null {
   const plain = cleaned(text);
-  // What follows after a space is no part of it; a link in two lines is one all the same.
+  // Text after a space is not part of the link, but a link broken over two lines is one link.
   for (const candidate of [plain, plain.replace(/\s/g, "")]) {
     const [, visit, secret] = VISIT_LINK.exec(candidate) ?? [];
     if (visit !== undefined && secret !== undefined) return { visit, secret };
@@ -28,7 +28,7 @@ export function visitLinkIn(text: string): VisitLink | "damaged" | null {
   return LOOKS_LIKE_A_LINK.test(text) ? "damaged" : null;
 }
 
-/** The page that somebody meant who came to a path that is none: its file's name, or null. */
+/** The page that someone meant who came to a path that is none: its file's name, or null. */
 export function pageIn(path: string): string | null {
   const [beforeFragment = ""] = cleaned(path).split("#");
   const [, name = ""] = /([a-z]+)(?:\.html?)?[^a-z]*$/.exec(beforeFragment.toLowerCase()) ?? [];

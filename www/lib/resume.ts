@@ -1,5 +1,5 @@
 /**
- * Going on after a pause: whoever paused must agree, and everybody hears of it three seconds before.
+ * Resuming after a pause: the person who paused must agree, and everyone is notified three seconds before.
  *
  * The core sees to both. What is left for the pages is asking whoever paused, as a message inside the
  * encryption, and counting down.
@@ -10,7 +10,7 @@ type Message = { sealed_visit_page: 1; kind: "resume_ask" | "resume_yes" | "resu
 
 export type ResumeState =
   | { kind: "idle" }
-  /** The host waits for whoever paused. */
+  /** The host waits for the person who paused. */
   | { kind: "asked" }
   /** This person paused, and is asked. */
   | { kind: "question" }
@@ -38,7 +38,7 @@ export class ResumeTalk extends EventTarget {
     return this.#state;
   }
 
-  /** Host: asks whoever paused; announces at once if that was the host. */
+  /** Host: asks the person who paused; announces at once if that was the host. */
   async ask(): Promise<void> {
     const { indicator } = this.#visit.state;
     if (indicator.kind === "paused" && indicator.by_me) {
@@ -49,7 +49,7 @@ export class ResumeTalk extends EventTarget {
     await this.#say("resume_ask");
   }
 
-  /** Whoever paused answers. */
+  /** The person who paused answers. */
   async answer(agrees: boolean): Promise<void> {
     this.#set({ kind: "idle" });
     if (agrees) await this.#visit.agreeToResume();

@@ -1,4 +1,4 @@
-/** What a reader asks the vault for. The private key is not part of it. */
+/** A reader's requests to the vault. They never include the private key. */
 import type { OpenedRecording } from "sealed-visit";
 import { answerOf } from "./link.js";
 

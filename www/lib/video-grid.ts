@@ -1,7 +1,7 @@
 /**
  * The pictures: one tile for each person and each shared screen, the own picture small in a corner.
  *
- * Sound is played by the tile of whoever makes it. Who talks is measured here, from what arrives.
+ * Each person's tile plays their sound. This module measures who is speaking from the incoming audio.
  */
 import { icon } from "sealed-visit/components";
 import type { RemoteTrack, VisitState } from "sealed-visit";
@@ -9,7 +9,7 @@ import { words } from "../strings/index.js";
 import type { CallMedia } from "./call.js";
 import { fill, h } from "./dom.js";
 
-/** Root mean square from which somebody counts as talking. */
+/** Root mean square from which someone counts as talking. */
 const TALKING_LEVEL = 0.015;
 const LEVEL_EVERY_MS = 300;
 /** A picture that stands still for so long is taken off: the camera is off, or nothing arrives. */
@@ -105,7 +105,7 @@ export class VideoGrid {
       sound.dataset.participant = remote.participant;
       this.#sounds.set(remote.id, sound);
       this.#route(sound);
-      // A browser that wants a gesture first has had one: the click on “Come in”.
+      // A browser that wants a gesture first has had one: the click on “Join”.
       void sound.play().catch(() => undefined);
       this.#watchLevel(remote);
       return;
@@ -177,7 +177,7 @@ export class VideoGrid {
     this.#markSpeaker();
   }
 
-  /** A shared screen stays large; otherwise whoever spoke last, or the first one. */
+  /** A shared screen stays large; otherwise the last speaker, or the first person. */
   #markSpeaker(): void {
     const keys = [...this.#byKey.keys()];
     const large =

@@ -1,5 +1,5 @@
 /**
- * When the visit is booked to end, and when it closes by itself: a line that is always there, and warnings in time.
+ * When the visit is booked to end and when it closes automatically: a permanent line, and timely warnings.
  *
  * Times are the authority's; a clock of this device that is wrong changes nothing.
  */
@@ -53,7 +53,7 @@ export class VisitClock {
       "{closes}",
       here(closes_ms),
     );
-    // Said anew at each step, and not with every minute: it is read aloud.
+    // Changed at each step, not every minute: screen readers read it aloud.
     this.#notices.set("closing", warned === undefined ? null : warning, "serious");
   }
 

@@ -2,7 +2,7 @@
  * What one person keeps of a visit: recorded or not, what was asked, what was answered.
  *
  * It is made from the states that this page was shown, stays in this tab (sessionStorage), and can be
- * saved as a file. Nothing of it is sent.
+ * saved as a file. It is never sent.
  */
 import type { ConsentText, EndReason, Purpose, RecipientRef, Terms, Visit, VisitState } from "sealed-visit";
 import { claimsOf } from "./config.js";

@@ -129,7 +129,7 @@ export const en = {
     slow: "Your connection is slow. Video is smaller so that the sound stays clear.",
     slow_no_pictures: "Your connection is too slow for video right now. You can still hear the others.",
     slow_other: "Slow connection: {names}. Your video is sent smaller so that the sound stays clear.",
-    somebody: "someone",
+    someone: "someone",
     not_sending: "Nobody can see or hear you right now: {why}.",
     why_withdrawn: "you stopped the recording, and the recorder is being removed",
     why_refused_commit: "someone tried something that is not allowed, and your browser refused it",

@@ -132,7 +132,7 @@ export const es: PageStrings = {
     slow: "Su conexión es lenta. El video es más pequeño para que el sonido siga claro.",
     slow_no_pictures: "En este momento su conexión es demasiado lenta para el video. Todavía puede oír a los demás.",
     slow_other: "Conexión lenta: {names}. Su video se envía más pequeño para que el sonido siga claro.",
-    somebody: "alguien",
+    someone: "alguien",
     not_sending: "En este momento nadie le ve ni le oye: {why}.",
     why_withdrawn: "usted detuvo la grabación y se está retirando la grabadora",
     why_refused_commit: "alguien intentó algo que no está permitido y su navegador lo rechazó",

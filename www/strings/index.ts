@@ -9,7 +9,7 @@ export type PageStrings = Widen<typeof en>;
 export const languages = ["en", "es"] as const;
 export type Language = (typeof languages)[number];
 
-/** Nobody downloads a language that is not shown. */
+/** A language is downloaded only when it is shown. */
 const load: Record<Language, () => Promise<PageStrings>> = {
   en: async () => (await import("./en.js")).en,
   es: async () => (await import("./es.js")).es,
@@ -28,7 +28,7 @@ export function language(): Language {
 
 export const words = (): PageStrings => shown;
 
-/** Keeps the choice, and tells the page; whoever shows words listens for `sv-page-language`. */
+/** Stores the choice and notifies the page: views listen for `sv-page-language`. */
 export async function pickLanguage(next: Language): Promise<void> {
   shown = await loadAll(next);
   try {

@@ -8,8 +8,7 @@ const en = {
     later_open: "Stop the use of the recording",
     later_copy: "Copy link",
     later_copied: "Copied.",
-    later_private:
-      "Keep this link to yourself. Anyone who has it can do this for you. The saved file contains it, too.",
+    later_private: "Keep this link to yourself. Anyone who has it can do this for you. The saved file contains it too.",
     contact: "For a copy of the recording or any question about it, write to {contact} and give the visit number.",
   },
   withdraw: {

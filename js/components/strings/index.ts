@@ -1,6 +1,6 @@
 /**
- * The words of the components. English decides what strings there are; another language has the same
- * ones, or the compiler says which is missing.
+ * The strings of the components. English defines which strings exist; another language has the same
+ * ones, or the compiler names the missing one.
  */
 import { en } from "./en.js";
 
@@ -11,7 +11,7 @@ export type StringsPatch = { [K in keyof Strings]?: Strings[K] extends string ? 
 
 export { en };
 
-/** Languages beside English: nobody downloads one that is not shown. */
+/** Languages besides English; each is downloaded only when it is shown. */
 const others: Record<string, () => Promise<Strings>> = {
   es: async () => (await import("./es.js")).es,
 };
@@ -20,7 +20,7 @@ const loaded = new Map<string, Strings>([["en", en]]);
 
 /**
  * Loads the strings of a language; `false` where there is nothing to load, or it is there already.
- * Components do so by themselves, and are in English until then.
+ * Components call this automatically and show English meanwhile.
  */
 export async function loadStrings(language: string): Promise<boolean> {
   const wanted = primary(language);
@@ -30,7 +30,7 @@ export async function loadStrings(language: string): Promise<boolean> {
   return true;
 }
 
-/** The strings of a language (English where it is not shipped, or not loaded), with a deployment's own over them. */
+/** The strings of a language (English if it is not available or not loaded), overridden by a deployment's own. */
 export function stringsFor(language: string, patch: StringsPatch = {}): Strings {
   const base = loaded.get(primary(language)) ?? en;
   const merged = Object.entries(base).map(([name, value]) => {
@@ -41,7 +41,7 @@ export function stringsFor(language: string, patch: StringsPatch = {}): Strings 
   return Object.fromEntries(merged) as Strings;
 }
 
-/** What a recipient is called; one that is newer than these strings shows its code. */
+/** The name of a recipient role; a role newer than these strings shows its code. */
 export function recipientName(role: string, strings: Strings): string {
   return (strings.recipient as Record<string, string>)[role] ?? role;
 }

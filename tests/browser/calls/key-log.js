@@ -1,7 +1,7 @@
 /**
  * In a worker, before the package's: what a member could do with a browser of its own making. It
  * copies every base key on its way into the frame engine to the page, so that the package's
- * forgetting of keys does not protect anybody in the test that uses it.
+ * forgetting of keys does not protect anyone in the test that uses it.
  */
 const channel = new BroadcastChannel(`key-log-${new URLSearchParams(self.location.search).get("log")}`);
 

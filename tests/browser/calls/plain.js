@@ -19,7 +19,7 @@ await import("./relay-media-page.js");
 window.relayTest.loggedFrames = loggedFrames;
 
 /**
- * Milliseconds from the wish to join until somebody's picture is there; the camera is open already.
+ * Milliseconds from the wish to join until someone's picture is there; the camera is open already.
  * As in a visit there is a pass to be fetched, and a host who lets in.
  */
 window.relayTest.joinAndWatch = async (url) => {

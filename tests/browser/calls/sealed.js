@@ -26,7 +26,7 @@ window.call = {
       relayUrl,
       rootKey,
       clinicDocument,
-      displayName: "Somebody",
+      displayName: "Someone",
       ...(workerUrl ? { workerUrl: new URL(workerUrl, location.href) } : {}),
       getPass: ({ jwk, nameCommitment }) => window.issuePass({ holder: jwk, nameCommitment }),
     });
@@ -49,7 +49,7 @@ window.call = {
 
   preload: (options) => preload(options),
 
-  /** Milliseconds from the wish to join until somebody's picture is there; the camera is open already. */
+  /** Milliseconds from the wish to join until someone's picture is there; the camera is open already. */
   async joinAndWatch(options) {
     const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
     const picture = firstPicture();

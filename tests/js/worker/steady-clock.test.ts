@@ -15,7 +15,7 @@ function device() {
       wallMs += ms;
       tick += ms;
     },
-    /** The wall clock alone: set by somebody, or `performance.now()` stood still through sleep. */
+    /** The wall clock alone: set by someone, or `performance.now()` stood still through sleep. */
     set(ms: number) {
       wallMs += ms;
     },
@@ -48,7 +48,7 @@ test("set back, by an hour or by little again and again, it goes on", () => {
   }
 });
 
-test("slewed back by less than anybody would notice, it never goes back", () => {
+test("slewed back by less than anyone would notice, it never goes back", () => {
   const { pass, set } = device();
   const clock = new SteadyClock();
   let last = clock.now();

@@ -265,7 +265,7 @@ test("where PATCH is refused on the way, POST says that it means PATCH", async (
   }
 });
 
-test("where that is refused, too, people are told the method", async () => {
+test("where that is refused too, people are told the method", async () => {
   const spool = await newSpool();
   spool.appendSegment(segment(1_000, 1), spool.size);
   spool.complete();

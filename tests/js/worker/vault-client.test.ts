@@ -20,7 +20,7 @@ test("where PUT is refused on the way, POST says that it means PUT", async () =>
   assert.deepEqual(seen, ["PUT", "POST PUT"]);
 });
 
-test("where that is refused, too, the error names the method", async () => {
+test("where that is refused too, the error names the method", async () => {
   const { store } = vaultThat(() => new Response(null, { status: 405 }));
   await assert.rejects(store(), (error: VaultError) => error.code === "method_refused" && /PUT/.test(error.message));
 });
