@@ -142,6 +142,7 @@ pub enum RequestError {
 pub struct Request {
     jws: Jws<RequestClaims>,
     claims: RequestClaims,
+    hash: Hash32,
     host: Pass,
 }
 
@@ -187,6 +188,7 @@ impl Request {
         }
         Ok(Self {
             jws: jws.clone(),
+            hash: jws.hash(),
             claims,
             host,
         })
@@ -202,7 +204,7 @@ impl Request {
 
     /// How statements name this request: nothing in it can change without a new round.
     pub fn hash(&self) -> Hash32 {
-        self.jws.hash()
+        self.hash
     }
 
     pub fn host(&self) -> &Pass {

@@ -2,10 +2,10 @@
 //!
 //! Invariant: a round that was withdrawn from, or replaced, is dead for good. A participant's sequence numbers grow over
 //! the whole visit, whatever rounds and groups they were used in, so an older grant never counts once its author has said
-//! something later. No grant follows a refusal in the same round. Where an author used one number for a grant and a refusal,
-//! the refusal counts, whichever comes first. A withdrawal always counts, whatever its number.
+//! something later. No grant follows a refusal in the same round. A refusal or withdrawal always counts, whatever its number.
 
 use super::request::{Request, RequestClaims, RequestError};
+use super::round::may_follow;
 use super::statement::{Statement, StatementClaims, StatementError, StatementKind};
 use crate::clinic::ClinicDocument;
 use crate::id::{ParticipantId, RoundId, VisitId};
@@ -194,27 +194,16 @@ impl ConsentState {
         statement.answers(request)?;
         let author = statement.participant();
         let got = statement.claims();
-        let withdraws = got.kind == StatementKind::Withdrawal;
         let before = self.statement_of(author, clinic, visit, group_id)?;
-        let before = before.as_ref().map(Statement::claims);
-        let unsays = got.kind != StatementKind::Grant
-            && before
-                .is_some_and(|before| before.kind == StatementKind::Grant && before.seq == got.seq);
+        may_follow(
+            before.as_ref().map(Statement::claims),
+            self.said.get(&author).copied(),
+            got,
+        )?;
         let mut next = self.clone();
-        let last = next.said.get_or_insert(author, got.seq);
-        if self.said.contains_key(&author) && !withdraws && !unsays && got.seq <= *last {
-            return Err(StateError::OldStatement {
-                last: *last,
-                got: got.seq,
-            });
-        }
-        *last = got.seq.max(*last);
-        if before.is_some_and(|before| before.kind != StatementKind::Grant)
-            && got.kind == StatementKind::Grant
-        {
-            return Err(StateError::GrantAfterRefusal);
-        }
-        if withdraws {
+        let said = next.said.get_or_insert(author, got.seq);
+        *said = got.seq.max(*said);
+        if got.kind == StatementKind::Withdrawal {
             next.dead_rounds.insert(request.claims().round);
             next.request = None;
             next.statements.clear();

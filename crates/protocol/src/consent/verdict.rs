@@ -1,7 +1,7 @@
 //! The gate: may this roster exist under this consent state?
 
+use super::round::Round;
 use super::state::ConsentState;
-use super::statement::{Statement, StatementKind};
 use crate::clinic::ClinicDocument;
 use crate::id::{ParticipantId, VisitId};
 use crate::jws::PublicKey;
@@ -42,10 +42,8 @@ pub enum Verdict {
 
 /// Judges the *resulting* roster under the *resulting* state of a commit.
 ///
-/// All-party, everywhere: every member but the recorder needs a current grant for exactly the open request, signed by the
-/// pass key that the member is here with: whoever lost its key also lost the memory of what it said later. Whoever
-/// agreed to words in another language than the own needs an interpreter's grant besides, which says so; it counts
-/// also when the interpreter has left.
+/// All-party, everywhere: every member but the recorder must have [`Standing::Granted`](super::Standing::Granted) in the
+/// open round.
 pub fn verdict(
     roster: &[RosterEntry],
     state: &ConsentState,
@@ -66,46 +64,15 @@ pub fn verdict(
         [one] => one.participant,
         many => return Err(Verdict::SeveralRecorders(many.len())),
     };
-    let unverifiable = |error: super::StateError| Verdict::Unverifiable(error.to_string());
-    let request = state
-        .request(clinic, visit, group_id)
-        .map_err(unverifiable)?
+    let round = Round::open_in(state, clinic, visit, group_id)
+        .map_err(|error| Verdict::Unverifiable(error.to_string()))?
         .ok_or(Verdict::NoRound)?;
-    if request.claims().recorder != recorder {
+    let asked = round.request().claims().recorder;
+    if asked != recorder {
         return Err(Verdict::OtherRecorder {
-            asked: request.claims().recorder,
+            asked,
             got: recorder,
         });
     }
-    let is_interpreted = |participant: ParticipantId| {
-        for author in state.statements().keys() {
-            let statement = state
-                .statement_of(*author, clinic, visit, group_id)
-                .map_err(unverifiable)?;
-            let signed = |statement: &Statement| {
-                statement.interprets_for(participant) && statement.answers(&request).is_ok()
-            };
-            if statement.as_ref().is_some_and(signed) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    };
-    for entry in roster.iter().filter(|entry| entry.role != Role::Recorder) {
-        let statement = state
-            .statement_of(entry.participant, clinic, visit, group_id)
-            .map_err(unverifiable)?
-            .ok_or(Verdict::NotGranted(entry.participant))?;
-        let granted = statement.claims().kind == StatementKind::Grant
-            && statement.author().role() == entry.role
-            && *statement.author().key() == entry.key
-            && statement.answers(&request).is_ok();
-        if !granted {
-            return Err(Verdict::NotGranted(entry.participant));
-        }
-        if statement.needs_interpreter() && !is_interpreted(entry.participant)? {
-            return Err(Verdict::NotInterpreted(entry.participant));
-        }
-    }
-    Ok(())
+    round.answers().judge(roster)
 }

@@ -124,7 +124,7 @@ pub(super) fn judge_state(
     } else if !context.consent.statements().is_empty() {
         return Err(GateError::Context("it has statements without a round"));
     }
-    let members: Vec<_> = roster.iter().map(entry).collect();
+    let members: Vec<_> = roster.iter().map(RosterEntry::from).collect();
     verdict(&members, &context.consent, clinic, visit, group_id)?;
     Ok(())
 }
@@ -260,12 +260,4 @@ fn verdict_over(
         policy.visit(),
         group_id,
     )?)
-}
-
-fn entry(member: &RosterMember) -> RosterEntry {
-    RosterEntry {
-        participant: member.participant,
-        role: member.role,
-        key: *member.pass.key(),
-    }
 }

@@ -35,6 +35,7 @@ pub use joiner::{Joiner, KeyPackageInfo, inspect_key_package, seal_to_key_packag
 pub use meeting::{Legacy, Meeting, MeetingChange};
 pub use member::Group;
 
+use sealed_visit_protocol::consent::RosterEntry;
 use sealed_visit_protocol::pass::{PassClaims, PassError};
 use sealed_visit_protocol::{ClinicDocument, Jws, ParticipantId, Pass, Role, SigningKey, VisitId};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -138,4 +139,14 @@ pub struct RosterMember {
     pub role: Role,
     /// The verified pass.
     pub pass: Pass,
+}
+
+impl From<&RosterMember> for RosterEntry {
+    fn from(member: &RosterMember) -> Self {
+        Self {
+            participant: member.participant,
+            role: member.role,
+            key: *member.pass.key(),
+        }
+    }
 }

@@ -3,9 +3,9 @@
 //! Whoever commits does so through [`Want`]s: each is atomic, is tried again when another commit wins the epoch, and
 //! is dropped when it has become true. One commit is under way at a time.
 
+use super::consent::round_of;
 use super::membership::ASK_AGAIN_AFTER_MS;
 use super::output::{CommandError, ErrorCode, VisitEvent};
-use super::round::Round;
 use super::state::{EndReason, ProblemCode};
 use super::{Role, Stage, Visit};
 use crate::group::{Changes, CommitSummary, Group, MeetingChange, Processed, Staged};
@@ -16,7 +16,6 @@ use sealed_visit_protocol::hash::sha256;
 use sealed_visit_protocol::sorted::{SortedMap, SortedSet};
 use sealed_visit_protocol::wire::{ClientMessage, WelcomeFor};
 use sealed_visit_protocol::{B64, Hash32, ParticipantId};
-use std::sync::Arc;
 
 /// Something that this member wants committed.
 #[derive(Clone, Debug, Default)]
@@ -198,7 +197,7 @@ impl Visit {
         };
         match outcome {
             Ok(summary) => {
-                member.round = Round::open_in(&member.group).map(Arc::new);
+                member.round = round_of(&member.group);
                 let removed_leaves: Vec<u8> = before
                     .iter()
                     .filter(|old| {

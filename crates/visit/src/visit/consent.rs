@@ -7,15 +7,16 @@ use super::input::{ConsentRequest, GivenAnswer, TextBody};
 use super::membership::Membership;
 use super::output::{CommandError, ErrorCode, RecorderLeft, VisitEvent};
 use super::recording::{Heard, Words};
-use super::round::Round;
 use super::state::ProblemCode;
-use super::{Role, Stage, Visit};
+use super::{Stage, Visit};
+use crate::group::Group;
 use sealed_visit_protocol::consent::{
-    Change, Layer, Place, PlaceClaims, Request, RequestClaims, RequestError, Statement,
-    StatementClaims, StatementError, StatementKind, WithdrawalWish,
+    Answers, Change, Gap, Layer, Place, PlaceClaims, Request, RequestClaims, RequestError,
+    RosterEntry, Round, Standing, Statement, StatementClaims, StatementError, StatementKind,
+    WithdrawalWish,
 };
 use sealed_visit_protocol::sorted::SortedSet;
-use sealed_visit_protocol::{B64, Hash32, Jws, ParticipantId, PublicKey, RoundId, VERSION};
+use sealed_visit_protocol::{B64, Hash32, Jws, ParticipantId, RoundId, VERSION};
 use std::sync::Arc;
 
 impl Visit {
@@ -82,7 +83,7 @@ impl Visit {
         let round = statement.claims().round;
         let open = member.round.as_ref().filter(|open| open.id() == round);
         match open {
-            Some(open) if statement.answers(&open.request).is_ok() => self.hear(statement),
+            Some(open) if statement.answers(open.request()).is_ok() => self.hear(statement),
             // It was said before the round was over, and heard after.
             None if member.group.consent().is_dead(round) => {}
             _ => self.problem(ProblemCode::MessageRefused, None),
@@ -139,81 +140,68 @@ impl Visit {
         self.member()?.round.as_ref()
     }
 
-    /// Somebody's highest statement of the open round, in the group's context or heard since. Of two with one number, the
-    /// one that is no grant, whichever came first.
-    pub(super) fn last_statement_of(&self, participant: ParticipantId) -> Option<&StatementClaims> {
-        let round = self.open_round()?;
-        let key = self.key_of(participant);
-        let heard = self.recording.heard_from(participant, round.id());
-        heard
-            .chain(round.statement_of(participant))
-            // What a lost pass key agreed to, its holder may have taken back since.
-            .filter(|said| {
-                said.claims().kind == StatementKind::Withdrawal
-                    || key.is_none_or(|key| key == said.author().key())
-            })
-            .max_by_key(|said| {
-                let (kind, seq) = (said.claims().kind, said.claims().seq);
-                let withdraws = kind == StatementKind::Withdrawal;
-                (withdraws, seq, kind)
-            })
-            .map(Statement::claims)
+    /// Everybody's answers to the open round: what the group's context holds, and what was heard since. Who commits puts the
+    /// same statements into the group by the same rules, so this says beforehand what the gate will say.
+    pub(super) fn answers<'a>(&'a self, round: &'a Round) -> Answers<'a> {
+        let mut answers = round.answers();
+        for heard in self.recording.heard() {
+            // What does not count beside the others is kept for what it may mean elsewhere.
+            let _ = answers.hear(&heard.statement);
+        }
+        answers
     }
 
-    /// The pass key that somebody is here with, in the group or waiting.
-    fn key_of(&self, participant: ParticipantId) -> Option<&PublicKey> {
-        let entry = self
+    /// How somebody in the group, or waiting, stands to the open request.
+    pub(super) fn standing_of(&self, participant: ParticipantId) -> Standing {
+        let round = self.open_round();
+        match (round, self.entry_of(participant)) {
+            (Some(round), Some(entry)) => self.answers(round).standing_of(&entry),
+            _ => Standing::Waiting,
+        }
+    }
+
+    /// Somebody in the group, or waiting, as the gate sees them.
+    fn entry_of(&self, participant: ParticipantId) -> Option<RosterEntry> {
+        let member = self
             .member()
             .and_then(|member| member.group.member(participant));
-        let waiter = || self.waiting.get(&participant).map(|waiter| &waiter.key);
-        entry.map(|entry| entry.pass.key()).or_else(waiter)
-    }
-
-    /// Somebody's current answer to the open round.
-    pub(super) fn answer_of(&self, participant: ParticipantId) -> Option<StatementKind> {
-        self.last_statement_of(participant)
-            .map(|claims| claims.kind)
-    }
-
-    /// Whether somebody agreed in a way that counts: to words in the own language, or with an interpreter who signed.
-    pub(super) fn agrees(&self, participant: ParticipantId) -> bool {
-        self.last_statement_of(participant).is_some_and(|claims| {
-            claims.kind == StatementKind::Grant
-                && (claims.spoken.is_empty() || self.is_interpreted(participant))
-        })
-    }
-
-    pub(super) fn is_interpreted(&self, participant: ParticipantId) -> bool {
-        self.authors().iter().any(|author| {
-            self.last_statement_of(*author).is_some_and(|claims| {
-                claims.kind == StatementKind::Grant && claims.interpreted_for.contains(&participant)
+        let waiter = || {
+            self.waiting.get(&participant).map(|waiter| RosterEntry {
+                participant,
+                role: waiter.role,
+                key: waiter.key,
             })
-        })
+        };
+        member.map(RosterEntry::from).or_else(waiter)
     }
 
-    /// Everybody who said something in the open round, in the roster or not.
-    pub(super) fn authors(&self) -> SortedSet<ParticipantId> {
-        let Some(round) = self.open_round() else {
-            return SortedSet::new();
-        };
-        let heard = self.recording.heard().map(|heard| &heard.statement);
-        heard
-            .filter(|said| said.claims().round == round.id())
-            .map(Statement::participant)
-            .chain(round.authors().copied())
-            .collect()
+    /// Somebody's answer to the open round that need not be given again.
+    pub(super) fn last_statement_of(&self, participant: ParticipantId) -> Option<&StatementClaims> {
+        self.standing_of(participant).answer()?;
+        let answers = self.answers(self.open_round()?);
+        answers.statement_of(participant).map(Statement::claims)
+    }
+
+    pub(super) fn answer_of(&self, participant: ParticipantId) -> Option<StatementKind> {
+        self.standing_of(participant).answer()
+    }
+
+    pub(super) fn agrees(&self, participant: ParticipantId) -> bool {
+        self.standing_of(participant) == Standing::Granted
     }
 
     /// Who agreed to words in another language, with no interpreter's word yet.
     pub(super) fn interpreter_needed(&self) -> Vec<ParticipantId> {
-        let authors = self.authors();
-        let needs = |author: &&ParticipantId| {
-            let statement = self.last_statement_of(**author);
-            statement.is_some_and(|claims| {
-                claims.kind == StatementKind::Grant && !claims.spoken.is_empty()
-            }) && !self.is_interpreted(**author)
-        };
-        authors.iter().filter(needs).copied().collect()
+        let here = self.member().map(|member| member.group.roster());
+        here.into_iter()
+            .flatten()
+            .map(|entry| entry.participant)
+            .chain(self.waiting.keys().copied())
+            .collect::<SortedSet<_>>()
+            .iter()
+            .copied()
+            .filter(|id| self.standing_of(*id) == Standing::Incomplete(Gap::Interpreter))
+            .collect()
     }
 
     /// The committer puts what was heard into the group.
@@ -225,17 +213,12 @@ impl Visit {
         let Some(round) = self.open_round() else {
             return;
         };
-        let is_news = |claims: &StatementClaims, author| {
-            let held = round.statement_of(author).map(Statement::claims);
-            claims.round == round.id()
-                && (claims.kind == StatementKind::Withdrawal
-                    || held.is_none_or(|held| (held.seq, held.kind) < (claims.seq, claims.kind)))
-        };
+        let known = round.answers();
         let changes: Vec<Change> = self
             .recording
             .heard()
             .map(|heard| &heard.statement)
-            .filter(|statement| is_news(statement.claims(), statement.participant()))
+            .filter(|statement| known.would_hear(statement))
             .filter(|statement| {
                 !recorder_present || statement.claims().kind == StatementKind::Grant
             })
@@ -351,7 +334,7 @@ impl Visit {
             return self.withdraw(Some(id), None);
         }
         let round = self.require_round()?;
-        let request = &round.request;
+        let request = round.request();
         if kind == StatementKind::Grant {
             self.require_words(request, &given.language)?;
             if self.recording.has_declined(self.me, round.id()) {
@@ -500,14 +483,17 @@ impl Visit {
         self.open_round().cloned().ok_or_else(no_round)
     }
 
+    /// Whether the gate lets the recorder in, once everything that was heard is in the group.
+    pub(super) fn everyone_agrees(&self) -> bool {
+        let (Some(member), Some(round)) = (self.member(), self.open_round()) else {
+            return false;
+        };
+        let roster: Vec<RosterEntry> = member.group.roster().iter().map(Into::into).collect();
+        self.answers(round).judge(&roster).is_ok()
+    }
+
     pub(super) fn require_agreement(&self) -> Result<(), CommandError> {
-        let missing = self.member().is_none_or(|member| {
-            member
-                .group
-                .roster()
-                .iter()
-                .any(|entry| entry.role != Role::Recorder && !self.agrees(entry.participant))
-        });
+        let missing = !self.everyone_agrees();
         if missing {
             Err(CommandError::new(
                 ErrorCode::NotAgreed,
@@ -557,7 +543,7 @@ impl Visit {
                     "nobody of that id stated a place",
                 )
             })?;
-        let request = round.request.claims();
+        let request = round.request().claims();
         let place = self.identity.key().sign(&PlaceClaims {
             v: VERSION,
             visit: request.visit,
@@ -581,6 +567,13 @@ pub(super) struct Question<'a> {
     pub(super) group_id: &'a B64,
     pub(super) round: RoundId,
     pub(super) request: Hash32,
+}
+
+/// The group's open round; none, too, when it does not verify, which no group of an honest member's holds.
+pub(super) fn round_of(group: &Group) -> Option<Arc<Round>> {
+    let (clinic, visit) = (group.policy().clinic(), group.policy().visit());
+    let round = Round::open_in(group.consent(), clinic, visit, group.group_id());
+    round.ok().flatten().map(Arc::new)
 }
 
 pub(super) fn no_round() -> CommandError {

@@ -1,15 +1,15 @@
 //! A member's place in the group: asked for, found, kept, lost.
 
 use super::commits::{Pending, Want};
+use super::consent::round_of;
 use super::output::{CommandError, ErrorCode, VisitEvent};
 use super::refusal::RefusedCommit;
-use super::round::Round;
 use super::state::{EndReason, NotSending, ProblemCode};
 use super::{Role, Stage, Visit};
 use crate::group::{Group, GroupError, Joiner};
 #[cfg(test)]
 use crate::sabotage::{Rule, breaks};
-use sealed_visit_protocol::consent::Change;
+use sealed_visit_protocol::consent::{Change, Round};
 use sealed_visit_protocol::sorted::SortedSet;
 use sealed_visit_protocol::wire::{ClientMessage, GroupInfo};
 use sealed_visit_protocol::{B64, Hash32, ParticipantId};
@@ -66,7 +66,7 @@ impl Membership {
         since_ms: u64,
     ) -> Self {
         Self {
-            round: Round::open_in(&group).map(Arc::new),
+            round: round_of(&group),
             group,
             confirmed,
             invited_by,

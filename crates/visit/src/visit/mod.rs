@@ -23,7 +23,6 @@
 //! | `memory` | what outlives groups, page loads and workers |
 //! | `withdrawal` | from the statement to an epoch without the recorder |
 //! | `meeting` | who is host, the lock |
-//! | `round` | the open round, verified |
 //! | `outside` | asking somebody who waits, while a recording is under way |
 //! | `keys` | when an epoch's key is installed, used, retired |
 //! | `view` | the snapshot |
@@ -44,7 +43,6 @@ mod outside;
 mod recorder;
 mod recording;
 mod refusal;
-mod round;
 mod state;
 mod view;
 mod withdrawal;

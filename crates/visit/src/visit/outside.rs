@@ -137,7 +137,7 @@ impl Visit {
         let question = self.identity.key().sign(&Question {
             v: VERSION,
             to: participant,
-            request: open.request.jws().clone(),
+            request: open.request().jws().clone(),
             words: Words {
                 emergency: String::new(),
                 ..words.clone()
@@ -210,7 +210,7 @@ impl Visit {
         // Whoever is let in is whoever agreed: the same pass key.
         let genuine = statement.participant() == from
             && self.waiting.get(&from).map(|waiter| &waiter.key) == Some(statement.author().key())
-            && statement.answers(&open.request).is_ok();
+            && statement.answers(open.request()).is_ok();
         if !genuine {
             return self.problem(ProblemCode::MessageRefused, Some(from));
         }

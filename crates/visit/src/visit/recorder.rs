@@ -21,7 +21,7 @@ const RESUME_AFTER_MS: u64 = 3_000;
 impl Visit {
     pub(super) fn start_recorder(&mut self, id: u32) -> Result<(), CommandError> {
         self.require_host()?;
-        let recorder = self.require_round()?.request.claims().recorder;
+        let recorder = self.require_round()?.request().claims().recorder;
         self.require_agreement()?;
         if !self.waiting.contains_key(&recorder) {
             return Err(CommandError::new(
@@ -55,7 +55,7 @@ impl Visit {
     }
 
     pub(super) fn want_recorder(&mut self, command: Option<u32>) -> Result<(), CommandError> {
-        let recorder = self.require_round()?.request.claims().recorder;
+        let recorder = self.require_round()?.request().claims().recorder;
         self.require_agreement()?;
         let member = self.require_member()?;
         member.wants.push(Want {
@@ -103,7 +103,7 @@ impl Visit {
             // For good: the round dies with it, so that nothing goes on without asking again.
             (RecorderLeft::Stopped, Some(round)) => {
                 let ended =
-                    self.make_statement(&round.request, StatementKind::Withdrawal, |_| {})?;
+                    self.make_statement(round.request(), StatementKind::Withdrawal, |_| {})?;
                 // It ends the round when it is ordered. Until then the recorder is shown, and it is nobody's withdrawal.
                 self.memory.legacy.hear(me, ended.claims().seq);
                 vec![Change::Statement(ended.jws().clone())]
@@ -188,7 +188,7 @@ impl Visit {
         let roster = member.group.roster().to_vec();
         let grants = member.group.consent().statements().clone();
         let round = self.require_round()?;
-        let request = &round.request;
+        let request = round.request();
         let interpreted = |participant: &ParticipantId| {
             round
                 .statement_of(*participant)

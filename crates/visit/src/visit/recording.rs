@@ -4,12 +4,11 @@ use super::Visit;
 use super::input::TextBody;
 use super::membership::Membership;
 use super::output::{RecorderLeft, VisitEvent};
-use super::round::Round;
 use crate::group::{CommitSummary, Policy};
 #[cfg(test)]
 use crate::sabotage::{Rule, breaks};
 use sealed_visit_protocol::consent::{
-    ConsentText, Place, Statement, StatementClaims, StatementKind, WithdrawalWish,
+    ConsentText, Place, Round, Statement, StatementClaims, StatementKind, WithdrawalWish,
 };
 use sealed_visit_protocol::sorted::SortedMap;
 use sealed_visit_protocol::{Jws, ParticipantId, RoundId};

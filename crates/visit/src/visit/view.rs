@@ -118,7 +118,7 @@ impl Visit {
 
     fn indicator(&self) -> Indicator {
         let round = self.open_round();
-        let purpose = round.map(|round| round.request.claims().purpose);
+        let purpose = round.map(|round| round.request().claims().purpose);
         let memory = &self.recording;
         // A recorder that is not provably gone is shown, also while keys are being changed.
         let recorder = self.member().and_then(Membership::recorder);
@@ -149,7 +149,7 @@ impl Visit {
         if let (Stage::Waiting { .. }, Some(asking)) = (&self.stage, &self.asking) {
             return Some(self.asked_outside_view(asking));
         }
-        let request = &self.open_round()?.request;
+        let request = self.open_round()?.request();
         let member = self.member()?;
         let asked: Vec<ParticipantId> = member
             .group
@@ -169,7 +169,6 @@ impl Visit {
                 })
             })
             .collect();
-        let agreed = asked.iter().all(|id| self.agrees(*id));
         let sees_languages = self.is_host() || self.role == Role::Interpreter;
         let host = request.host().participant();
         let host_name = if host == self.me {
@@ -179,7 +178,7 @@ impl Visit {
         };
         Some(ConsentView {
             my_answer: self.answer_of(self.me),
-            all_agreed: agreed,
+            all_agreed: self.everyone_agrees(),
             someone_refused: answers
                 .iter()
                 .any(|answer| answer.answer != StatementKind::Grant),

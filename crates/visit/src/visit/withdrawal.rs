@@ -31,7 +31,7 @@ impl Visit {
         }
         let round = self.require_round()?;
         let statement =
-            self.make_statement(&round.request, StatementKind::Withdrawal, |claims| {
+            self.make_statement(round.request(), StatementKind::Withdrawal, |claims| {
                 claims.wish = wish
             })?;
         let jws = statement.jws().clone();
@@ -93,7 +93,7 @@ impl Visit {
             }
             Some(left) if self.memory.granted() != Some(left.id()) => {
                 let fill = |claims: &mut StatementClaims| claims.wish = wish.filter(|_| withdraws);
-                Some(self.make_statement(&left.request, kind, fill)?)
+                Some(self.make_statement(left.request(), kind, fill)?)
             }
             None if !withdraws && self.memory.granted().is_none() => None,
             _ => self.take_back_last_grant(wish).transpose()?,

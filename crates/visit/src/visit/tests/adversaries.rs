@@ -321,7 +321,7 @@ fn made_up_rounds_change_nothing_and_fill_nothing() {
         }
     }
     // Of the open round, and an answer to another request.
-    let open = sim.pages[1].visit.open_round().unwrap().request.clone();
+    let open = sim.pages[1].visit.open_round().unwrap().request().clone();
     let mut claims = open.claims().clone();
     claims.terms.retention_days += 1;
     let other = host.key().sign(&claims);
@@ -341,7 +341,7 @@ fn made_up_rounds_change_nothing_and_fill_nothing() {
 fn nobody_fills_a_memory_by_answering_over_and_over() {
     let (mut sim, _) = asked_among(&THREE);
     let author = sim.world.identity(2, Role::Guest);
-    let request = sim.pages[1].visit.open_round().unwrap().request.clone();
+    let request = sim.pages[1].visit.open_round().unwrap().request().clone();
     for seq in 0..50 {
         let kind = StatementKind::Grant;
         let mut claims = sim
@@ -380,7 +380,7 @@ fn of_two_answers_with_one_number_the_one_that_is_no_grant_counts() {
         sim.must(0, grant());
         sim.must(1, grant());
         let author = sim.world.identity(2, Role::Guest);
-        let request = sim.pages[0].visit.open_round().unwrap().request.clone();
+        let request = sim.pages[0].visit.open_round().unwrap().request().clone();
         for kind in order {
             let statement = sim.world.statement(&author, request.jws(), kind, 5);
             sim.says(2, &AppMessage::Statement { statement });
@@ -397,4 +397,31 @@ fn of_two_answers_with_one_number_the_one_that_is_no_grant_counts() {
         sim.settle();
         assert_eq!(sim.pages[0].failed[&start], ErrorCode::NotAgreed);
     }
+}
+
+/// Everybody has agreed; then somebody who found the guest's lost pass key agrees in the guest's place, later.
+#[test]
+fn no_screen_says_that_everyone_agreed_while_the_gate_holds_a_grant_of_a_lost_key() {
+    let (mut sim, _) = asked_among(&THREE);
+    for page in 0..3 {
+        sim.must(page, grant());
+    }
+    assert!(sim.state(0).consent.unwrap().all_agreed);
+    let thief = sim.world.identity_with_new_key(2, Role::Guest, 1);
+    let request = sim.pages[0].visit.open_round().unwrap().request().clone();
+    let statement = sim
+        .world
+        .statement(&thief, request.jws(), StatementKind::Grant, 1_000);
+    sim.says(2, &AppMessage::Statement { statement });
+    sim.pass_ms(1_500);
+    for page in 0..3 {
+        assert!(!sim.state(page).consent.unwrap().all_agreed, "page {page}");
+    }
+    let start = sim.command(0, Command::StartRecorder);
+    sim.settle();
+    assert_eq!(sim.pages[0].failed[&start], ErrorCode::NotAgreed);
+    // Asked again, because what counts is what the guest says with the key it is here with.
+    assert_eq!(sim.state(2).consent.unwrap().my_answer, None);
+    sim.must(2, grant());
+    assert!(sim.state(0).consent.unwrap().all_agreed);
 }
