@@ -13,3 +13,8 @@ mod visit;
 mod convert;
 mod error;
 mod panic;
+
+// A member whose leaf no frame key can name could not be heard.
+#[cfg(feature = "visit")]
+const _: () =
+    assert!(sealed_visit_protocol::limits::MAX_LEAVES == sealed_visit_frames::sframe::MAX_LEAVES);

@@ -10,6 +10,7 @@ use crate::secrets::Hasher;
 use crate::store::{self, Store};
 use crate::visit::{StoredParticipant, StoredVisit};
 use anyhow::bail;
+use sealed_visit_protocol::limits::MAX_MEMBERS;
 use sealed_visit_protocol::pass::{Confirmation, PassClaims};
 use sealed_visit_protocol::{
     Hash32, Jws, ParticipantId, PublicKey, Role, SigningKey, VERSION, VisitId,
@@ -19,9 +20,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-/// More people do not fit into a group.
-const MAX_PARTICIPANTS: usize = 32;
 
 /// Numbers in signed documents go up to here.
 const MAX_TIME_MS: u64 = (1 << 53) - 1;
@@ -167,7 +165,7 @@ pub enum BookError {
     #[error("the visit has ended")]
     Ended,
     #[error(
-        "a visit has from 1 to 32 participants, ends after it starts, and has a clinician and at most one recorder"
+        "a visit has from 1 to {MAX_MEMBERS} participants, ends after it starts, and has a clinician and at most one recorder"
     )]
     BadVisit,
     #[error("a passcode needs at least 4 characters")]
@@ -551,7 +549,7 @@ fn check_new(asked: &NewVisit) -> Result<(), BookError> {
     };
     if count(Role::Clinician) == 0
         || count(Role::Recorder) > 1
-        || asked.participants.len() > MAX_PARTICIPANTS
+        || asked.participants.len() > MAX_MEMBERS
         || asked.ends_ms <= asked.starts_ms
         // Passes could not say when they expire.
         || asked.ends_ms > MAX_TIME_MS

@@ -22,6 +22,7 @@ pub enum WrapSuite {
 }
 
 /// What a recipient of recordings is for.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -58,6 +59,7 @@ impl Recipient {
 }
 
 /// A recipient as requests, grants and statements name it.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RecipientRef {
     pub fingerprint: Hash32,

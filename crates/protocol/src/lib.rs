@@ -9,6 +9,7 @@
 //! | [`json`] | reading JSON, in little code |
 //! | [`jws`] | compact JWS (RFC 7515) with EdDSA (RFC 8037), one `typ` per document |
 //! | [`clinic`] | the clinic document: the only thing signed by the pinned root key |
+//! | [`limits`] | numbers on which several parts agree |
 //! | [`pass`] | visit passes, roles, name commitments |
 //! | [`consent`] | requests, statements, and the gate's verdict |
 //! | [`recording`] | open statement, header, envelope, checkpoint, manifest, closing record, receipt |
@@ -26,10 +27,13 @@ pub mod hash;
 pub mod id;
 pub mod json;
 pub mod jws;
+pub mod limits;
 pub mod pass;
 pub mod recording;
 pub mod sorted;
 pub mod track;
+#[cfg(feature = "typescript")]
+mod typescript;
 pub mod wire;
 
 pub use bytes::{B64, Hash32};

@@ -9,6 +9,7 @@ use crate::jws::{Claims, Jws, JwsError, PublicKey};
 use serde::{Deserialize, Serialize};
 
 /// What a participant is in the visit. It never changes within a visit.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 tagged_enum! {
     /// From a participant to the relay.
+    #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
     #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
     #[serde(tag = "t", rename_all = "snake_case")]
     #[non_exhaustive]
@@ -83,6 +84,7 @@ tagged_enum! {
 
 tagged_enum! {
     /// From the relay to a participant.
+    #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
     #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
     #[serde(tag = "t", rename_all = "snake_case")]
     #[non_exhaustive]
@@ -186,6 +188,7 @@ tagged_enum! {
 }
 
 /// What ended a visit.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndedBy {
@@ -203,6 +206,7 @@ impl EndedBy {
     }
 }
 
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupInfo {
     pub group_id: B64,
@@ -211,6 +215,7 @@ pub struct GroupInfo {
     pub generation: u32,
 }
 
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waiting {
     pub participant: ParticipantId,
@@ -219,12 +224,14 @@ pub struct Waiting {
     pub key_package: B64,
 }
 
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WelcomeFor {
     pub to: ParticipantId,
     pub welcome: B64,
 }
 
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MediaKind {
@@ -233,6 +240,7 @@ pub enum MediaKind {
 }
 
 /// What a track shows.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MediaSource {
@@ -242,6 +250,7 @@ pub enum MediaSource {
 }
 
 /// What a slow line towards a participant does to the pictures of the others. Sound goes on in any case.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PictureOnLine {
@@ -254,6 +263,7 @@ pub enum PictureOnLine {
 }
 
 /// A track as its sender announces it.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublishedTrack {
     /// The media section of the offer.
@@ -265,6 +275,7 @@ pub struct PublishedTrack {
 }
 
 /// A track as the relay offers it.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OfferedTrack {
     /// The media section of the relay's offer.
@@ -275,6 +286,7 @@ pub struct OfferedTrack {
     pub source: MediaSource,
 }
 
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

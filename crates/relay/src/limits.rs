@@ -39,8 +39,8 @@ pub const MAX_GROUPS_OF_ONE: usize = 128;
 /// Participants of one visit, over all its groups, whom the relay knows to have been let in. Beyond that it forgets those
 /// who are neither connected, nor clinicians, nor in the group.
 pub const MAX_ADMITTED: usize = 4 * MAX_PARTICIPANTS;
-/// A frame's key id has six bits for the leaf (RFC 9605 section 5.2).
-pub const MAX_PARTICIPANTS: usize = 64;
+/// Connected at once. The relay does not see who is a member: it counts leaves that keys can name.
+pub const MAX_PARTICIPANTS: usize = sealed_visit_protocol::limits::MAX_LEAVES;
 /// What a visit's log keeps, encoded as it is sent; the oldest entries go first.
 pub const MAX_LOG_BYTES: usize = 32 << 20;
 /// What may wait for one slow reader, entries of the log not counted: those are read from the log when they are written.

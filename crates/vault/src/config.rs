@@ -2,6 +2,7 @@
 
 use crate::cors::Origins;
 use crate::quota::Quota;
+use sealed_visit_protocol::limits::CAPABILITY_DAYS;
 use std::path::PathBuf;
 use std::time::Duration;
 use url::Url;
@@ -52,7 +53,7 @@ impl Config {
             public_url: None,
             allow_origins: Origins::None,
             unfinished_after: Duration::from_secs(24 * 3600),
-            capability_lifetime: Duration::from_secs(14 * 24 * 3600),
+            capability_lifetime: Duration::from_secs(CAPABILITY_DAYS * 24 * 3600),
             url_lifetime: Duration::from_secs(15 * 60),
             max_track_bytes: 64 << 30,
             pass_quota: Quota::PASS,

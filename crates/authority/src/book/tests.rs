@@ -443,3 +443,22 @@ async fn no_visit_ends_later_than_a_pass_can_say() {
         .unwrap();
     assert!(admitted.pass.unverified_claims().is_ok());
 }
+
+#[test]
+fn a_visit_invites_as_many_people_as_a_group_holds_and_no_more() {
+    let guests = |count: usize| {
+        let mut asked = visit(None);
+        asked.participants.resize_with(count, || NewParticipant {
+            role: Role::Guest,
+            passcode: None,
+        });
+        check_new(&asked)
+    };
+    assert_eq!(guests(MAX_MEMBERS), Ok(()));
+    assert_eq!(guests(MAX_MEMBERS + 1), Err(BookError::BadVisit));
+    let said = BookError::BadVisit.to_string();
+    assert!(
+        said.contains(&format!("1 to {MAX_MEMBERS} participants")),
+        "{said}"
+    );
+}

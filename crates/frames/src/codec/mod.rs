@@ -24,19 +24,16 @@ pub enum Codec {
 }
 
 impl Codec {
+    /// All of them, those for pictures in order of preference: VP8 costs the least to encode.
+    pub const ALL: [Self; 3] = [Self::Opus, Self::Vp8, Self::Vp9];
+
     /// The codec that a WebRTC `mimeType` names, such as `video/VP8`: letter case and parameters
     /// after a semicolon are ignored.
     pub fn from_mime_type(mime_type: &str) -> Result<Self, UnsupportedCodec> {
         let essence = mime_type.split(';').next().unwrap_or_default().trim();
-        let known = [
-            ("audio/opus", Self::Opus),
-            ("video/vp8", Self::Vp8),
-            ("video/vp9", Self::Vp9),
-        ];
-        known
+        Self::ALL
             .into_iter()
-            .find(|(name, _)| essence.eq_ignore_ascii_case(name))
-            .map(|(_, codec)| codec)
+            .find(|codec| essence.eq_ignore_ascii_case(codec.mime_type()))
             .ok_or_else(|| UnsupportedCodec {
                 mime_type: essence.chars().take(MAX_ECHOED_CHARS).collect(),
             })

@@ -17,7 +17,7 @@ mod verdict;
 
 pub use place::{Place, PlaceClaims, PlaceError};
 pub use request::{
-    ConsentText, Layer, Purpose, Request, RequestClaims, RequestError, Terms, Tick,
+    CHECKLIST, ConsentText, Layer, Purpose, Request, RequestClaims, RequestError, Terms, Tick,
     WithdrawalPolicy,
 };
 pub use round::{Answers, Gap, Round, Standing};

@@ -8,6 +8,7 @@ use crate::pass::{Pass, PassClaims, PassError, Role};
 use serde::{Deserialize, Serialize};
 
 /// Why a visit is recorded. Free text for `Other` stays inside the encryption.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
@@ -21,13 +22,28 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    /// Every purpose, in the order in which a host is offered them.
+    pub const ALL: [Self; 7] = [
+        Self::MedicalRecord,
+        Self::Supervision,
+        Self::QualityReview,
+        Self::AiNote,
+        Self::Dispute,
+        Self::Research,
+        Self::Other,
+    ];
+
     /// Whether the purpose goes beyond treatment, payment and operations, so that a written authorization is due.
     pub fn needs_authorization(self) -> bool {
-        matches!(self, Purpose::Research | Purpose::Dispute | Purpose::Other)
+        match self {
+            Self::Research | Self::Dispute | Self::Other => true,
+            Self::MedicalRecord | Self::Supervision | Self::QualityReview | Self::AiNote => false,
+        }
     }
 }
 
 /// The two things that are decided separately.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layer {
@@ -38,6 +54,7 @@ pub enum Layer {
 }
 
 /// One text that is shown, named by its hash.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ConsentText {
     pub layer: Layer,
@@ -49,6 +66,7 @@ pub struct ConsentText {
 }
 
 /// What happens to what was recorded when somebody withdraws.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WithdrawalPolicy {
@@ -61,6 +79,7 @@ pub enum WithdrawalPolicy {
 }
 
 /// What everybody agrees to besides purpose and recipients.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
     /// Days from the end of the recording until it is deleted.
@@ -68,12 +87,15 @@ pub struct Terms {
     pub on_withdrawal: WithdrawalPolicy,
     /// When an AI processor's audio is deleted, days from the end of the recording.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub processor_retention_days: Option<u32>,
     /// Whether 42 CFR Part 2 governs the visit.
     #[serde(default)]
+    #[cfg_attr(feature = "typescript", ts(optional, as = "Option<_>"))]
     pub part2: bool,
     /// When an authorization ends, milliseconds since the Unix epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub authorization_expires_ms: Option<u64>,
 }
 
@@ -103,10 +125,22 @@ pub struct RequestClaims {
     pub pass: Jws<PassClaims>,
 }
 
+/// What a host confirms before asking, in the order in which a page lists it.
+pub const CHECKLIST: [&str; 3] = [
+    "identity_verified",
+    "emergency_place_known",
+    "private_setting",
+];
+
 /// One ticked precondition.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tick {
-    /// `identity_verified`, `emergency_place_known` or `private_setting`.
+    /// One of [`CHECKLIST`].
+    #[cfg_attr(
+        feature = "typescript",
+        ts(type = "\"identity_verified\" | \"emergency_place_known\" | \"private_setting\"")
+    )]
     pub what: String,
     pub at_ms: u64,
 }

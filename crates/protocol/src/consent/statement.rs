@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 /// The longest statement: everybody's go into one commit.
 const MAX_BYTES: usize = 16 * 1024;
 
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StatementKind {
@@ -27,6 +28,7 @@ pub const MAX_SEQ: u64 = 1 << 32;
 pub const MAX_TOLD_SEQ: u64 = 1 << 31;
 
 /// What somebody who withdraws wishes for what was recorded until then.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WithdrawalWish {
@@ -35,6 +37,7 @@ pub enum WithdrawalWish {
 }
 
 /// One person's decision on the two layers. A device may stand for several people.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// `self`, or an opaque label for another person at this device.
@@ -48,6 +51,7 @@ pub struct Answer {
 
 tagged_enum! {
     /// For whom an answer is given.
+    #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
     #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
     #[serde(tag = "kind", rename_all = "snake_case")]
     pub enum OnBehalfOf("OnBehalfOf", tag = "kind") {

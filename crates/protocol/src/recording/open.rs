@@ -48,6 +48,7 @@ impl Claims for OpenClaims {
 }
 
 /// A track that will be recorded: its header, whole.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenTrack {
     pub track: TrackId,
@@ -56,6 +57,7 @@ pub struct OpenTrack {
 }
 
 /// The part before, and the last checkpoint that the recorder knows of it.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PreviousPart {
     pub part: u32,
@@ -253,6 +255,7 @@ fn check_tracks(claims: &OpenClaims) -> Result<Vec<Header>, OpenError> {
 }
 
 /// What the vault answers to an open statement that it accepts.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VaultAnswer {
     pub v: u32,
@@ -268,6 +271,7 @@ pub struct VaultAnswer {
 }
 
 /// A track's share and where its bytes go. The share is secret to recorder and vault.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShareGrant {
     pub track: TrackId,

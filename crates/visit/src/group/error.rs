@@ -1,5 +1,6 @@
 //! What can go wrong with a group, and what a member refuses.
 
+use super::MAX_MEMBERS;
 use sealed_visit_protocol::consent::{StateError, Verdict};
 use sealed_visit_protocol::pass::PassError;
 use sealed_visit_protocol::{ParticipantId, Role};
@@ -92,7 +93,7 @@ pub enum GateError {
         now: Role,
     },
     /// More members than frame keys can name.
-    #[error("{0} members are more than 62")]
+    #[error("{0} members are more than {MAX_MEMBERS}")]
     TooMany(usize),
     /// A consent request by somebody who is not a clinician of the resulting roster.
     #[error("the consent request does not come from a clinician in the group")]

@@ -40,8 +40,7 @@ use sealed_visit_protocol::pass::{PassClaims, PassError};
 use sealed_visit_protocol::{ClinicDocument, Jws, ParticipantId, Pass, Role, SigningKey, VisitId};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// More members could not be told apart by the six leaf bits of a frame's KID, with two to spare.
-pub const MAX_MEMBERS: usize = 62;
+pub use sealed_visit_protocol::limits::MAX_MEMBERS;
 
 /// More verified passes than this are not remembered.
 const MAX_REMEMBERED: usize = 4 * MAX_MEMBERS;

@@ -46,7 +46,7 @@ impl Visit {
             Command::Pause => self.take_recorder_out(id, RecorderLeft::Paused),
             Command::StopRecording => self.take_recorder_out(id, RecorderLeft::Stopped),
             Command::AgreeResume => self.agree_resume().map(now),
-            Command::Send { data } => self.send_data(data).map(now),
+            Command::Send { data } => self.send_data(data.0).map(now),
             Command::MarkVerified => self.mark_verified().map(now),
             Command::Leave => {
                 self.leave();

@@ -1,6 +1,5 @@
 //! What goes into the state machine: the relay's messages, the page's commands, and the passing of time.
 
-use sealed_visit_protocol::bytes::base64url;
 use sealed_visit_protocol::clinic::RecipientRef;
 use sealed_visit_protocol::consent::{
     Answer, ConsentText, Layer, Purpose, StatementKind, Terms, Tick, WithdrawalWish,
@@ -8,11 +7,12 @@ use sealed_visit_protocol::consent::{
 use sealed_visit_protocol::recording::{OpenTrack, PreviousPart};
 use sealed_visit_protocol::tagged_enum;
 use sealed_visit_protocol::wire::RelayMessage;
-use sealed_visit_protocol::{ParticipantId, PublicKey, RecordingId, RoundId};
+use sealed_visit_protocol::{B64, ParticipantId, PublicKey, RecordingId, RoundId};
 use serde::{Deserialize, Serialize};
 
 tagged_enum! {
     /// One input. Tagged by `t` in its serialised form.
+    #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
     #[derive(Debug, Clone, Serialize)]
     #[serde(tag = "t", rename_all = "snake_case")]
     pub enum Input("Input", tag = "t") {
@@ -29,6 +29,7 @@ tagged_enum! {
 
 tagged_enum! {
     /// A command. Tagged by `c` in its serialised form.
+    #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
     #[derive(Debug, Clone, Serialize)]
     #[serde(tag = "c", rename_all = "snake_case")]
     pub enum Command("Command", tag = "c") {
@@ -67,8 +68,7 @@ tagged_enum! {
         StopRecording,
         /// Sends bytes to all members; never recorded or stored.
         Send {
-            #[serde(with = "base64url")]
-            data: Vec<u8>,
+            data: B64,
         },
         /// Marks the safety code as compared by voice.
         MarkVerified,
@@ -88,6 +88,7 @@ tagged_enum! {
 }
 
 /// A person's answer to the open request.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GivenAnswer {
     pub kind: StatementKind,
@@ -98,15 +99,18 @@ pub struct GivenAnswer {
     pub language: String,
     /// The person's own language, where no text is in it.
     #[serde(default)]
+    #[cfg_attr(feature = "typescript", ts(optional, as = "Option<_>"))]
     pub spoken: String,
     /// Interpreter: for whom it put the words into their language.
     #[serde(default)]
+    #[cfg_attr(feature = "typescript", ts(optional, as = "Option<_>"))]
     pub interpreted_for: Vec<ParticipantId>,
     #[serde(default)]
     pub place: String,
 }
 
 /// What the host asks for.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ConsentRequest {
     pub purpose: Purpose,
@@ -117,16 +121,20 @@ pub struct ConsentRequest {
     pub checklist: Vec<Tick>,
     pub recorder: ParticipantId,
     #[serde(default)]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub again_after: Option<RoundId>,
     /// Reason, or the purpose in words when it is `other`. Stays inside the encryption.
     #[serde(default)]
+    #[cfg_attr(feature = "typescript", ts(optional, as = "Option<_>"))]
     pub note: String,
     /// Number to call back in an emergency. Stays inside the encryption.
     #[serde(default)]
+    #[cfg_attr(feature = "typescript", ts(optional, as = "Option<_>"))]
     pub emergency: String,
 }
 
 /// A consent text with its words.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TextBody {
     pub layer: Layer,
@@ -149,6 +157,7 @@ impl TextBody {
 }
 
 /// What the recording module knows of a part; the rest of the open statement comes from the group.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OpenPart {
     pub recording: RecordingId,
@@ -156,5 +165,6 @@ pub struct OpenPart {
     pub recording_key: PublicKey,
     pub tracks: Vec<OpenTrack>,
     #[serde(default)]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub previous: Option<PreviousPart>,
 }

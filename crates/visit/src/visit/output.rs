@@ -9,6 +9,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 /// One output, to be carried out in order. Tagged by `t` in its serialised form.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "t", rename_all = "snake_case")]
 pub enum Output {
@@ -53,6 +54,7 @@ pub enum Output {
     /// sent: a later run takes it back in [`super::Config`].
     Remember {
         #[serde(serialize_with = "as_text")]
+        #[cfg_attr(feature = "typescript", ts(type = "string"))]
         memory: Box<super::VisitMemory>,
     },
     /// The visit is over for this participant, by its own click, by its own clock or by the members' word: pass key and
@@ -82,6 +84,7 @@ pub enum Output {
     Message {
         from: ParticipantId,
         #[serde(with = "base64url")]
+        #[cfg_attr(feature = "typescript", ts(as = "sealed_visit_protocol::B64"))]
         data: Vec<u8>,
     },
 }
@@ -96,6 +99,7 @@ fn as_text<S: serde::Serializer>(
 }
 
 /// A leaf and who sits there.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct LeafOf {
     pub leaf: u8,
@@ -113,6 +117,7 @@ impl std::fmt::Debug for BaseKey {
 }
 
 /// Something that happened once. Tagged by `e` in its serialised form.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "e", rename_all = "snake_case")]
 pub enum VisitEvent {
@@ -158,6 +163,7 @@ pub enum VisitEvent {
 }
 
 /// Why a recorder is no longer in the group.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RecorderLeft {
@@ -168,6 +174,7 @@ pub enum RecorderLeft {
 }
 
 /// Why a command failed: a stable code, and words for a developer.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{code:?}: {message}")]
 pub struct CommandError {
@@ -188,6 +195,7 @@ impl CommandError {
 }
 
 /// Codes of failed commands.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

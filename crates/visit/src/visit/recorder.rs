@@ -6,12 +6,12 @@ use super::commits::Want;
 use super::input::OpenPart;
 use super::membership::Membership;
 use super::output::{CommandError, ErrorCode, RecorderLeft, VisitEvent};
-use super::recording::HEARTBEAT_FRESH_MS;
 use super::state::ProblemCode;
 use super::{Role, Visit};
 #[cfg(test)]
 use crate::sabotage::{Rule, breaks};
 use sealed_visit_protocol::consent::{Change, Statement, StatementKind};
+use sealed_visit_protocol::limits::HEARTBEAT_FRESH_MS;
 use sealed_visit_protocol::recording::OpenClaims;
 use sealed_visit_protocol::{B64, ParticipantId, VERSION};
 

@@ -10,13 +10,11 @@ use crate::sabotage::{Rule, breaks};
 use sealed_visit_protocol::consent::{
     ConsentText, Place, Round, Statement, StatementClaims, StatementKind, WithdrawalWish,
 };
+use sealed_visit_protocol::limits::HEARTBEAT_FRESH_MS;
 use sealed_visit_protocol::sorted::SortedMap;
 use sealed_visit_protocol::{Jws, ParticipantId, RoundId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-
-/// A recorder without a heartbeat for this long is shown as present, not as recording.
-pub(super) const HEARTBEAT_FRESH_MS: u64 = 3_000;
 
 /// Of more statements than these, others' withdrawals from rounds that are over are not kept.
 const MAX_HEARD: usize = 256;

@@ -6,6 +6,7 @@ use sealed_visit_protocol::{ParticipantId, Role, RoundId, VisitId};
 use serde::Serialize;
 
 /// Everything a page shows about the visit.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VisitState {
     pub phase: Phase,
@@ -32,6 +33,7 @@ pub struct VisitState {
     pub problems: Vec<Problem>,
 }
 
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
@@ -46,6 +48,7 @@ pub enum Phase {
     Ended,
 }
 
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndReason {
@@ -62,6 +65,7 @@ pub enum EndReason {
     Failed,
 }
 
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Me {
     pub participant: ParticipantId,
@@ -71,12 +75,14 @@ pub struct Me {
     pub host: bool,
 }
 
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ClinicView {
     pub name: String,
     pub contact: String,
 }
 
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Member {
     pub participant: ParticipantId,
@@ -88,6 +94,7 @@ pub struct Member {
     pub is_me: bool,
 }
 
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WaitingView {
     pub participant: ParticipantId,
@@ -98,6 +105,7 @@ pub struct WaitingView {
 }
 
 /// Who can see and hear this, from the roster alone.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Label {
@@ -106,6 +114,7 @@ pub enum Label {
 }
 
 /// The recording indicator. A recorder in the roster is never shown as absent.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Indicator {
@@ -128,6 +137,7 @@ pub enum Indicator {
 }
 
 /// The open consent round.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ConsentView {
     pub round: RoundId,
@@ -154,6 +164,7 @@ pub struct ConsentView {
     pub asked_again: bool,
 }
 
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TextView {
     #[serde(flatten)]
@@ -162,6 +173,7 @@ pub struct TextView {
     pub text: Option<String>,
 }
 
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AnswerOf {
     pub participant: ParticipantId,
@@ -172,12 +184,14 @@ pub struct AnswerOf {
     pub place_confirmed: bool,
 }
 
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Sending {
     pub open: bool,
     pub reason: Option<NotSending>,
 }
 
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NotSending {
@@ -189,6 +203,7 @@ pub enum NotSending {
 }
 
 /// Something a person should know about, in a code that pages turn into words.
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     pub code: ProblemCode,
@@ -196,6 +211,7 @@ pub struct Problem {
     pub participant: Option<ParticipantId>,
 }
 
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

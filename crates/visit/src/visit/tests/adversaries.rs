@@ -248,7 +248,7 @@ fn a_message_that_is_not_genuine_is_told_and_its_epoch_left() {
 fn what_the_relay_leaves_out_is_told_and_asked_for_again() {
     let mut sim = Sim::live(&THREE);
     for data in [b"one".to_vec(), b"two".to_vec()] {
-        sim.command(0, Command::Send { data });
+        sim.command(0, Command::Send { data: data.into() });
     }
     assert_eq!(sim.pages[1].inbox.len(), 2);
     sim.pages[1].inbox.pop_front();
@@ -262,7 +262,7 @@ fn what_the_relay_leaves_out_is_told_and_asked_for_again() {
 fn what_the_relay_says_twice_or_in_another_order_is_heard_once_and_in_order() {
     let mut sim = Sim::live(&THREE);
     for data in [b"one".to_vec(), b"two".to_vec()] {
-        sim.command(0, Command::Send { data });
+        sim.command(0, Command::Send { data: data.into() });
     }
     let first = sim.pages[1].inbox[0].clone();
     sim.pages[1].inbox.push_back(first);

@@ -117,7 +117,7 @@ fn a_lost_connection_is_caught_up() {
     sim.must(
         0,
         Command::Send {
-            data: b"while you were away".to_vec(),
+            data: b"while you were away".to_vec().into(),
         },
     );
     let guest = sim.open(Role::Guest);
@@ -196,7 +196,12 @@ fn a_commit_that_loses_the_race_is_built_again() {
             participant: sim.id(guest),
         },
     );
-    let removal = sim.command(0, Command::Send { data: vec![1] });
+    let removal = sim.command(
+        0,
+        Command::Send {
+            data: vec![1].into(),
+        },
+    );
     sim.settle();
     sim.reload(2);
     sim.settle();
@@ -217,7 +222,7 @@ fn a_message_that_meets_a_commit_is_said_again() {
     sim.command(
         1,
         Command::Send {
-            data: b"late".to_vec(),
+            data: b"late".to_vec().into(),
         },
     );
     sim.hold = None;
