@@ -1,9 +1,11 @@
 /**
  * The form in which one device answers a consent round: two layers, decided separately, by each person.
  *
- * Nothing is preselected. One refusal is enough to send; agreeing needs every decision of every person.
+ * Nothing is preselected. One refusal is enough to send, at any time; agreeing needs every decision of every
+ * person, and the whole text on the screen first.
  */
 import { InterpretedQuestion, SpokenQuestion } from "./consent-language.js";
+import { ConsentReading } from "./consent-reading.js";
 import { h, prose, replaceChildren, uniqueId } from "./dom.js";
 import { formatText } from "./format.js";
 import { icon } from "./icons.js";
@@ -45,6 +47,9 @@ export class ConsentForm {
   readonly #represented = h("div");
   readonly #error = h("p", { class: "error", role: "alert", "data-testid": "consent-error" });
   readonly #submit: HTMLButtonElement;
+  readonly #reading: ConsentReading;
+  readonly #unread = h("p", { id: "unread", class: "small", role: "status", "data-testid": "consent-unread" });
+  readonly #showUnread: HTMLButtonElement;
   readonly #spoken: SpokenQuestion | null;
   readonly #interpreted: InterpretedQuestion | null;
   #peopleAnswered = false;
@@ -66,6 +71,16 @@ export class ConsentForm {
     this.#spoken = canWait ? new SpokenQuestion({ strings, language, shown, unshown }) : null;
     this.#interpreted = interprets ? new InterpretedQuestion({ strings, round, view, signed }) : null;
     this.#submit = h("button", { type: "submit", class: "primary", "data-testid": "consent-submit" });
+    this.#showUnread = h(
+      "button",
+      {
+        type: "button",
+        class: "compact",
+        "data-testid": "consent-show-unread",
+        onclick: () => this.#reading.showNext(),
+      },
+      this.#words.unread_show,
+    );
     this.element = h(
       "form",
       { class: "stack form", novalidate: true, onsubmit: (event) => this.#send(event) },
@@ -79,8 +94,10 @@ export class ConsentForm {
       this.#others,
       this.#placeQuestion(),
       h("p", { class: "muted small" }, this.#words.sign_hint),
-      h("div", { class: "send" }, this.#error, this.#submit),
+      h("div", { class: "send" }, this.#unread, this.#showUnread, this.#error, this.#submit),
     );
+    const texts = [...this.element.querySelectorAll<HTMLElement>(".text")];
+    this.#reading = new ConsentReading(texts, () => this.#drawSubmit());
     this.#drawBehalf();
     this.#drawSubmit();
   }
@@ -360,6 +377,10 @@ export class ConsentForm {
     return this.#behalf === "both" ? [...this.#persons, "represented"] : this.#persons;
   }
 
+  get #isTextMissing(): boolean {
+    return this.element.querySelectorAll(".text").length < 2;
+  }
+
   get #all(): Decision[] {
     return this.#signing.flatMap((person) => [
       this.#decisions.get(`${person}/information`),
@@ -372,6 +393,13 @@ export class ConsentForm {
     const refuses = this.#all.includes("refuse");
     const agrees = this.#all.every((decision) => decision === "agree");
     this.#submit.textContent = refuses ? words.submit_refusal : agrees ? words.submit_grant : words.submit;
+    const isUnread = !this.#reading.isComplete && !refuses;
+    this.#unread.textContent = isUnread ? words.unread : refuses || this.#isTextMissing ? "" : words.read;
+    this.#showUnread.hidden = !isUnread;
+    // Not `disabled`: the button keeps the focus, and says why it does nothing yet.
+    this.#submit.setAttribute("aria-disabled", String(isUnread && agrees && this.#peopleAnswered));
+    if (isUnread) this.#submit.setAttribute("aria-describedby", this.#unread.id);
+    else this.#submit.removeAttribute("aria-describedby");
     this.#error.textContent = "";
   }
 
@@ -390,6 +418,10 @@ export class ConsentForm {
         : unstated
           ? incomplete_behalf
           : other_language_choose;
+      return;
+    }
+    if (!this.#reading.isComplete) {
+      this.#error.textContent = this.#words.unread;
       return;
     }
     this.#reply("grant");

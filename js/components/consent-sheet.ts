@@ -8,6 +8,8 @@ export const consentCss = `
 .facts dd { margin: 0; overflow-wrap: anywhere; }
 .facts ul { padding-inline-start: 1.1em; }
 .text { gap: 0.6em; border-inline-start: 3px solid var(--_line); padding-inline-start: 1em; }
+.text :is(h4, p, li) { position: relative; }
+.mark { position: absolute; inset-inline-start: 0; inline-size: 1px; block-size: 1px; pointer-events: none; scroll-margin-block: 1em; }
 .text p + h4, .text ul + h4 { margin-block-start: 0.4em; }
 fieldset { border: 0; margin: 0; padding: 0; min-inline-size: 0; }
 legend { padding: 0; font-weight: 600; margin-block-end: 0.25em; }
@@ -32,8 +34,9 @@ legend { padding: 0; font-weight: 600; margin-block-end: 0.25em; }
 .field { display: grid; gap: 0.25em; font-weight: 600; }
 .field > select, .field > input, .field > textarea { font-weight: 400; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(14em, 100%), 1fr)); gap: var(--_gap); }
-.send { display: grid; gap: 0.5em; position: sticky; inset-block-end: 0; background: var(--_surface); margin: 0 calc(-1 * var(--_pad)) calc(-1 * var(--_pad)); padding: 0.75em var(--_pad); border-end-start-radius: var(--_radius); border-end-end-radius: var(--_radius); border-block-start: 1px solid var(--_line); }
-.send button { inline-size: 100%; min-block-size: 52px; }
+.send { display: grid; gap: 0.5em; border-block-start: 1px solid var(--_line); padding-block-start: 0.75em; }
+.send [type=submit] { inline-size: 100%; min-block-size: 52px; }
+[aria-disabled=true] { opacity: 0.55; cursor: not-allowed; }
 .languages button[aria-pressed=true] { border-width: 3px; border-color: var(--_accent); font-weight: 600; }
 @container (max-width: 26rem) { .facts > div { grid-template-columns: 1fr; } .facts { padding: 0.75em; } }
 `;

@@ -24,6 +24,9 @@ const css = `
 .banner.recorder_present { background: var(--_notice); border-color: var(--_alert); border-style: dashed; }
 .banner.paused { background: var(--_notice); }
 .icon { inline-size: 1.6em; block-size: 1.6em; }
+@media (max-height: 36rem) {
+  .banner { padding: 2px 0.6em; max-block-size: 25dvh; overflow: auto; font-size: 0.85rem; line-height: 1.25; }
+}
 `;
 
 const shapes: Record<Indicator["kind"], IconName> = {

@@ -269,6 +269,13 @@ export async function agree({ page }) {
   await page.getByTestId("consent-prompt").waitFor({ state: "hidden", timeout: STEP_TIMEOUT_MS });
 }
 
+/** Brings the whole of the consent texts on the screen, a part at a time. */
+export async function readTexts(page) {
+  const next = page.getByTestId("consent-show-unread");
+  // Without a pointer: scrolling to the button may show the last part, and the button goes.
+  while (await next.isVisible()) await next.evaluate((button) => button.click());
+}
+
 /** One no to either layer is enough. */
 export async function refuse({ page }) {
   await page.getByTestId("consent-recording-refuse").check({ timeout: STEP_TIMEOUT_MS });
@@ -276,8 +283,9 @@ export async function refuse({ page }) {
   await page.getByTestId("consent-prompt").waitFor({ state: "hidden", timeout: STEP_TIMEOUT_MS });
 }
 
-/** What the prompt asks besides the two layers. */
+/** What the prompt asks besides the two layers; and the texts, read as somebody without a pointer would. */
 export async function answerRest(page) {
+  await readTexts(page);
   await page.getByTestId("consent-people-none").check();
 }
 

@@ -261,6 +261,11 @@ async function hears(firefox) {
 async function agreeInFirefox(firefox) {
   for (const choice of ["consent-information-agree", "consent-recording-agree", "consent-people-none"])
     await firefox.click(choice);
+  // Until the whole text has been on the screen.
+  while ((await firefox.text("consent-show-unread")) !== "")
+    await firefox.evaluate(() =>
+      document.querySelector("visit-consent").shadowRoot.querySelector('[data-testid="consent-show-unread"]').click(),
+    );
   await firefox.click("consent-submit");
   await firefox.waitFor('[data-testid="consent-prompt"]', { gone: true });
 }
