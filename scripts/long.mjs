@@ -14,6 +14,7 @@ import { result, say } from "./lib/log.mjs";
 import { inRoot } from "./lib/paths.mjs";
 import { ensure } from "./setup.mjs";
 
+/** @param {string[]} given */
 async function main([name, ...given]) {
   if (name === "--list") {
     for (const [known, { about }] of Object.entries(commands)) console.log(`${known.padEnd(14)} ${about}`);

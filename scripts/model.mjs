@@ -15,7 +15,7 @@ import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { root, targetDir } from "./lib/paths.mjs";
 
-const string = { type: "string" };
+const string = /** @type {const} */ ({ type: "string" });
 const { values } = parseArgs({
   options: {
     projections: string,

@@ -47,7 +47,7 @@ async function prepare(chosen) {
 
 async function runSuite(suite) {
   const beganMs = Date.now();
-  const outcome = { name: suite.name, passed: 0, failed: 0, skipped: 0, notes: [] };
+  const outcome = { name: suite.name, passed: 0, failed: 0, skipped: 0, seconds: 0, notes: [] };
   mkdirSync(inRoot("test-out"), { recursive: true });
   const log = createWriteStream(inRoot("test-out", `${suite.name}.log`));
   const print = (text) => {

@@ -44,6 +44,18 @@ const baseArguments = [
   "--autoplay-policy=no-user-gesture-required",
 ];
 
+/**
+ * @typedef {object} BrowserOptions
+ * @property {string} [name]
+ * @property {boolean} [headless]
+ * @property {string} [profileDirectory]
+ * @property {string[]} [args]
+ * @property {boolean} [hideable]
+ * @property {boolean} [fakeDevices]
+ * @property {import("playwright-core").BrowserContextOptions} [context]
+ */
+
+/** @param {BrowserOptions} [options] */
 export async function openBrowser({
   name = "browser",
   headless = true,

@@ -6,11 +6,7 @@ export function atExit(act) {
   process.on("exit", act);
   acts.add(act);
   if (acts.size > 1) return;
-  for (const [signal, number] of [
-    ["SIGINT", 2],
-    ["SIGTERM", 15],
-    ["SIGHUP", 1],
-  ]) {
-    process.on(signal, () => process.exit(128 + number));
-  }
+  process.on("SIGINT", () => process.exit(128 + 2));
+  process.on("SIGTERM", () => process.exit(128 + 15));
+  process.on("SIGHUP", () => process.exit(128 + 1));
 }

@@ -20,7 +20,12 @@ const killGroups = () => {
   for (const child of groups) killGroup(child);
 };
 
-/** Resolves with the exit code, the name of the signal that ended it, or the reason why it was ended or did not start. */
+/**
+ * Resolves with the exit code, the name of the signal that ended it, or the reason why it was ended or did not start.
+ *
+ * @param {{ command: string, args: string[], env?: NodeJS.ProcessEnv, timeoutMinutes?: number, quietMinutes?: number }} what
+ * @param {(text: string) => void} onText
+ */
 export function runToItsEnd(
   { command, args, env = {}, timeoutMinutes = DEFAULT_TIMEOUT_MINUTES, quietMinutes },
   onText,
@@ -58,11 +63,14 @@ export function runToItsEnd(
       groups.delete(child);
       resolve(reason ?? status);
     };
-    child.on("error", (error) => finish(error.code === "ENOENT" ? `no such program: ${command}` : error.message));
+    child.on("error", (/** @type {NodeJS.ErrnoException} */ error) =>
+      finish(error.code === "ENOENT" ? `no such program: ${command}` : error.message),
+    );
     child.on("close", (code, signal) => finish(signal ?? code));
   });
 }
 
+/** @param {import("node:child_process").ChildProcess} child */
 function killGroup({ pid }) {
   if (pid === undefined) return;
   try {

@@ -168,7 +168,9 @@ export function watchWithdrawal() {
   addEventListener(
     "click",
     (event) => {
-      const pressed = event.composedPath().find((node) => node.dataset?.testid === "withdraw");
+      const pressed = event
+        .composedPath()
+        .find((node) => /** @type {HTMLElement} */ (node).dataset?.testid === "withdraw");
       if (pressed) clickedMs ||= performance.timeOrigin + event.timeStamp;
     },
     { capture: true },
@@ -194,7 +196,16 @@ export function watchWithdrawal() {
 /** Enough to see that pictures move, and whose they are. */
 const SMALL_PICTURE = { fps: 8, width: 320, height: 180 };
 
-/** `picture`: what the camera gives. `via`: a port of this machine through which media goes instead of the relay's own. */
+/**
+ * `picture`: what the camera gives. `via`: a port of this machine through which media goes instead of the relay's own.
+ *
+ * @param {import("./stack.mjs").Stack} stack
+ * @param {string} visit
+ * @param {{ participant: string, secret: string }} link
+ * @param {{ role: string, page: string, name: string }} person
+ * @param {number} source
+ * @param {{ picture?: { fps: number, width: number, height: number }, via?: number }} [options]
+ */
 export async function openPerson(
   stack,
   visit,
@@ -216,7 +227,7 @@ function sendMediaVia(port) {
   const { setRemoteDescription } = RTCPeerConnection.prototype;
   RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) {
     const changed = sdp.replaceAll(/^(a=candidate:\S+ \d+ udp \d+ \S+) \d+/gim, `$1 ${port}`);
-    return setRemoteDescription.call(this, { type, sdp: changed });
+    return Reflect.apply(setRemoteDescription, this, [{ type, sdp: changed }]);
   };
 }
 

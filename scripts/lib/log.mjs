@@ -17,7 +17,14 @@ export function say(text) {
   process.stderr.write(`[${elapsed} s] ${text}\n`);
 }
 
-/** `estimateS`: about how long it takes on a slow machine with two cores; people wait better when they know. */
+/**
+ * `estimateS`: about how long it takes on a slow machine with two cores; people wait better when they know.
+ *
+ * @template T
+ * @param {string} text
+ * @param {() => T | Promise<T>} work
+ * @param {{ estimateS?: number }} [options]
+ */
 export async function timed(text, work, { estimateS } = {}) {
   const beganMs = Date.now();
   const seconds = () => ((Date.now() - beganMs) / 1000).toFixed(1);
@@ -48,9 +55,10 @@ export function sayTimes() {
 /** Waits for all, and then fails with the first failure: nothing goes on behind a command that gave up. */
 export async function allDone(promises) {
   const outcomes = await Promise.allSettled(promises);
-  const failed = outcomes.find(({ status }) => status === "rejected");
-  if (failed) throw failed.reason;
-  return outcomes.map(({ value }) => value);
+  return outcomes.map((outcome) => {
+    if (outcome.status === "rejected") throw outcome.reason;
+    return outcome.value;
+  });
 }
 
 function spoken(seconds) {

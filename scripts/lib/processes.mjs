@@ -45,6 +45,18 @@ export class ProcessGroup {
     this.unexpectedExits = [];
   }
 
+  /**
+   * With `listening`, resolves once a line matches it.
+   *
+   * @param {object} what
+   * @param {string} what.name
+   * @param {string} what.command
+   * @param {string[]} [what.args]
+   * @param {NodeJS.ProcessEnv} [what.env]
+   * @param {string} [what.cwd]
+   * @param {RegExp} [what.listening]
+   * @param {number} [what.timeoutMs]
+   */
   async start({ name, command, args = [], env = {}, cwd = root, listening, timeoutMs = 30_000 }) {
     const child = new SupervisedProcess({ name, command, args, env, cwd, logDirectory: this.logDirectory });
     this.processes.push(child);
@@ -88,7 +100,9 @@ class SupervisedProcess {
         this.file?.end();
         resolve(status);
       };
-      this.child.on("error", (error) => end(error.code === "ENOENT" ? `no such program: ${command}` : error.message));
+      this.child.on("error", (/** @type {NodeJS.ErrnoException} */ error) =>
+        end(error.code === "ENOENT" ? `no such program: ${command}` : error.message),
+      );
       this.child.on("close", (code, signal) => end(signal ?? `exit code ${code}`));
     });
   }
@@ -125,6 +139,7 @@ class SupervisedProcess {
     });
   }
 
+  /** @param {NodeJS.Signals} [signal] */
   kill(signal = "SIGKILL") {
     this.stopping = true;
     this.child.kill(signal);
@@ -167,7 +182,7 @@ export function freePort(host = "127.0.0.1") {
     const server = createServer();
     server.on("error", reject);
     server.listen(0, host, () => {
-      const { port } = server.address();
+      const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
       server.close(() => resolve(port));
     });
   });

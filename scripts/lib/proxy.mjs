@@ -91,7 +91,7 @@ export function forward(request, response, upstream, { scheme, refuse }) {
       ...forwardedFor(request, scheme),
       ...credentialsFor(request, upstream),
     });
-    outgoing.on("response", (answer) => {
+    outgoing.on("response", (/** @type {import("node:http").IncomingMessage} */ answer) => {
       const safe = safeAnswer(answer);
       if (!safe) {
         answer.resume();
@@ -114,7 +114,7 @@ export function forward(request, response, upstream, { scheme, refuse }) {
     outgoing.on("timeout", () => outgoing.destroy(new Error("timeout")));
     response.on("close", () => {
       outgoing.destroy();
-      resolve();
+      resolve(undefined);
     });
     if (withoutBody.has(method)) outgoing.end();
     else request.pipe(limited(upstream.maxBodyBytes, () => fail(413), outgoing)).pipe(outgoing);
@@ -194,9 +194,11 @@ function isSame(given, secret) {
 }
 
 /** What of an upstream's answer may stand under the pages' origin; null for what may not at all. */
+/** @param {import("node:http").IncomingMessage} answer */
 function safeAnswer({ statusCode: status, headers }) {
   // No redirect leads a page elsewhere by an upstream's word.
   if (status < 200 || (status >= 300 && status < 400 && status !== 304) || status > 599) return null;
+  /** @type {Record<string, string>} */
   const safe = { ...upstreamHeaders, ...picked(headers, responseHeaders) };
   const type = headers["content-type"];
   if (type !== undefined) {

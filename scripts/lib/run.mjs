@@ -22,14 +22,21 @@ export class CommandError extends Error {
   }
 }
 
+/**
+ * @typedef {{ cwd?: string, env?: NodeJS.ProcessEnv }} RunOptions
+ */
+
+/** @param {string} command @param {string[]} [args] @param {RunOptions} [options] */
 export async function run(command, args = [], options = {}) {
   await finish(command, args, { ...options, stdio: ["ignore", 2, 2] });
 }
 
+/** @param {string} command @param {string[]} [args] @param {RunOptions & { input?: string | Buffer }} [options] */
 export async function capture(command, args = [], options = {}) {
   return (await captureBytes(command, args, options)).toString("utf8");
 }
 
+/** @param {string} command @param {string[]} [args] @param {RunOptions & { input?: string | Buffer }} [options] */
 export async function captureBytes(command, args = [], { input, ...options } = {}) {
   const { stdout } = await finish(
     command,
@@ -53,7 +60,15 @@ export function which(name) {
   return null;
 }
 
-/** Runs a command to its end and collects what it wrote to pipes. */
+/**
+ * Runs a command to its end and collects what it wrote to pipes.
+ *
+ * @param {string} command
+ * @param {string[]} args
+ * @param {RunOptions & { stdio: import("node:child_process").StdioOptions }} options
+ * @param {string | Buffer} [input]
+ * @returns {Promise<{ stdout: Buffer, stderr: Buffer }>}
+ */
 function finish(command, args, { env, cwd = root, stdio }, input) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd, stdio, env: { ...process.env, ...env } });
@@ -66,7 +81,7 @@ function finish(command, args, { env, cwd = root, stdio }, input) {
       child.stdin.on("error", () => {});
       child.stdin.end(input);
     }
-    child.on("error", (error) => {
+    child.on("error", (/** @type {NodeJS.ErrnoException} */ error) => {
       reject(error.code === "ENOENT" ? new Error(`${command}: no such program on PATH`) : error);
     });
     child.on("close", (code, signal) => {

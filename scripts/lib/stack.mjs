@@ -34,6 +34,21 @@ const recipients = [
   { role: "supervisor", file: "supervisor" },
 ];
 
+/**
+ * @typedef {object} StackOptions
+ * @property {string} directory keys, data, and the clinic's documents; what is there is used again
+ * @property {string} [logDirectory]
+ * @property {string} [tap] file that gets every packet the relay forwards
+ * @property {string} [host] of the page server
+ * @property {number} [port]
+ * @property {{ key: string | Buffer, cert: string | Buffer }} [tls]
+ * @property {string} [announce] address for media, when others than this machine take part
+ * @property {string[]} [vaultArgs]
+ * @property {(string | object)[]} [purposes]
+ * @property {Partial<import("./static-server.mjs").ServeOptions>} [serveOptions]
+ */
+
+/** @param {StackOptions} options */
 export async function startStack({
   directory,
   logDirectory,
@@ -45,7 +60,7 @@ export async function startStack({
   vaultArgs = [],
   purposes = ["medical_record", "supervision", "quality_review", "ai_note", "dispute", "research", "other"],
   serveOptions = {},
-} = {}) {
+}) {
   const at = (...parts) => path.join(directory, ...parts);
   const clinic = await makeClinic(directory, at);
   const servers = new ProcessGroup({ logDirectory });
@@ -144,7 +159,15 @@ async function makeClinic(directory, at) {
   };
 }
 
-class Stack {
+export class Stack {
+  /** @type {string} */ directory;
+  /** @type {Awaited<ReturnType<typeof makeClinic>>} */ clinic;
+  /** @type {ProcessGroup} */ servers;
+  /** @type {Awaited<ReturnType<typeof serve>>} */ site;
+  /** @type {string} */ startSecret;
+  /** @type {{ authority: string, relay: string, vault: string }} */ urls;
+  /** @type {number} */ mediaPort;
+
   constructor(parts) {
     Object.assign(this, parts);
   }
@@ -156,6 +179,9 @@ class Stack {
   /**
    * Makes a visit that began now; roles in the order of the links returned. With `closesInSeconds` it is an old one, whose
    * time is over then.
+   *
+   * @param {string[]} roles
+   * @param {{ minutes?: number, closesInSeconds?: number }} [options]
    */
   async makeVisit(roles, { minutes = 60, closesInSeconds } = {}) {
     const grace_ms = 2 * 60 * 60_000;
@@ -183,7 +209,11 @@ class Stack {
     return this.site.url(`/start.html#${new URLSearchParams({ start: this.startSecret })}`);
   }
 
-  /** The vault, as the clinic's reader sees it. */
+  /**
+   * The vault, as the clinic's reader sees it.
+   * @param {string} pathname
+   * @param {RequestInit} [options]
+   */
   async reads(pathname, options = {}) {
     return this.#json(new URL(pathname, this.urls.vault), {
       ...options,

@@ -55,6 +55,21 @@ const MAX_CONNECTIONS_PER_NETWORK = 256;
 /** What is remembered of the requests: nobody who asks without end fills the memory; no path that is none of ours. */
 const MAX_REMEMBERED_REQUESTS = 2_000;
 
+/**
+ * @typedef {object} ServeOptions
+ * @property {string} [directory]
+ * @property {string} [host]
+ * @property {number} [port]
+ * @property {{ key: string | Buffer, cert: string | Buffer }} [tls]
+ * @property {string[]} [connect]
+ * @property {Record<string, unknown>} [documents]
+ * @property {Record<string, string>} [files]
+ * @property {Record<string, object>} [proxies]
+ * @property {string[]} [hosts]
+ * @property {boolean | ((pathname: string) => boolean)} [isolated]
+ */
+
+/** @param {ServeOptions} [options] */
 export async function serve({
   directory = wwwDir,
   host = "127.0.0.1",
@@ -143,7 +158,7 @@ export async function serve({
     const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join("");
     socket.end(`HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ""}\r\n${head}\r\n`);
   };
-  server.on("clientError", (error, socket) => {
+  server.on("clientError", (/** @type {NodeJS.ErrnoException} */ error, socket) => {
     const tooLate = error.code === "ERR_HTTP_REQUEST_TIMEOUT";
     refuseBare(socket, error.code === "HPE_HEADER_OVERFLOW" ? 431 : tooLate ? 408 : 400);
   });
@@ -153,7 +168,7 @@ export async function serve({
   });
   server.on("upgrade", (request, socket, head) => {
     socket.on("error", () => socket.destroy());
-    socket.setTimeout(0);
+    /** @type {import("node:net").Socket} */ (socket).setTimeout(0);
     const refuse = (status) => refuseBare(socket, status);
     const refusal = refusalOf(request, site);
     if (refusal !== null) return refuse(refusal);
@@ -168,13 +183,14 @@ export async function serve({
   });
   await new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen(port, host, resolve);
+    server.listen(port, host, () => resolve(undefined));
   });
   const shownHost = host === "0.0.0.0" || host === "::" ? "localhost" : host;
-  const origin = `${scheme}://${shownHost}:${server.address().port}`;
+  const { port: openPort } = /** @type {import("node:net").AddressInfo} */ (server.address());
+  const origin = `${scheme}://${shownHost}:${openPort}`;
   return {
     origin,
-    port: server.address().port,
+    port: openPort,
     requests,
     url: (pathAndHash) => `${origin}${pathAndHash}`,
     close: () =>

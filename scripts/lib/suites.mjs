@@ -65,7 +65,7 @@ export const suites = [
           },
         ),
       ),
-      ...["tsconfig.json", "tsconfig.worker.json", "tsconfig.www.json", "tsconfig.tests.json"].map((project) => ({
+      ...["tsconfig.json", "tsconfig.worker.json", "tsconfig.tests.json", "tsconfig.scripts.json"].map((project) => ({
         title: `tsc ${project}`,
         command: inRoot("node_modules", ".bin", "tsc"),
         args: ["--noEmit", "--project", project],
@@ -225,6 +225,10 @@ function npmRun(name, options = "", rest = {}) {
   };
 }
 
+/**
+ * @param {string} name of the suite
+ * @param {{ files?: string[], oneAtATime?: boolean, env?: Record<string, string>, attempts?: number }} [options]
+ */
 function nodeTests(name, { files = testFiles(name), oneAtATime = false, env = {}, attempts } = {}) {
   return {
     title: files.length === 1 ? files[0] : `tests/${name}`,

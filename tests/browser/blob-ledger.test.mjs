@@ -51,6 +51,7 @@ async function browserMegabytes() {
 
 /** In the page: a minute's slices of a recording, in four seconds, each read and handed on as a recorder does. */
 async function readBlobs() {
+  // @ts-expect-error the page's address of it
   const { BlobLedger } = await import("/blob-ledger.js");
   window.ledger ??= new BlobLedger();
   const { port1 } = new MessageChannel();

@@ -79,6 +79,7 @@ function limited(voices, options = {}) {
 }
 
 async function render({ voices, rateHz, seconds = 2, bypassed = false, levelHz }) {
+  // @ts-expect-error the page's address of it
   const { makeLimiter } = await import("/limiter.js");
   const context = new OfflineAudioContext(1, seconds * rateHz, rateHz);
   const limiter = makeLimiter(context);

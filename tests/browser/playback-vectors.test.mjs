@@ -78,6 +78,7 @@ function asAnswered({ name }, files) {
 
 /** In the page. */
 async function playAll({ recordings, rootKey, keyFile, passphrase }) {
+  // @ts-expect-error the page's address of it
   const { unlockPlayer } = await import("/sealed-visit/index.js");
   const player = await unlockPlayer({ keyFile, passphrase });
   const said = [];

@@ -164,8 +164,11 @@ async function videoBps(person) {
   return ((await sent()) - before) * 8;
 }
 
+/** @typedef {{ participant: string, run: (name: string, ...given: unknown[]) => Promise<any> }} Person */
+
 // --- People -------------------------------------------------------------------------------------
 
+/** @param {string} visit @param {string} role @param {{ admittedBy?: Person }} [options] */
 async function join(visit, role, { admittedBy } = {}) {
   const browser = browsers[browsers.length - 1] ?? (await openBrowser({ name: "relay" }));
   if (!browsers.includes(browser)) browsers.push(browser);
@@ -174,7 +177,8 @@ async function join(visit, role, { admittedBy } = {}) {
   page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
   page.on("pageerror", (error) => problems.push(String(error)));
   const run = (name, ...given) => page.evaluate(([method, args]) => window.relayTest[method](...args), [name, given]);
-  const person = { page, run, problems: () => problems, pass: clinic.pass({ visit, role }) };
+  /** @type {Person & Record<string, any>} */
+  const person = { participant: "", page, run, problems: () => problems, pass: clinic.pass({ visit, role }) };
   person.participant = person.pass.participant;
   await page.goto(site.url("/test.html"));
   await connect(person);

@@ -107,7 +107,12 @@ test("devices are listed, chosen by id, and an unknown one is refused", async ()
   });
 });
 
-/** Records camera and microphone in the page, as WebM; `midway` runs there after half the time. */
+/**
+ * Records camera and microphone in the page, as WebM; `midway` runs there after half the time.
+ *
+ * @param {import("playwright-core").Page} page
+ * @param {{ seconds: number, videoBitsPerSecond?: number, midway?: () => void }} options
+ */
 async function record(page, { seconds, videoBitsPerSecond = 1_000_000, midway }) {
   if (midway) setTimeout(() => page.evaluate(midway), seconds * 500);
   const base64 = await page.evaluate(

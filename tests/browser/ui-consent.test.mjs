@@ -28,7 +28,7 @@ beforeEach(async () => {
 
 test("the prompt takes the focus, preselects nothing, and sends nothing until everything is decided", async () => {
   await show("asked-patient");
-  assert.equal(await page.evaluate(() => deepActive()?.textContent), "May we record this visit?");
+  assert.equal(await page.evaluate(() => window.deepActive()?.textContent), "May we record this visit?");
   const preselected = page.locator('visit-consent input[type=radio]:checked:not([data-testid^="consent-behalf"])');
   assert.equal(await preselected.count(), 0);
   await testid("consent-submit").click();
@@ -201,14 +201,14 @@ test("after a refusal nobody but the host reads who it was", async () => {
 test("a host whose browser cannot record gets a link, and asks when the recorder was opened elsewhere", async () => {
   await show("live-host+elsewhere+no-link");
   const dialog = testid("elsewhere-dialog");
-  assert.equal(await page.evaluate(() => deepActive()?.textContent), "This browser cannot record");
+  assert.equal(await page.evaluate(() => window.deepActive()?.textContent), "This browser cannot record");
   // A link voids an earlier one: nobody gets one without asking.
   assert.equal(await testid("recorder-url").count(), 0);
   await testid("recorder-link-get").click();
   assert.match(await dialog.getByRole("alert").textContent(), /does not answer/);
   await testid("recorder-link-get").click();
   assert.match(await testid("recorder-url").inputValue(), /recorder\.html#visit=v&secret=2$/);
-  assert.equal(await page.evaluate(() => deepActive()?.dataset.testid), "recorder-url");
+  assert.equal(await page.evaluate(() => window.deepActive()?.dataset.testid), "recorder-url");
   await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
   await testid("recorder-copy").click();
   await dialog.getByText("Copied").waitFor();
@@ -236,7 +236,10 @@ test("a host whose browser cannot record may leave it at that, and finds the sam
   await testid("record-button").click();
   assert.equal(await testid("recorder-url").inputValue(), url);
   await testid("recorder-link-get").click();
-  await page.waitForFunction((old) => document.querySelector('[data-testid="recorder-url"]')?.value !== old, url);
+  await page.waitForFunction(
+    (old) => /** @type {HTMLInputElement} */ (document.querySelector('[data-testid="recorder-url"]'))?.value !== old,
+    url,
+  );
 });
 
 test("the host cannot ask without three checked boxes and a purpose; nothing is preselected", async () => {
@@ -281,7 +284,7 @@ test("asking a second time needs a reason, which stands in the text", async () =
 });
 
 test("whoever is here can stop and pause while a recorder is in the roster, and only then", async () => {
-  for (const [state, present] of [
+  for (const [state, present] of /** @type {[string, boolean][]} */ ([
     ["recording", true],
     ["recording-host", true],
     ["recorder-silent", true],
@@ -289,7 +292,7 @@ test("whoever is here can stop and pause while a recorder is in the roster, and 
     ["paused-by-me", false],
     ["live", false],
     ["stopped-by-me", false],
-  ]) {
+  ])) {
     await show(state);
     assert.equal(await testid("withdraw").count(), present ? 1 : 0, state);
     assert.equal(await testid("pause-recording").count(), present ? 1 : 0, state);

@@ -152,9 +152,9 @@ test("a portrait picture is shown whole, in every layout", { timeout: 120_000 },
           // A canvas that stands still delivers nothing.
           const painting = setInterval(paint, 50);
           paint();
-          document.querySelector("[data-layout]").dataset.layout = wanted;
+          /** @type {HTMLElement} */ (document.querySelector("[data-layout]")).dataset.layout = wanted;
           const found = [];
-          for (const video of document.querySelectorAll(".tile video")) {
+          for (const video of /** @type {NodeListOf<HTMLVideoElement>} */ (document.querySelectorAll(".tile video"))) {
             const stream = canvas.captureStream();
             const sized = new Promise((resolve) => video.addEventListener("resize", resolve, { once: true }));
             video.srcObject = stream;

@@ -110,7 +110,10 @@ test("the recording opens, and decodes to its last byte", async () => {
   const files = readdirSync(out);
   const fileOf = (content) => path.join(out, files.find((name) => name.startsWith(`part-0-${content}`)) ?? content);
   opened.file = fileOf("mixed");
-  opened.lines = readFileSync(fileOf("events"), "utf8").trim().split("\n").map(JSON.parse);
+  opened.lines = readFileSync(fileOf("events"), "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
   await decodeStrictly(opened.file);
   opened.frames = [];
   const times = await decodeVideo(opened.file, (picture) => {

@@ -45,7 +45,7 @@ function losable() {
   const { prototype } = globalThis.RTCPeerConnection;
   for (const step of ["createOffer", "createAnswer", "setLocalDescription", "setRemoteDescription"]) {
     const original = prototype[step];
-    prototype[step] = function (...given) {
+    prototype[step] = /** @this {any} */ function (...given) {
       const index = plans.findIndex((plan) => plan.step === step && plan.which === this.which);
       if (index < 0) return original.apply(this, given);
       const [plan] = plans.splice(index, 1);
@@ -55,7 +55,7 @@ function losable() {
     };
   }
   globalThis.lose = (which) => {
-    for (const connection of connections)
+    for (const connection of /** @type {any[]} */ ([...connections]))
       if (connection.which === which && connection.connectionState === "connected") connection.fail();
   };
   globalThis.loseAt = (which, step) => new Promise((resolve) => plans.push({ which, step, resolve }));
@@ -78,7 +78,7 @@ async function seeAndHearEachOther() {
     });
     await one.until(async () => {
       const now = await globalThis.received();
-      const { before } = globalThis;
+      const { before } = window;
       if (now.pictures < before.pictures) globalThis.before = { pictures: 0, sound: 0 };
       return now.pictures > before.pictures + 5 && now.sound > before.sound + 20;
     });

@@ -242,7 +242,10 @@ test("the first recording opens: a line says whose picture was missing, and ther
       out,
       readdirSync(out).find((name) => name.startsWith(`part-0-${content}`)),
     );
-  const lines = readFileSync(fileOf("events"), "utf8").trim().split("\n").map(JSON.parse);
+  const lines = readFileSync(fileOf("events"), "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
   assert.deepEqual(
     lines.filter(({ event }) => event === "missing").map(({ participant, what }) => ({ participant, what })),
     [{ participant: patient.participant, what: "picture" }],

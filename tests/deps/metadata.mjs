@@ -4,6 +4,8 @@ import { capture } from "../../scripts/lib/run.mjs";
 /**
  * The workspace's dependency graph; with `platform`, only what that target uses. Features are
  * unified over the workspace, so a tree may hold more than a single program's build, never less.
+ *
+ * @param {{ platform?: string }} [options]
  */
 export async function dependencyGraph({ platform } = {}) {
   const filter = platform ? ["--filter-platform", platform] : [];

@@ -2,7 +2,7 @@
 import http from "node:http";
 
 /** Sends one request; rejects, as a browser does, when the line breaks before the whole answer is there. */
-function send(io, { method, url, headers, body, onProgress = () => {} }) {
+function send(io, { method, url, headers, body, onProgress = (/** @type {number} */ _sent) => {} }) {
   let request = null;
   const end = io.begin();
   const done = new Promise((resolve, reject) => {
@@ -45,6 +45,10 @@ export class PageNetwork {
     for (const sent of this.#open) sent.abort();
   }
 
+  /**
+   * @param {string | URL} url
+   * @param {{ method?: string, headers?: Record<string, string>, body?: Uint8Array | string, signal?: AbortSignal }} [options]
+   */
   fetch = async (url, { method = "GET", headers = {}, body, signal } = {}) => {
     signal?.throwIfAborted();
     const sent = this.#send({ method, url, headers, body: body === undefined ? null : Buffer.from(body) });
@@ -53,7 +57,8 @@ export class PageNetwork {
     try {
       const answer = await sent.done;
       const hasBody = answer.status !== 204 && method !== "HEAD";
-      return new Response(hasBody ? answer.body : null, { status: answer.status, headers: plain(answer.headers) });
+      const headers = /** @type {[string, string][]} */ (plain(answer.headers));
+      return new Response(hasBody ? answer.body : null, { status: answer.status, headers });
     } finally {
       signal?.removeEventListener("abort", stop);
     }

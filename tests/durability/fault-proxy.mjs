@@ -25,12 +25,13 @@ export class FaultProxy {
   #seen = [];
   target = null;
   isOffline = false;
+  /** @type {(fault: any, step?: string) => void} */
   onHit = () => {};
   /** Told when a request found nobody, and when the vault answered 5xx by itself. */
   onRefused = () => {};
   onServerError = () => {};
   /** Told of every request. */
-  onRequest = () => {};
+  onRequest = (/** @type {string} */ _step, /** @type {any} */ _message) => {};
   /** Bearer tokens that the vault is shown expired ones for. */
   expired = new Map();
   acknowledged = new Map();
@@ -43,8 +44,9 @@ export class FaultProxy {
   }
 
   async listen() {
-    await new Promise((resolve) => this.server.listen(0, "127.0.0.1", resolve));
-    this.url = `http://127.0.0.1:${this.server.address().port}`;
+    await new Promise((resolve) => this.server.listen(0, "127.0.0.1", () => resolve(undefined)));
+    const { port } = /** @type {import("node:net").AddressInfo} */ (this.server.address());
+    this.url = `http://127.0.0.1:${port}`;
   }
 
   async close() {
@@ -255,7 +257,12 @@ export class FaultProxy {
     for (const { resolve } of held) resolve();
   }
 
-  /** The vault's answer; null when there is none. With `bodyBytes` the line breaks after so many. */
+  /**
+   * The vault's answer; null when there is none. With `bodyBytes` the line breaks after so many.
+   *
+   * @param {{ method: string, url: string, headers: import("node:http").IncomingHttpHeaders, body: Buffer }} message
+   * @param {{ bodyBytes?: number }} [options]
+   */
   #forward(message, { bodyBytes } = {}) {
     const { method, url, headers, body } = message;
     const token = /^Bearer (.*)$/.exec(headers.authorization ?? "")?.[1];
@@ -302,6 +309,7 @@ export class FaultProxy {
     return this.#io.track(forwarded);
   }
 
+  /** @param {{ url: string }} message @param {import("node:http").IncomingMessage} answer */
   #note({ url }, { statusCode, headers }) {
     const offset = Number(headers["upload-offset"] ?? Number.NaN);
     const track = /\/uploads\/([^/]+)$/.exec(url)?.[1];

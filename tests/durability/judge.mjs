@@ -10,6 +10,7 @@ const SALT_BYTES = 24;
  * - hashes, signatures, the receipt verify; no segment number occurs twice, no salt ever
  * - the opened media is exactly the first slices of what was captured
  */
+/** @param {any} scenario @param {{ vault?: any, proxy?: any, module: any }} world @param {Set<string>} salts */
 export async function judge(scenario, { vault, proxy, module }, salts) {
   const bytesLost = { byVault: 0, byRecorder: 0 };
   let lossMs = null;

@@ -170,7 +170,7 @@ export class Scenario {
     const { proxy, vault } = this.#world;
     const token = /^Bearer (.*)$/.exec(headers.authorization ?? "")?.[1];
     if (!token) return;
-    const claims = JSON.parse(Buffer.from(token.split(".")[1], "base64url"));
+    const claims = JSON.parse(Buffer.from(token.split(".")[1], "base64url").toString());
     proxy.expired.set(token, vault.clinic.vault.jws("sv-upload+jwt", { ...claims, expires_ms: 1 }));
   }
 
@@ -209,14 +209,14 @@ export class Scenario {
     this.#page.network.kill();
     this.#time.forgetPage();
     if (this.#isRecording) this.diedAt ??= this.#time.elapsed;
-    this.#page.onDeath();
+    this.#page.onDeath(undefined);
   }
 
   // --- The pages --------------------------------------------------------------------------------------
 
   #newPage() {
     const network = new PageNetwork(this.#world.io);
-    const page = { network, isDead: false, onDeath: () => {}, retryNow: null };
+    const page = { network, isDead: false, onDeath: (/** @type {unknown} */ _why) => {}, retryNow: null };
     page.death = new Promise((resolve) => {
       page.onDeath = resolve;
     });
@@ -246,11 +246,12 @@ export class Scenario {
       rootKey: vault.clinic.root.x,
       clinicDocument: vault.clinic.document,
       driver: {
-        state: {
+        // What the recorder reads of it.
+        state: /** @type {any} */ ({
           phase: "live",
           visit: consent.visit,
           consent: { round: consent.round, recipients: consent.recipients },
-        },
+        }),
         command: async (command) => (command.c === "sign_open" ? consent.sign(command.open) : null),
         now: () => Date.now(),
       },

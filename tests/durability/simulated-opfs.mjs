@@ -23,10 +23,12 @@ export class SimulatedDisk {
   /** Told when the page dies by `diesAfterBytes`. */
   onDeath = () => {};
   /** Told every flushed append: (path, bytes). */
-  onDurable = () => {};
+  onDurable = (/** @type {string} */ _path, /** @type {number} */ _at, /** @type {Buffer} */ _bytes) => {};
   /** Told when there was no room. */
   onRefused = () => {};
   writtenBytes = 0;
+  /** What the identity store keeps for a tab. */
+  lastPart;
 
   constructor(random) {
     this.#random = random;
@@ -106,16 +108,28 @@ export class SimulatedDisk {
   }
 }
 
+/**
+ * @typedef {{ at?: number, bytes?: Buffer, truncateTo?: number }} Write
+ * @typedef {{ durable: Buffer, pending: Write[], size: number, isLocked: boolean, wasFlushed: boolean }} StoredFile
+ * @typedef {{ folders: Map<string, Folder>, files: Map<string, StoredFile> }} Folder
+ */
+
+/** @returns {Folder} */
 function newFolder() {
   return { folders: new Map(), files: new Map() };
 }
 
+/**
+ * @param {Folder} folder
+ * @returns {{ folder: Folder, name: string, file: StoredFile, path: string }[]}
+ */
 function filesOf(folder, prefix = "") {
   const here = [...folder.files].map(([name, file]) => ({ folder, name, file, path: `${prefix}${name}` }));
   const below = [...folder.folders].flatMap(([name, inner]) => filesOf(inner, `${prefix}${name}/`));
   return [...here, ...below];
 }
 
+/** @param {{ durable: Buffer }} file @param {Write} write */
 function apply(file, { at, bytes, truncateTo }) {
   if (truncateTo !== undefined) {
     const kept = Buffer.alloc(truncateTo);
@@ -131,6 +145,10 @@ function apply(file, { at, bytes, truncateTo }) {
 }
 
 class DirectoryHandle {
+  /** @type {SimulatedDisk} */ disk;
+  /** @type {{ check(): void }} */ guard;
+  /** @type {string} */ path;
+  /** @type {Folder} */ folder;
   kind = "directory";
 
   constructor(disk, guard, folder, path) {
@@ -184,6 +202,10 @@ class DirectoryHandle {
 }
 
 class FileHandle {
+  /** @type {SimulatedDisk} */ disk;
+  /** @type {{ check(): void }} */ guard;
+  /** @type {string} */ path;
+  /** @type {StoredFile} */ file;
   kind = "file";
 
   constructor(disk, guard, file, path) {
@@ -199,6 +221,10 @@ class FileHandle {
 }
 
 class SyncAccessHandle {
+  /** @type {SimulatedDisk} */ disk;
+  /** @type {{ check(): void }} */ guard;
+  /** @type {string} */ path;
+  /** @type {StoredFile} */ file;
   #isClosed = false;
 
   constructor(disk, guard, file, path) {

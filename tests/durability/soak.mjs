@@ -88,19 +88,25 @@ async function record(time, part, samples) {
     rootKey: vault.clinic.root.x,
     clinicDocument: vault.clinic.document,
     driver: {
-      state: { phase: "live", visit: consent.visit, consent: { round: consent.round, recipients: consent.recipients } },
+      // What the recorder reads of it.
+      state: /** @type {any} */ ({
+        phase: "live",
+        visit: consent.visit,
+        consent: { round: consent.round, recipients: consent.recipients },
+      }),
       command: async (command) => (command.c === "sign_open" ? consent.sign(command.open) : null),
       now: () => Date.now(),
     },
     loadRecording: async () => module,
-    emit: ({ e, error }) => {
-      if (e === "part_failed" || e === "upload_problem") failures.push(error);
+    emit: (event) => {
+      if (event.e === "part_failed" || event.e === "upload_problem") failures.push(event.error);
     },
     onFatal: (error) => failures.push(error),
-    platform: {
+    // A folder of this disk instead of the browser's.
+    platform: /** @type {any} */ ({
       origin: { getDirectory: async () => new Folder(directory), estimate: async () => ({}) },
       upload: { fetch: network.fetch, httpStack: network.httpStack, random: () => 0.5 },
-    },
+    }),
   });
   const begun = await service.begin({
     r: "begin_part",

@@ -19,6 +19,7 @@ import { InFlight, VirtualTime } from "./virtual-time.mjs";
 const LIMITS = { limitMs: 30 * 86_400_000, limitRealMs: 30_000 };
 const DAY_MS = 86_400_000;
 const MEGABYTE = 1 << 20;
+/** @type {{ module: typeof module, io?: InFlight, proxy?: FaultProxy, vault?: VaultProcess }} */
 const world = { module };
 let time;
 
@@ -50,10 +51,11 @@ class Page {
   constructor(disk = new SimulatedDisk(new Random(1))) {
     this.disk = disk;
     this.network = new PageNetwork(world.io);
-    this.platform = {
+    // What the recorder uses of a browser.
+    this.platform = /** @type {any} */ ({
       origin: disk.openOrigin(),
       upload: { fetch: this.network.fetch, httpStack: this.network.httpStack, random: () => 0.5 },
-    };
+    });
     const { clinic } = world.vault;
     this.trust = { rootKey: clinic.root.x, clinicDocument: clinic.document };
     this.emit = (event) => this.events.push(event);
@@ -64,17 +66,18 @@ class Page {
     this.service = new RecorderService({
       ...this.trust,
       driver: {
-        state: {
+        // What the recorder reads of it.
+        state: /** @type {any} */ ({
           phase: "live",
           visit: consent.visit,
           consent: { round: consent.round, recipients: consent.recipients },
-        },
+        }),
         command: async (command) => (command.c === "sign_open" ? consent.sign(command.open) : null),
         now: () => Date.now(),
       },
       loadRecording: async () => module,
       emit: this.emit,
-      onFatal: assert.fail,
+      onFatal: (error) => assert.fail(/** @type {Error} */ (error)),
       // What the identity store keeps for a tab.
       lastPart: {
         load: async () => this.disk.lastPart ?? null,
@@ -118,6 +121,7 @@ class Page {
     time.forgetPage();
   }
 
+  /** @param {{ wipeOrders?: string[], releasesUnconfirmed?: boolean, renewCapability?: any }} [options] */
   recover({ wipeOrders = [], releasesUnconfirmed = false, renewCapability } = {}) {
     const { trust, emit, platform } = this;
     const loadRecording = async () => module;
@@ -205,7 +209,7 @@ test("a disk that is full at once ends the part with everything so far safe", as
 
 test("where the private file system is refused, a recording is kept in memory, says so, and is confirmed", async () => {
   const page = new Page();
-  page.platform.origin = { getDirectory: async () => Promise.reject(new Error("a private window")) };
+  page.platform.origin.getDirectory = async () => Promise.reject(new Error("a private window"));
   await atVirtualTime(async () => {
     page.start();
     await page.begin();
@@ -220,10 +224,10 @@ test("where the private file system is refused, a recording is kept in memory, s
 });
 
 test("a spool older than fourteen days alarms, and is finished", async () => {
-  for (const [days, warnings] of [
+  for (const [days, warnings] of /** @type {[number, string[]][]} */ ([
     [13, []],
     [15, ["old_spool"]],
-  ]) {
+  ])) {
     const page = new Page();
     let next;
     await atVirtualTime(async () => {
@@ -332,10 +336,10 @@ test("a page after it may release it too, and only if it is told to", async () =
     page.service.endPart("stopped");
     await page.untilUploaded();
     page.die();
-    for (const [releasesUnconfirmed, left] of [
+    for (const [releasesUnconfirmed, left] of /** @type {[boolean, number][]} */ ([
       [false, 1],
       [true, 0],
-    ]) {
+    ])) {
       noReceipts();
       const [status] = await new Page(page.disk).recover({ releasesUnconfirmed });
       assert.equal(status.state, "uploaded");
@@ -406,7 +410,7 @@ test("a journal that says an envelope was stored when it was not is put right by
     const journal = await (await folder.getFileHandle("journal")).createSyncAccessHandle();
     for (const track of [page.part.mixed, page.part.events])
       for (const entry of [{ k: "envelope_stored", track }, { k: "unconfirmed" }]) {
-        const line = encodeLine(entry);
+        const line = encodeLine(/** @type {import("../../worker/recording/journal.ts").JournalEntry} */ (entry));
         journal.write(line, { at: journal.getSize() });
         journal.flush();
       }
@@ -600,7 +604,7 @@ test("a recorder's page that comes back goes on with the next part of the same r
       [2, "finished"],
     ],
   );
-  const { previous } = JSON.parse(Buffer.from(parts[1].open.split(".")[1], "base64url"));
+  const { previous } = JSON.parse(Buffer.from(parts[1].open.split(".")[1], "base64url").toString());
   assert.equal(previous.part, 0);
   assert.deepEqual(previous.heads.map(([track]) => track).sort(), [page.part.mixed, page.part.events].sort());
   await judge({ parts: [...page.parts, ...next.parts], disk: page.disk }, world, new Set());

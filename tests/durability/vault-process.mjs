@@ -92,7 +92,12 @@ export class VaultProcess {
     rmSync(this.#ballast, { force: true });
   }
 
-  /** As the clinic's reader: the body of the answer. Not by `fetch`, whose timers are not ours to stop. */
+  /**
+   * As the clinic's reader: the body of the answer. Not by `fetch`, whose timers are not ours to stop.
+   *
+   * @param {string} where
+   * @param {{ method?: string, body?: string | Buffer }} [options]
+   */
   reads(where, { method = "GET", body } = {}) {
     return new Promise((resolve, reject) => {
       const headers = { authorization: `Bearer ${READER_TOKEN}` };

@@ -67,7 +67,7 @@ export class InFlight {
       const timer = real.setTimeout(resolve, 20);
       this.#changed = () => {
         real.clearTimeout(timer);
-        resolve();
+        resolve(undefined);
       };
     });
   }
@@ -100,8 +100,10 @@ export class VirtualTime {
   }
 
   install() {
-    globalThis.setTimeout = (act, ms = 0, ...args) => this.#add(() => act(...args), ms, null);
-    globalThis.setInterval = (act, ms = 0, ...args) => this.#add(() => act(...args), ms, Math.max(1, ms));
+    globalThis.setTimeout = /** @type {any} */ ((act, ms = 0, ...args) => this.#add(() => act(...args), ms, null));
+    globalThis.setInterval = /** @type {any} */ (
+      (act, ms = 0, ...args) => this.#add(() => act(...args), ms, Math.max(1, ms))
+    );
     // A page of an earlier run may still tidy up: its timers are not these.
     globalThis.clearTimeout = (timer) => {
       if (this.#timers.get(timer?.id) === timer) this.#timers.delete(timer?.id);

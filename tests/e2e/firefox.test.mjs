@@ -148,7 +148,7 @@ visitTest("a host in Firefox, which cannot record, opens the recorder in Chromiu
   await clinician.waitFor('[data-testid="recorder-url"]');
   await clinician.screenshot(path.join(shots, "elsewhere.png"));
   assert.match(await clinician.text("elsewhere-dialog"), /This browser cannot record/);
-  const url = await clinician.evaluate(() => document.querySelector('[data-testid="recorder-url"]').value);
+  const url = await clinician.evaluate(shownLink);
 
   // Opened in Firefox it says the same, and is not used up.
   const wrong = await openFirefox({ name: "wrong-recorder" });
@@ -156,7 +156,7 @@ visitTest("a host in Firefox, which cannot record, opens the recorder in Chromiu
   await wrong.goto(url);
   await wrong.waitFor('[data-testid="elsewhere"]');
   await wrong.screenshot(path.join(shots, "recorder.png"));
-  assert.equal(await wrong.evaluate(() => document.querySelector('[data-testid="recorder-url"]').value), url);
+  assert.equal(await wrong.evaluate(shownLink), url);
 
   const fragment = new URLSearchParams(new URL(url).hash.slice(1));
   const link = { secret: fragment.get("secret") };
@@ -258,13 +258,20 @@ async function hears(firefox) {
   });
 }
 
+/** Runs in the page. */
+function shownLink() {
+  return /** @type {HTMLInputElement} */ (document.querySelector('[data-testid="recorder-url"]')).value;
+}
+
 async function agreeInFirefox(firefox) {
   for (const choice of ["consent-information-agree", "consent-recording-agree", "consent-people-none"])
     await firefox.click(choice);
   // Until the whole text has been on the screen.
   while ((await firefox.text("consent-show-unread")) !== "")
     await firefox.evaluate(() =>
-      document.querySelector("visit-consent").shadowRoot.querySelector('[data-testid="consent-show-unread"]').click(),
+      /** @type {HTMLElement} */ (
+        document.querySelector("visit-consent").shadowRoot.querySelector('[data-testid="consent-show-unread"]')
+      ).click(),
     );
   await firefox.click("consent-submit");
   await firefox.waitFor('[data-testid="consent-prompt"]', { gone: true });

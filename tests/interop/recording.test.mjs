@@ -211,7 +211,8 @@ for (const fixture of fixtures) {
     "every byte": ["track-without-header", () => Buffer.alloc(0)],
     "the file": ["track-missing", () => null],
   };
-  for (const [what, [code, alter]] of Object.entries(bytes)) {
+  for (const [what, entry] of Object.entries(bytes)) {
+    const [code, alter] = /** @type {[string, (file: Buffer, start: number) => any]} */ (entry);
     test(`${fixture}: both call an altered track ${code}: ${what}`, async () => {
       const folder = copyOf(fixture);
       const [track] = tracksOf(folder);

@@ -47,6 +47,7 @@ async function newRun() {
 /** As in the client's README: endpoint, retryDelays, metadata, callbacks. */
 function upload(run, file, options = {}) {
   const { promise, resolve, reject } = Promise.withResolvers?.() ?? withResolvers();
+  /** @type {Upload & { done?: Promise<Upload> }} */
   const upload = new Upload(file, {
     endpoint: run.endpoint,
     retryDelays: [0, 100, 300, 1000, 2000],
@@ -163,7 +164,7 @@ test("is told clearly when its bytes are no track, and does not try again", asyn
     },
   });
   one.start();
-  await assert.rejects(one.done, (error) => {
+  await assert.rejects(one.done, (/** @type {import("tus-js-client").DetailedError} */ error) => {
     assert.equal(error.originalResponse.getStatus(), 422);
     assert.equal(JSON.parse(error.originalResponse.getBody()).code, "not_a_track");
     return true;

@@ -41,7 +41,7 @@ class SigningKey {
     const [header, payload, signature] = jws.split(".");
     const good = verify(null, Buffer.from(`${header}.${payload}`), this.key, Buffer.from(signature, "base64url"));
     if (!good) throw new Error("the signature does not verify");
-    return JSON.parse(Buffer.from(payload, "base64url"));
+    return JSON.parse(Buffer.from(payload, "base64url").toString());
   }
 }
 
@@ -94,7 +94,7 @@ export class Clinic {
       iat: now,
       exp: now + 3600,
     });
-    return { key, pass, id: JSON.parse(Buffer.from(pass.split(".")[1], "base64url")).sub };
+    return { key, pass, id: JSON.parse(Buffer.from(pass.split(".")[1], "base64url").toString()).sub };
   }
 }
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CountReader } from "../../scripts/lib/counts.mjs";
 
+/** @param {string} kind @param {string} text @param {number | string} [status] */
 function count(kind, text, status = 0) {
   const reader = new CountReader(kind);
   for (const character of text) reader.add(character);

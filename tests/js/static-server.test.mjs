@@ -41,7 +41,7 @@ test("serves the index, JSON made up in the script, and 404 for the rest, always
     ["/none", 404, "not found"],
   ]) {
     const answer = await fetch(site.url(pathname));
-    assert.equal(answer.status, status, pathname);
+    assert.equal(answer.status, status, String(pathname));
     assert.equal(await answer.text(), text);
     const policy = answer.headers.get("content-security-policy");
     assert.match(policy, /script-src 'self' 'wasm-unsafe-eval';/);

@@ -58,7 +58,18 @@ export async function startCalls({ tap = false } = {}) {
   return new Calls({ directory, clinic, tapFile, servers, relay, site, browser });
 }
 
+/** @typedef {{ participant: string, epoch?: number, run: (name: string, ...given: unknown[]) => Promise<any> }} Person */
+/** @typedef {{ role: string, source: number, log?: boolean, query?: Record<string, string>, initScript?: () => void }} Who */
+
 class Calls {
+  /** @type {string} */ directory;
+  /** @type {TestClinic} */ clinic;
+  /** @type {string} */ tapFile;
+  /** @type {ProcessGroup} */ servers;
+  /** @type {string} */ relay;
+  /** @type {Awaited<ReturnType<typeof serve>>} */ site;
+  /** @type {Awaited<ReturnType<typeof openBrowser>>} */ browser;
+
   constructor(parts) {
     Object.assign(this, parts);
     this.clinicDocument = readFileSync(this.clinic.documentFile, "utf8").trim();
@@ -68,7 +79,11 @@ class Calls {
     return randomId();
   }
 
-  /** Someone who joins with the package; waits outside unless `admittedBy` is given or it is the host. */
+  /**
+   * Someone who joins with the package; waits outside unless `admittedBy` is given or it is the host.
+   * @param {string} visit
+   * @param {Who & { admittedBy?: Person }} who
+   */
   async member(visit, { admittedBy, ...who }) {
     const person = await this.memberPage(visit, who);
     const { participant } = person;
@@ -84,7 +99,11 @@ class Calls {
     return person;
   }
 
-  /** The page of someone who has not joined yet; `given` is what joining takes. */
+  /**
+   * The page of someone who has not joined yet; `given` is what joining takes.
+   * @param {string} visit
+   * @param {Who} who
+   */
   async memberPage(visit, { role, source, log = false, query = {}, initScript }) {
     const participant = randomId();
     const page = await this.#open("sealed", source, { ...query, ...(log ? { log: participant } : {}) }, initScript);
@@ -99,7 +118,11 @@ class Calls {
     return { page, participant, source, given, run: runner(page, "call") };
   }
 
-  /** Someone in a call without encryption. */
+  /**
+   * Someone in a call without encryption.
+   * @param {string} visit
+   * @param {Who & { admittedBy?: Person }} who
+   */
   async plain(visit, { admittedBy, ...who }) {
     const person = await this.plainPage(visit, who);
     await person.run("connect", { url: this.relay, ...(await person.issuePass()) });
@@ -157,7 +180,10 @@ async function enterPlainGroup(person, admittedBy) {
 
 function runner(page, object) {
   return (name, ...given) =>
-    page.evaluate(([target, method, args]) => window[target][method](...args), [object, name, given]);
+    page.evaluate(
+      ([target, method, args]) => /** @type {any} */ (window)[target][method](...args),
+      [object, name, given],
+    );
 }
 
 /** A connection of their own between two members' pages, beside the relay; `sealed` names its tracks. */

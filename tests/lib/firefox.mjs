@@ -41,6 +41,7 @@ const prefs = {
   "toolkit.telemetry.enabled": false,
 };
 
+/** @param {{ name?: string, initScript?: string }} [options] */
 export async function openFirefox({ name = "firefox", initScript } = {}) {
   const { firefox } = await ensure("firefox");
   const profile = mkdtempSync(path.join(tmpdir(), `sealed-visit-${name}-`));
@@ -127,6 +128,8 @@ class Connection {
 
 class FirefoxPage {
   problems = [];
+  /** @type {() => Promise<void>} */
+  close;
   #connection;
   #context;
 

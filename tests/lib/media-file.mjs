@@ -24,7 +24,10 @@ import { wallClockMs } from "./media-code.mjs";
 
 const AUDIO_RATE_HZ = 16_000;
 
-/** @param {{aroundMs?: number}} options when the recording was made, to within three weeks */
+/**
+ * @param {string} file
+ * @param {{aroundMs?: number}} [options] when the recording was made, to within three weeks
+ */
 export async function measureMedia(file, { aroundMs = Date.now() } = {}) {
   const info = await probe(file);
   const frames = info.streams.some((stream) => stream.codec_type === "video") ? await readCodesOf(file) : [];

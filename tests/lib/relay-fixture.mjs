@@ -35,6 +35,15 @@ export class TestClinic {
     writeFileSync(this.documentFile, jws(root, "sv-clinic+jwt", claims));
   }
 
+  /**
+   * @param {object} wanted
+   * @param {string} wanted.visit
+   * @param {string} wanted.role
+   * @param {string} [wanted.participant]
+   * @param {number} [wanted.expiresInS]
+   * @param {object} [wanted.holder]
+   * @param {string} [wanted.nameCommitment]
+   */
   pass({ visit, role, participant = randomId(), expiresInS = 7200, holder: given, nameCommitment }) {
     const holder = given ? { publicJwk: given } : newKey();
     const nowS = Math.floor(Date.now() / 1000);

@@ -29,7 +29,10 @@ export async function installSyntheticMedia(target, options) {
   await target.addInitScript({ content: await syntheticMediaScript(options) });
 }
 
-/** The same as plain script text, for other drivers. */
+/**
+ * The same as plain script text, for other drivers.
+ * @param {SyntheticOptions} options
+ */
 export async function syntheticMediaScript({
   participant,
   label = `participant ${participant}`,

@@ -51,7 +51,13 @@ export async function startVisits(name) {
   };
 }
 
-/** `media`: options of the synthetic devices; without them Chromium's own are there. */
+/**
+ * `media`: options of the synthetic devices; without them Chromium's own are there.
+ *
+ * @param {import("../../scripts/lib/stack.mjs").Stack} stack
+ * @param {string} name
+ * @param {{ profileDirectory?: string, media?: import("./synthetic-media.mjs").SyntheticOptions }} [options]
+ */
 async function openPerson(stack, name, { profileDirectory, media } = {}) {
   const browser = await openBrowser({ name, profileDirectory });
   if (media) await installSyntheticMedia(browser.context, { label: name, ...media });
@@ -114,4 +120,4 @@ export async function agree(clinician, people) {
 }
 
 /** What a signed statement says. */
-export const claims = (jws) => JSON.parse(Buffer.from(jws.split(".")[1], "base64url"));
+export const claims = (jws) => JSON.parse(Buffer.from(jws.split(".")[1], "base64url").toString());

@@ -58,6 +58,9 @@ function upload(spool, url = null) {
         watched.acknowledged = offset;
       },
       onWait: () => undefined,
+      onWorks: () => undefined,
+      onEnvelopeMissing: async () => assert.fail("tusd asks for no envelope"),
+      onDeleted: () => assert.fail("tusd deletes nothing"),
     },
   );
   return { watched, abort, done: running.run(abort.signal) };

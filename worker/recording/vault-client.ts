@@ -62,7 +62,7 @@ export class VaultClient {
   readonly #base: string;
   readonly #fetch: typeof fetch;
 
-  constructor(baseUrl: string, fetcher: typeof fetch = (...args) => fetch(...args)) {
+  constructor(baseUrl: string, fetcher: typeof fetch = (input, init) => fetch(input, init)) {
     this.#base = baseUrl.endsWith("/") ? baseUrl : `${baseUrl}/`;
     this.#fetch = fetcher;
   }

@@ -34,8 +34,9 @@ export async function servePages() {
     });
     response.end(answer?.body ?? "not here");
   });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return { url: `http://localhost:${server.address().port}`, close: () => server.close() };
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
+  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
+  return { url: `http://localhost:${port}`, close: () => server.close() };
 }
 
 async function bundle() {
