@@ -21,11 +21,11 @@ function codeOf(file) {
   return text.split("\n").filter((line) => !/^\s*\/\//.test(line));
 }
 
-for (const [folder, others] of [
+for (const [folder, others] of /** @type {[string, string[]][]} */ ([
   ["crates/frames/src/codec", ["sframe", "engine"]],
   ["crates/frames/src/sframe", ["codec", "engine"]],
   ["crates/visit/src/group", ["visit"]],
-]) {
+])) {
   test(`${folder} imports nothing of ${others.join(" or ")}`, () => {
     const pattern = new RegExp(
       `\\b(?:crate|super)::(?:${others.join("|")})\\b|\\buse crate::\\{[^}]*\\b(?:${others.join("|")})::`,
