@@ -5,11 +5,13 @@
 import type {
   FromOpener,
   OpenEnvelope,
+  OpenedPart,
   OpenedRecording,
   OpenRequest,
   OpenRequestOf,
   OpenResults,
   TrackAbout,
+  TrackLink,
 } from "../worker/open-protocol.js";
 import type { CompactJws, TrackId } from "../worker/protocol.js";
 import { type AssetOptions, newOpenWorker, wasmUrlOf } from "./assets.js";
@@ -47,6 +49,11 @@ export interface LoadOptions {
   readonly recording: OpenedRecording;
   /** Base URL of the vault: against it the answer's links are read. Default: the page's own. */
   readonly vaultUrl?: string | URL;
+  /**
+   * Asks the vault for the same recording again: its links are good for minutes, and a long download outlives them. Only the links
+   * are taken from its answer. Without it, such a download ends with `download-failed`.
+   */
+  readonly renewLinks?: () => Promise<OpenedRecording>;
 }
 
 /** @internal Use `unlockPlayer`. */
@@ -70,6 +77,7 @@ export class Player implements AsyncDisposable {
   /** Slices that came before their stream's number was known. */
   readonly #early = new Map<number, FromOpener[]>();
   #fingerprint = { fingerprint: "", spoken: "" };
+  #renewLinks: (() => Promise<readonly TrackLink[]>) | null = null;
 
   /** @internal */
   static of(worker: Worker): Player {
@@ -95,8 +103,13 @@ export class Player implements AsyncDisposable {
     this.#fingerprint = await this.#request<"unlock">({ r: "unlock", wasm_url, key_file, passphrase });
   }
 
-  /** Verifies a recording's documents. Nothing is downloaded before a track is read. */
-  load({ rootKey, clinicDocument, recording, vaultUrl }: LoadOptions): Promise<readonly TrackAbout[]> {
+  /**
+   * Verifies a recording's documents. Nothing is downloaded before a track is read. Rejects with `recording-invalid` if this is not
+   * a vault's answer.
+   */
+  async load(options: LoadOptions): Promise<readonly TrackAbout[]> {
+    const { rootKey, clinicDocument, recording, vaultUrl, renewLinks } = options;
+    this.#renewLinks = renewLinks ? async () => linksOf(withAbsoluteLinks(await renewLinks(), vaultUrl)) : null;
     return this.#request<"load">({
       r: "load",
       root_key: rootKey,
@@ -179,6 +192,10 @@ export class Player implements AsyncDisposable {
       else pending?.reject(SealedVisitError.fromFailure(message.error));
       return;
     }
+    if (message.e === "links_needed") {
+      void this.#sendLinks();
+      return;
+    }
     const target = this.#streams.get(message.stream);
     if (!target) {
       const early = this.#early.get(message.stream) ?? [];
@@ -197,6 +214,11 @@ export class Player implements AsyncDisposable {
     else controller.close();
   }
 
+  async #sendLinks(): Promise<void> {
+    const links = (await this.#renewLinks?.().catch(() => null)) ?? null;
+    await this.#request<"links">({ r: "links", links }).catch(() => undefined);
+  }
+
   #fail(error: SealedVisitError): void {
     this.#worker.terminate();
     for (const { reject } of this.#pending.values()) reject(error);
@@ -209,11 +231,21 @@ export class Player implements AsyncDisposable {
 function withAbsoluteLinks(recording: OpenedRecording, vaultUrl: string | URL = ""): OpenedRecording {
   const base = new URL(vaultUrl, document.baseURI).href;
   const folder = base.endsWith("/") ? base : `${base}/`;
-  return {
-    ...recording,
-    parts: recording.parts.map((part) => ({
-      ...part,
-      tracks: part.tracks.map((track) => ({ ...track, url: track.url && new URL(track.url, folder).href })),
-    })),
-  };
+  // The answer is JSON from a server, so its type promises nothing: the worker refuses what is not a recording.
+  const listed = (recording as Partial<OpenedRecording> | null)?.parts;
+  if (!Array.isArray(listed)) return recording;
+  const parts: readonly OpenedPart[] = listed.map((part: OpenedPart | null) => {
+    if (!Array.isArray(part?.tracks)) return part as OpenedPart;
+    const tracks = part.tracks.map((track) =>
+      typeof track?.url === "string" ? { ...track, url: new URL(track.url, folder).href } : track,
+    );
+    return { ...part, tracks };
+  });
+  return { ...recording, parts };
+}
+
+function linksOf(recording: OpenedRecording): readonly TrackLink[] {
+  return recording.parts.flatMap(({ part, tracks }) =>
+    tracks.flatMap(({ track, url }) => (url === null ? [] : [{ part, track, url }])),
+  );
 }

@@ -31,6 +31,12 @@ export interface OpenedTrack {
   readonly envelopes: readonly CompactJws[];
 }
 
+export interface TrackLink {
+  readonly part: number;
+  readonly track: TrackId;
+  readonly url: string;
+}
+
 export interface TrackAbout {
   readonly part: number;
   readonly track: TrackId;
@@ -58,6 +64,8 @@ export type OpenRequest =
   | { readonly r: "read"; readonly part: number; readonly track: TrackId }
   | { readonly r: "more"; readonly stream: number; readonly count: number }
   | { readonly r: "cancel"; readonly stream: number }
+  /** New download links, after `links_needed`; null when there are none. */
+  | { readonly r: "links"; readonly links: readonly TrackLink[] | null }
   /** The verdict over everything that was read. */
   | { readonly r: "report" }
   | { readonly r: "lock" };
@@ -68,6 +76,7 @@ export interface OpenResults {
   read: { readonly stream: number };
   more: null;
   cancel: null;
+  links: null;
   report: unknown;
   lock: null;
 }
@@ -84,4 +93,6 @@ export type FromOpener =
   | { readonly id: number; readonly ok: false; readonly error: Failure }
   /** `bytes` is transferred. */
   | { readonly e: "slice"; readonly stream: number; readonly bytes: ArrayBuffer; readonly media_end_us: number }
+  /** A download link was refused: please open the recording again, and say `links`. */
+  | { readonly e: "links_needed" }
   | { readonly e: "end"; readonly stream: number; readonly error: Failure | null };

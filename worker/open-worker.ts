@@ -6,8 +6,9 @@
  */
 import type { CompactJws, TrackId } from "./core-types.js";
 import { toFailure, WorkerError } from "./failure.js";
-import { download } from "./open/download.js";
+import { download, type Source } from "./open/download.js";
 import { decryptKeyFile } from "./open/key-file.js";
+import { Links } from "./open/links.js";
 import { addParts, openTrack, type OpeningKey } from "./open/reading.js";
 import type {
   FromOpener,
@@ -34,6 +35,7 @@ let recording: OpenedRecording | null = null;
 let followed = new Set<OpenedTrack>();
 /** Listed tracks that were asked for and could not be opened. */
 let unopened = new Set<OpenedTrack>();
+let links = new Links(askForLinks);
 const streams = new Map<number, Stream>();
 let nextStream = 1;
 
@@ -78,6 +80,9 @@ async function handle(request: OpenRequest): Promise<unknown> {
     case "cancel":
       streams.get(request.stream)?.abort.abort();
       return null;
+    case "links":
+      links.take(request.links);
+      return null;
     case "report":
       return report();
     case "lock":
@@ -110,6 +115,9 @@ function load(rootKey: string, clinicDocument: CompactJws, opened: OpenedRecordi
   reader?.free();
   reader = made;
   recording = opened;
+  // Whoever waits for links of the recording before waits no longer.
+  links.take(null);
+  links = new Links(askForLinks);
   followed = new Set();
   unopened = new Set();
   return tracks;
@@ -129,7 +137,7 @@ function read(part: number, track: TrackId): number {
   const id = nextStream++;
   const stream: Stream = { abort: new AbortController(), credit: 0, wake: () => undefined };
   streams.set(id, stream);
-  void pump(id, stream, source, trackReader, stored);
+  void pump(id, stream, source, trackReader, part, stored);
   return id;
 }
 
@@ -138,13 +146,14 @@ async function pump(
   stream: Stream,
   source: RecordingReader,
   trackReader: TrackReader,
+  part: number,
   stored: OpenedTrack,
 ): Promise<void> {
   const { signal } = stream.abort;
   let error: unknown = null;
   try {
     if (stored.url !== null) {
-      for await (const piece of download(stored.url, stored.size_bytes, signal)) {
+      for await (const piece of download(sourceOf(part, stored, stored.url), signal)) {
         for (const slice of trackReader.feed(piece)) {
           await credit(stream);
           signal.throwIfAborted();
@@ -192,9 +201,11 @@ async function report(): Promise<unknown> {
   if (!reader || !recording) throw new WorkerError("bad-argument", "load a recording first");
   const source = reader;
   reader = null;
-  for (const [position, { tracks }] of recording.parts.entries()) {
+  for (const [position, { part, tracks }] of recording.parts.entries()) {
     for (const stored of tracks) {
-      if (unopened.has(stored) && stored.url !== null) await check(source, position, stored, stored.url);
+      if (unopened.has(stored) && stored.url !== null) {
+        await check(source, position, stored.track, sourceOf(part, stored, stored.url));
+      }
       // A listed track is judged even if nobody read it: it may be listed twice, or belong to no track of the part.
       else if (!followed.has(stored)) source.trackNotHere(position, stored.track);
     }
@@ -203,16 +214,24 @@ async function report(): Promise<unknown> {
 }
 
 /** Verifies a track that could not be opened, so that the report says the same about it as `sealed-visit verify`. */
-async function check(source: RecordingReader, position: number, stored: OpenedTrack, url: string): Promise<void> {
-  const checker = source.checkTrack(position, stored.track);
+async function check(reading: RecordingReader, position: number, track: TrackId, source: Source): Promise<void> {
+  const checker = reading.checkTrack(position, track);
   try {
     const { signal } = new AbortController();
-    for await (const piece of download(url, stored.size_bytes, signal)) checker.feed(piece);
+    for await (const piece of download(source, signal)) checker.feed(piece);
   } catch (error) {
     // The report is about refused bytes. A lost connection must not look like a truncated track.
     if (toFailure(error).code !== "opening-track-altered") throw error;
   }
-  source.closeTrack(checker);
+  reading.closeTrack(checker);
+}
+
+function sourceOf(part: number, { track, size_bytes }: OpenedTrack, url: string): Source {
+  return { url, sizeBytes: size_bytes, renew: (refused) => links.renew(part, track, refused) };
+}
+
+function askForLinks(): void {
+  post({ e: "links_needed" });
 }
 
 /** If a part or track is listed twice, the first one that has not been read yet. */

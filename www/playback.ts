@@ -10,7 +10,7 @@ import { fill, h } from "./lib/dom.js";
 import { reasonOf, showPage } from "./lib/frame.js";
 import { openedView, type OpenedPartMedia, type RecordingReport, when } from "./lib/opened-view.js";
 import { megabytes } from "./lib/progress-panel.js";
-import { type ListedRecording, VaultReader } from "./lib/vault.js";
+import { type ListedPage, type ListedRecording, VaultReader } from "./lib/vault.js";
 import { words } from "./strings/index.js";
 
 const results = h("div", { class: "stack" });
@@ -29,6 +29,7 @@ const token = h("input", { type: "password", autocomplete: "off", "data-testid":
 const keyFile = h("input", { type: "file", "data-testid": "key-file" });
 const passphrase = h("input", { type: "password", autocomplete: "off", "data-testid": "passphrase" });
 let listed: ListedRecording[] = [];
+let showOlder: (() => Promise<void>) | null = null;
 let chosen = "";
 let config: Config | undefined;
 
@@ -85,9 +86,23 @@ function run(event: Event | undefined, step: () => Promise<void>): void {
 }
 
 async function list(): Promise<void> {
-  listed = await new VaultReader(vault.value, token.value).list();
-  chosen = listed.length === 1 ? (listed[0]?.recording ?? "") : "";
+  const reader = new VaultReader(vault.value, token.value);
+  const page = await reader.list();
+  listed = page.recordings;
+  showOlder = olderAfter(reader, page);
+  chosen = listed.length === 1 && !showOlder ? (listed[0]?.recording ?? "") : "";
   showChoices();
+}
+
+/** The vault lists the newest first, some at a time. */
+function olderAfter(reader: VaultReader, { next }: ListedPage): (() => Promise<void>) | null {
+  if (!next) return null;
+  return async () => {
+    const page = await reader.list(next);
+    listed = [...listed, ...page.recordings];
+    showOlder = olderAfter(reader, page);
+    showChoices();
+  };
 }
 
 function showChoices(): void {
@@ -122,7 +137,15 @@ function showChoices(): void {
         ),
       ),
     ),
+    older(),
   );
+}
+
+function older(): HTMLElement | string {
+  const step = showOlder;
+  if (!step) return "";
+  const onclick = (event: Event) => run(event, step);
+  return h("button", { type: "button", onclick, "data-testid": "older-recordings" }, words().playback.older);
 }
 
 async function open(): Promise<void> {
@@ -136,8 +159,15 @@ async function open(): Promise<void> {
   const player = await unlockPlayer({ keyFile: await file.text(), passphrase: passphrase.value });
   try {
     passphrase.value = "";
-    const recording = await new VaultReader(vault.value, token.value).open(chosen);
-    const tracks = await player.load({ rootKey: config.root_key, clinicDocument: config.clinic_document, recording });
+    const reader = new VaultReader(vault.value, token.value);
+    const wanted = chosen;
+    const recording = await reader.open(wanted);
+    const tracks = await player.load({
+      rootKey: config.root_key,
+      clinicDocument: config.clinic_document,
+      recording,
+      renewLinks: () => reader.open(wanted),
+    });
     const media: OpenedPartMedia[] = [];
     for (const { part, track, content, media_type } of tracks) {
       if (content === "mixed") media.push({ part, ...(await readTrack(player, part, track, media_type)) });

@@ -222,6 +222,8 @@ export class Scenario {
     });
     page.platform = {
       origin: this.#disk.openOrigin(),
+      // Written anew for every part: little, for speed.
+      reserveBytes: 32 << 10,
       upload: {
         fetch: network.fetch,
         httpStack: network.httpStack,

@@ -89,12 +89,12 @@ class Page {
     });
   }
 
-  async begin() {
+  async begin({ recording = null, part = 0 } = {}) {
     const begun = await this.service.begin({
       r: "begin_part",
       vault_url: world.proxy.url,
-      recording: null,
-      part: 0,
+      recording,
+      part,
       media_type: 'video/webm;codecs="vp8,opus"',
       share_required: true,
     });
@@ -196,15 +196,75 @@ test("a disk that is full at once ends the part with everything so far safe", as
       await time.delay(250);
       page.slice();
     }
-    page.disk.quotaBytes = page.disk.usedBytes() + 100;
+    // Not one byte more, not even of the reserve.
+    page.disk.quotaBytes = 0;
     await time.delay(250);
     assert.throws(() => page.slice(), { code: "spool-full" });
     assert.equal((await page.untilUploaded()).state, "safe");
   });
-  assert.deepEqual(page.warnings(), ["storage_full"]);
+  assert.equal(page.warnings().at(-1), "storage_full");
   const { parts } = JSON.parse(await world.vault.reads(`/v1/recordings/${page.part.recording}`));
   assert.equal(parts[0].state, "unfinished");
   await judge(page, world, new Set());
+});
+
+test("a disk that is full although the browser sees a gigabyte free is told by writing, and the part ends with its manifest", async () => {
+  const page = new Page();
+  page.platform.reserveBytes = 4 * MEGABYTE;
+  const { estimate } = page.platform.origin;
+  page.platform.origin.estimate = async () => ({ ...(await estimate()), quota: 2 ** 30 });
+  await atVirtualTime(async () => {
+    page.start();
+    await page.begin();
+    assert.ok(page.disk.usedBytes() > 4 * MEGABYTE, "the reserve is on the disk");
+    page.disk.quotaBytes = page.disk.usedBytes() + MEGABYTE;
+    const isTold = () => page.events.some(({ e }) => e === "part_failed");
+    const warnedAt = [];
+    while (!isTold() && page.part.slices.length < 100) {
+      await time.delay(250);
+      page.slice(256 << 10);
+      if (page.warnings().length > warnedAt.length) warnedAt.push(page.part.slices.length);
+    }
+    const { error } = page.events.find(({ e }) => e === "part_failed");
+    assert.equal(error.code, "spool-full");
+    // Half of the reserve lies between the warning and the end.
+    assert.ok(page.part.slices.length - warnedAt[0] >= 7, `${warnedAt} of ${page.part.slices.length}`);
+    // What was captured until the page hears it, and the manifest.
+    for (let slice = 0; slice < 4; slice++) page.slice(256 << 10);
+    page.service.endPart("failed");
+    assert.equal((await page.untilUploaded()).state, "safe");
+  });
+  assert.deepEqual(page.warnings(), ["storage_low", "storage_full"]);
+  const { parts } = JSON.parse(await world.vault.reads(`/v1/recordings/${page.part.recording}`));
+  assert.equal(parts[0].state, "finished");
+  await judge(page, world, new Set());
+});
+
+test("a device without room for the reserve begins no part", async () => {
+  const page = new Page();
+  page.disk.quotaBytes = 8 * MEGABYTE;
+  await atVirtualTime(async () => {
+    page.start();
+    await assert.rejects(page.begin(), { code: "spool-full" });
+    page.service.close();
+  });
+  assert.deepEqual(page.disk.folders(), []);
+});
+
+test("the reserve of a page that died is let go by the next", async () => {
+  const page = new Page();
+  await atVirtualTime(async () => {
+    page.start();
+    await page.begin();
+    page.slice();
+    page.die();
+    assert.ok(page.disk.usedBytes() > 16 * MEGABYTE);
+    const next = new Page(page.disk);
+    const recovered = next.recover();
+    await time.delay(5);
+    assert.ok(page.disk.usedBytes() < MEGABYTE, `${page.disk.usedBytes()} bytes`);
+    await recovered;
+  });
 });
 
 test("where the private file system is refused, a recording is kept in memory, says so, and is confirmed", async () => {
@@ -608,6 +668,43 @@ test("a recorder's page that comes back goes on with the next part of the same r
   assert.equal(previous.part, 0);
   assert.deepEqual(previous.heads.map(([track]) => track).sort(), [page.part.mixed, page.part.events].sort());
   await judge({ parts: [...page.parts, ...next.parts], disk: page.disk }, world, new Set());
+});
+
+test("a part that fails is named by the next with chain heads that its file has", async () => {
+  const page = new Page();
+  page.platform.reserveBytes = 0;
+  await atVirtualTime(async () => {
+    page.start();
+    await page.begin();
+    for (let slice = 0; slice < 8; slice++) {
+      await time.delay(250);
+      page.slice();
+    }
+    // The segment is sealed, and is in no file.
+    page.disk.quotaBytes = page.disk.usedBytes() + 100;
+    assert.throws(() => page.slice(), { code: "spool-full" });
+    await page.untilUploaded();
+    page.disk.quotaBytes = Number.POSITIVE_INFINITY;
+    const first = page.part;
+    await page.begin({ recording: first.recording, part: 1 });
+    for (let slice = 0; slice < 4; slice++) page.slice();
+    page.service.endPart("stopped");
+    assert.equal((await page.untilUploaded()).state, "safe");
+  });
+  const { parts } = JSON.parse(
+    await world.vault.reads(`/v1/recordings/${page.part.recording}/open`, { method: "POST" }),
+  );
+  assert.deepEqual(
+    parts.map(({ part, state }) => [part, state]),
+    [
+      [0, "unfinished"],
+      [1, "finished"],
+    ],
+  );
+  const { previous } = JSON.parse(`${Buffer.from(parts[1].open.split(".")[1], "base64url")}`);
+  assert.equal(previous.part, 0);
+  assert.deepEqual(previous.heads.map(([track]) => track).sort(), [page.parts[0].mixed, page.parts[0].events].sort());
+  await judge(page, world, new Set());
 });
 
 test("another round of consent is another recording", async () => {

@@ -52,8 +52,9 @@ export function openTrack(
 }
 
 /** The answer is JSON from a server, so its type promises nothing. */
-function isAnswer(opened: Loose<OpenedRecording>): boolean {
-  return isText(opened.recording) && isListOf(opened.parts, isPart);
+export function isAnswer(answer: unknown): answer is OpenedRecording {
+  const opened = answer as Loose<OpenedRecording> | null | undefined;
+  return typeof opened === "object" && opened !== null && isText(opened.recording) && isListOf(opened.parts, isPart);
 }
 
 function isPart({ part, open, manifest, closing, receipt, tracks }: Loose<OpenedPart>): boolean {

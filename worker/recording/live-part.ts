@@ -9,7 +9,7 @@ import { WorkerError } from "../failure.js";
 import type { BeginPartRequest, EventLine, PartEndReason, SpoolStatus } from "../protocol.js";
 import type { PartRecorder, RecordingModule, SealedSlice } from "../wasm.js";
 import type { PartEntry } from "./journal.js";
-import { PartSpool } from "./part-spool.js";
+import { PartSpool, type RoomForTheEnd } from "./part-spool.js";
 import { release } from "./release.js";
 import { type SpoolStorage, StorageFullError } from "./spool-storage.js";
 import { VaultClient, VaultError } from "./vault-client.js";
@@ -23,6 +23,7 @@ export interface PartContext {
   /** The visit core's `sign_open`. */
   readonly signOpen: (open: OpenInput) => Promise<CompactJws>;
   readonly onStatus: (status: SpoolStatus) => void;
+  readonly room: RoomForTheEnd;
   readonly fetch: typeof fetch | undefined;
   /** Wall clock, milliseconds, never less than before. */
   readonly now: () => number;
@@ -116,7 +117,7 @@ export class LivePart {
         start: sealer.trackStart(track.track),
         envelope: sealer.envelope(track.track),
       }));
-      const spool = await PartSpool.create(storage, about, newTracks, context.onStatus);
+      const spool = await PartSpool.create(storage, about, newTracks, context.onStatus, context.room);
       return new LivePart(spool, sealer, { mixed, events, now: context.now });
     } catch (cause) {
       sealer.free();
@@ -176,7 +177,7 @@ export class LivePart {
   abandon(): void {
     this.#sealer?.free();
     this.#sealer = null;
-    for (const { spool } of this.spool.tracks) spool.complete();
+    this.spool.endRecording();
   }
 
   #lastEventUs = 0;
@@ -189,7 +190,7 @@ export class LivePart {
   /** The next slice is sealed into the same bytes: they are written now. */
   #append(track: TrackId, [offset, bytes]: SealedSlice): void {
     try {
-      this.spool.track(track).spool.appendSegment(bytes, offset);
+      this.spool.appendSegment(track, bytes, offset);
     } catch (cause) {
       if (cause instanceof StorageFullError) throw new WorkerError("spool-full", cause.message, { cause });
       throw new WorkerError("internal", "a sealed segment could not be written", { cause });

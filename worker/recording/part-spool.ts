@@ -7,10 +7,12 @@
 import type { CompactJws, RecordingId, TrackId } from "../core-types.js";
 import type { SpoolState, SpoolStatus, UploadWait } from "../protocol.js";
 import { type Journal, type JournalEntry, type JournalTrack, openJournal, type PartEntry } from "./journal.js";
+import { Reserve } from "./reserve.js";
 import type { SpoolFolder, SpoolStorage } from "./spool-storage.js";
 import { TrackSpool } from "./track-spool.js";
 
 const JOURNAL = "journal";
+const RESERVE = "reserve";
 
 export interface SpooledTrack {
   readonly about: JournalTrack;
@@ -28,6 +30,13 @@ export interface NewTrack {
   /** Magic and header. */
   readonly start: Uint8Array;
   readonly envelope: CompactJws;
+}
+
+/** Room for a part's end, and who hears that some of it had to be let go. */
+export interface RoomForTheEnd {
+  readonly reserveBytes: number;
+  /** `left_bytes`: what may still be written; of the last of it, the part's end must be made. */
+  readonly onRoom: (left_bytes: number, isLast: boolean) => void;
 }
 
 export class PartSpool {
@@ -50,6 +59,8 @@ export class PartSpool {
   #sealedMediaUs = 0;
   #wait: UploadWait | null = null;
   #isGone = false;
+  #reserve: Reserve | null = null;
+  #onRoom: RoomForTheEnd["onRoom"] = () => undefined;
 
   private constructor(
     about: PartEntry,
@@ -77,6 +88,7 @@ export class PartSpool {
     about: PartEntry,
     newTracks: readonly NewTrack[],
     onStatus: (status: SpoolStatus) => void,
+    room: RoomForTheEnd | null = null,
   ): Promise<PartSpool> {
     const name = folderName(about.recording, about.part);
     const releaseLock = await holdLock(name);
@@ -95,7 +107,14 @@ export class PartSpool {
         opened.push(file);
         tracks.push(spooled(track, TrackSpool.create(file, start), envelope));
       }
-      return new PartSpool(about, tracks, folder, journal, storage.isOnDisk, releaseLock, onStatus);
+      const spool = new PartSpool(about, tracks, folder, journal, storage.isOnDisk, releaseLock, onStatus);
+      if (room && storage.isOnDisk) {
+        const file = await folder.open(RESERVE);
+        opened.push(file);
+        spool.#reserve = Reserve.allocate(file, room.reserveBytes);
+        spool.#onRoom = room.onRoom;
+      }
+      return spool;
     } catch (error) {
       // Nothing was sealed: what is half made must not stay, and hold the room that was missing.
       for (const file of opened) file.close();
@@ -126,6 +145,7 @@ export class PartSpool {
         releaseLock();
         return null;
       }
+      await dropReserve(folder);
       const tracks: SpooledTrack[] = [];
       for (const track of about.tracks) {
         const file = await folder.open(fileName(track.track));
@@ -206,6 +226,18 @@ export class PartSpool {
 
   setManifest(manifest: CompactJws): void {
     this.#note({ k: "manifest", manifest });
+    this.endRecording();
+  }
+
+  /** A sealed segment, durable when this returns. A full disk takes it from the reserve. */
+  appendSegment(track: TrackId, bytes: Uint8Array, offset: number): void {
+    this.#withRoom(() => this.track(track).spool.appendSegment(bytes, offset));
+  }
+
+  /** Nothing more is recorded: the reserve goes, and the uploads know their length. */
+  endRecording(): void {
+    this.#reserve?.close();
+    this.#reserve = null;
     for (const { spool } of this.tracks) spool.complete();
   }
 
@@ -316,6 +348,8 @@ export class PartSpool {
   close(): void {
     if (this.#isGone) return;
     this.#isGone = true;
+    this.#reserve?.close();
+    this.#reserve = null;
     for (const { spool } of this.tracks) spool.close();
     this.#journal.close();
     this.#releaseLock();
@@ -333,9 +367,23 @@ export class PartSpool {
     this.publish();
   }
 
+  /** Whatever fails while there is a reserve is tried again with a part of it: only the trial shows what it was. */
+  #withRoom(write: () => void): void {
+    for (;;) {
+      try {
+        write();
+        return;
+      } catch (error) {
+        if (!this.#reserve?.release()) throw error;
+        this.#onRoom(this.#reserve.bytes, this.#reserve.bytes === 0);
+      }
+    }
+  }
+
   #note(entry: JournalEntry): void {
     try {
-      this.#journal.append(entry);
+      if (entry.k === "manifest") this.#withRoom(() => this.#journal.append(entry));
+      else this.#journal.append(entry);
     } catch {
       // What was half written was cut off; a line after it stands on its own.
     }
@@ -388,6 +436,14 @@ export class PartSpool {
         entry satisfies never;
     }
   }
+}
+
+/** What a dead page left of it. */
+async function dropReserve(folder: SpoolFolder): Promise<void> {
+  if (!(await folder.files()).includes(RESERVE)) return;
+  const file = await folder.open(RESERVE);
+  file.truncate(0);
+  file.close();
 }
 
 export function folderName(recording: RecordingId, part: number): string {

@@ -21,6 +21,7 @@ import { verifyDeletion, verifyReceipt } from "./receipts.js";
 import { renewalProofOf } from "./renewal.js";
 import { MemorySpoolStorage } from "./spool-memory.js";
 import { type OriginStorage, openOpfsStorage } from "./spool-opfs.js";
+import { RESERVE_BYTES } from "./reserve.js";
 import type { SpoolStorage } from "./spool-storage.js";
 
 const HEARTBEAT_MS = 1_000;
@@ -53,6 +54,8 @@ export interface RecorderContext {
 export interface RecordingPlatform {
   readonly origin?: OriginStorage;
   readonly upload?: PartUploadPlatform;
+  /** Default: {@link RESERVE_BYTES}. */
+  readonly reserveBytes?: number;
 }
 
 interface SettlingPart {
@@ -76,6 +79,7 @@ export class RecorderService {
   #withdrawal: CompactJws | null = null;
   readonly #places = new Map<ParticipantId, ConfirmedPlace>();
   readonly #courtesy = new Courtesy();
+  #room: "enough" | "low" | "ending" = "enough";
   #heartbeat: ReturnType<typeof setInterval> | undefined;
   #storageCheck: ReturnType<typeof setInterval> | undefined;
 
@@ -101,6 +105,7 @@ export class RecorderService {
   async begin(request: BeginPartRequest): Promise<PartBegun> {
     if (this.#live) throw new WorkerError("recorder-busy", "a part is being recorded already");
     this.#withdrawal = null;
+    this.#room = "enough";
     const { driver, rootKey, clinicDocument, emit } = this.#context;
     const { state } = driver;
     if (state?.phase !== "live" || !state.consent) {
@@ -122,17 +127,25 @@ export class RecorderService {
         return statement;
       },
       onStatus: (status) => emit({ e: "spool", status }),
+      room: {
+        reserveBytes: this.#context.platform?.reserveBytes ?? RESERVE_BYTES,
+        // Of the last step the part's end is made.
+        onRoom: (left_bytes, isLast) => this.#tellRoom(left_bytes, isLast),
+      },
       fetch: this.#context.platform?.upload?.fetch,
       now: () => driver.now(),
     });
     this.#live = live;
     this.#round = round;
+    const noted = this.#note(live, round);
     this.#upload(live.spool, module);
     this.#startHeartbeat(live.spool.part, round);
     if (!storage.isOnDisk) {
       emit({ e: "spool_warning", warning: { kind: "in_memory", limit_bytes: MEMORY_LIMIT_BYTES } });
     }
     this.#watchStorage(storage);
+    // Before the first slice: the part after this one names it, whatever becomes of this page.
+    await noted;
     const { recording, part } = live.spool;
     return { recording, part, mixed: live.mixed, events: live.events, spool_on_disk: storage.isOnDisk };
   }
@@ -183,7 +196,8 @@ export class RecorderService {
     if (!live) return;
     this.#live = null;
     this.#stopTimers();
-    this.#remember(live);
+    for (const [track, head] of live.heads()) this.#heads.set(track, head);
+    if (this.#round !== null) void this.#note(live, this.#round);
     const places = [...this.#places.values()].filter(({ round }) => round === this.#round).map(({ place }) => place);
     live.finish(reason, { withdrawal: reason === "withdrawn" ? this.#withdrawal : null, places });
   }
@@ -250,10 +264,12 @@ export class RecorderService {
     live.abandon();
   }
 
-  #remember(live: LivePart): void {
+  /** How far a part has come, for the part after it: all of these heads are in its files. */
+  async #note(live: LivePart, round: string): Promise<void> {
+    const { recording, part } = live.spool;
     const heads = live.heads();
-    for (const [track, head] of heads) this.#heads.set(track, head);
-    this.#previous = { part: live.spool.part, heads };
+    this.#previous = { part, heads };
+    await this.#context.lastPart?.save({ round, recording, part, heads }).catch(() => undefined);
   }
 
   #upload(spool: PartSpool, module: RecordingModule): void {
@@ -281,8 +297,7 @@ export class RecorderService {
       const live = this.#live;
       if (!live) return;
       const { segments, sealedMediaUs: sealed_media_us } = live;
-      const last = { round, recording: live.spool.recording, part, heads: live.heads() };
-      this.#context.lastPart?.save(last).catch(() => undefined);
+      void this.#note(live, round);
       this.#context.driver.command({ c: "heartbeat", part, segments, sealed_media_us }).catch(() => undefined);
     };
     beat();
@@ -291,20 +306,23 @@ export class RecorderService {
 
   /** Warns while there is time. The page then ends the part while its last slices and manifest still fit. */
   #watchStorage(storage: SpoolStorage): void {
-    const { emit } = this.#context;
-    let isLow = false;
-    let isEnding = false;
     this.#storageCheck = setInterval(async () => {
       const free_bytes = await storage.freeBytes();
-      if (free_bytes === null || free_bytes > STORAGE_LOW_BYTES || isEnding) return;
-      if (!isLow) emit({ e: "spool_warning", warning: { kind: "storage_low", free_bytes } });
-      isLow = true;
-      if (free_bytes > STORAGE_STOP_BYTES) return;
-      isEnding = true;
-      const error = new WorkerError("spool-full", "there is no more room on this device; the recording ends");
-      emit({ e: "spool_warning", warning: { kind: "storage_full" } });
-      emit({ e: "part_failed", error: toFailure(error) });
+      if (free_bytes === null || free_bytes > STORAGE_LOW_BYTES) return;
+      this.#tellRoom(free_bytes, free_bytes <= STORAGE_STOP_BYTES);
     }, STORAGE_CHECK_MS);
+  }
+
+  /** By what the browser says, or by what writing shows. */
+  #tellRoom(free_bytes: number, isEnding: boolean): void {
+    const { emit } = this.#context;
+    if (!this.#live || this.#room === "ending") return;
+    if (this.#room === "enough") emit({ e: "spool_warning", warning: { kind: "storage_low", free_bytes } });
+    this.#room = isEnding ? "ending" : "low";
+    if (!isEnding) return;
+    const error = new WorkerError("spool-full", "there is no more room on this device; the recording ends");
+    emit({ e: "spool_warning", warning: { kind: "storage_full" } });
+    emit({ e: "part_failed", error: toFailure(error) });
   }
 
   #stopTimers(): void {

@@ -27,7 +27,8 @@ import type { TrackSpool } from "./track-spool.js";
 import type { Courtesy } from "./courtesy.js";
 import { LARGEST_BYTES, Pace } from "./pace.js";
 import { SpoolReader } from "./tus-reader.js";
-import { RECORDING_DELETED, retryAfterMs } from "./vault-client.js";
+import { retryAfterMs } from "../retry-after.js";
+import { RECORDING_DELETED } from "./vault-client.js";
 
 const STALL_CHECK_MS = 1_000;
 /** How often a refused capability is tried again, at most, while nobody has a better one. */

@@ -1,6 +1,7 @@
 /** The vault's HTTP interface for recorders: open, envelopes, finish or close, receipt. Bytes go by tus. */
 import type { CompactJws, RecordingId, TrackId } from "../core-types.js";
 import { WorkerError } from "../failure.js";
+import { retryAfterMs } from "../retry-after.js";
 import type { Prove } from "./renewal.js";
 
 const TIMEOUT_MS = 10_000;
@@ -207,10 +208,4 @@ async function refusal(response: Response): Promise<VaultError> {
 
 function wholeOrNull(header: string | null): number | null {
   return header !== null && /^\d{1,15}$/.test(header) ? Number(header) : null;
-}
-
-/** RFC 9110, section 10.2.3; seconds only, as servers of this kind send it. */
-export function retryAfterMs(header: string | null | undefined): number | null {
-  const seconds = Number(header ?? Number.NaN);
-  return Number.isFinite(seconds) && seconds >= 0 && header !== "" ? Math.min(seconds, 600) * 1_000 : null;
 }

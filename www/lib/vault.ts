@@ -12,6 +12,12 @@ export interface ListedRecording {
   parts: { part: number; state: string }[];
 }
 
+export interface ListedPage {
+  recordings: ListedRecording[];
+  /** Where the next page begins; null on the last. */
+  next: string | null;
+}
+
 export class VaultReader {
   readonly #base: URL;
   readonly #token: string;
@@ -21,9 +27,9 @@ export class VaultReader {
     this.#token = token;
   }
 
-  async list(): Promise<ListedRecording[]> {
-    const { recordings } = await this.#ask<{ recordings: ListedRecording[] }>("GET", "v1/recordings");
-    return recordings;
+  /** The newest recordings, or those after a page. */
+  list(next: string | null = null): Promise<ListedPage> {
+    return this.#ask<ListedPage>("GET", `v1/recordings${next === null ? "" : `?after=${encodeURIComponent(next)}`}`);
   }
 
   /** Shares and short-lived download URLs; the vault writes down who asked. */

@@ -311,6 +311,7 @@ export const en = {
     token: "Access token",
     list: "Show recordings",
     recordings: "Recordings",
+    older: "Show older recordings",
     none: "There are no recordings.",
     key: "Key file",
     key_hint: "The file that the clinic tool created. It is read here and is not uploaded.",

@@ -315,6 +315,7 @@ export const es: PageStrings = {
     token: "Token de acceso",
     list: "Mostrar grabaciones",
     recordings: "Grabaciones",
+    older: "Mostrar grabaciones anteriores",
     none: "No hay grabaciones.",
     key: "Archivo de clave",
     key_hint: "El archivo que creó la herramienta de la clínica. Se lee aquí y no se envía.",
