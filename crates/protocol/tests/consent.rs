@@ -15,6 +15,8 @@ use sealed_visit_protocol::{B64, Jws, ParticipantId, Role, RoundId, SigningKey, 
 use std::collections::BTreeMap;
 
 const CASES: u64 = 200;
+/// The number of everybody's first grant.
+const FIRST_GRANT: u64 = 2;
 const NOW_MS: u64 = 1_800_000_000_000;
 const GROUP_ID: &[u8] = b"group";
 
@@ -179,6 +181,9 @@ struct Case {
     recorder: Person,
     request: Jws<RequestClaims>,
     said: Vec<Said>,
+    /// Somebody refused with a number lower than that of a grant, which no honest member does: what counts then depends on which
+    /// comes first, and only gate and screen are compared.
+    out_of_order: bool,
 }
 
 impl Case {
@@ -209,11 +214,14 @@ impl Case {
             // Most cases are about to be agreed: else nothing tells a right answer from always saying no.
             let count = [0, 1, 1, 1, 1, 2, 3][random.below(7)];
             for number in 0..count {
-                // Grants of one author have different numbers; a refusal may have the number of a grant.
-                let statement = Self::statement(random, &people, &open, &other, author, number);
+                let numbers = (number, count);
+                let statement = Self::statement(random, &people, &open, &other, author, numbers);
                 said.push(statement);
             }
         }
+        let out_of_order = said
+            .iter()
+            .any(|one: &Said| one.kind == StatementKind::Refusal && one.seq < FIRST_GRANT);
         random.shuffle(&mut said);
         Self {
             people,
@@ -221,6 +229,7 @@ impl Case {
             recorder,
             request: open,
             said,
+            out_of_order,
         }
     }
 
@@ -230,7 +239,7 @@ impl Case {
         open: &Jws<RequestClaims>,
         other: &Jws<RequestClaims>,
         author: usize,
-        number: usize,
+        (number, count): (usize, usize),
     ) -> Said {
         let person = &people[author];
         let with_key = usize::from(random.one_in(10));
@@ -239,9 +248,13 @@ impl Case {
             1 | 2 => StatementKind::Refusal,
             _ => StatementKind::Grant,
         };
+        // Grants of one author have different numbers; a refusal may have the number of the last one.
+        let last = FIRST_GRANT + count as u64 - 1;
         let seq = match kind {
-            StatementKind::Grant => 2 + number as u64,
-            _ => random.below(6) as u64,
+            StatementKind::Grant => FIRST_GRANT + number as u64,
+            StatementKind::Refusal if random.one_in(6) => random.below(FIRST_GRANT as usize) as u64,
+            StatementKind::Refusal => last + random.below(2) as u64,
+            StatementKind::Withdrawal => random.below(6) as u64,
         };
         let answers_other = random.one_in(12);
         let agrees_to_all = !random.one_in(12);
@@ -392,11 +405,10 @@ fn the_screen_says_that_everyone_agreed_exactly_when_the_gate_lets_the_recorder_
     let mut seen: BTreeMap<String, u32> = BTreeMap::new();
     for (seed, _, case) in cases() {
         let gate = case.gate(&case.after(&case.said, &clinic), &clinic);
-        assert_eq!(
-            gate.is_ok(),
-            case.agreed_by_the_rules(),
-            "seed {seed}: {gate:?}"
-        );
+        if !case.out_of_order {
+            let agreed = case.agreed_by_the_rules();
+            assert_eq!(gate.is_ok(), agreed, "seed {seed}: {gate:?}");
+        }
         *seen.entry(format!("agreed: {}", gate.is_ok())).or_default() += 1;
         let heard: Vec<_> = case
             .said
@@ -425,6 +437,9 @@ fn the_screen_says_that_everyone_agreed_exactly_when_the_gate_lets_the_recorder_
                 let Some(with_key) = with_key else { continue };
                 let standing = screen.standing_of(&case.people[author].entry(*with_key));
                 *seen.entry(format!("{standing:?}")).or_default() += 1;
+                if case.out_of_order {
+                    continue;
+                }
                 if !case.withdrawn() || standing == Standing::Withdrawn {
                     assert_eq!(
                         standing,
@@ -453,9 +468,9 @@ fn the_screen_says_that_everyone_agreed_exactly_when_the_gate_lets_the_recorder_
 }
 
 #[test]
-fn what_an_author_said_counts_the_same_in_every_order() {
+fn what_is_said_with_growing_numbers_counts_the_same_in_every_order() {
     let clinic = clinic();
-    for (seed, mut random, mut case) in cases() {
+    for (seed, mut random, mut case) in cases().filter(|(_, _, case)| !case.out_of_order) {
         let agreed = case.agreed_by_the_rules();
         for _ in 0..3 {
             random.shuffle(&mut case.said);
@@ -480,7 +495,7 @@ fn a_withdrawal_of_somebody_who_left_leaves_no_grant_standing() {
     let gone = case.here.iter().position(Option::is_none).unwrap();
     let withdrawal = loop {
         let (people, open) = (&case.people, &case.request);
-        let said = Case::statement(&mut random, people, open, open, gone, 0);
+        let said = Case::statement(&mut random, people, open, open, gone, (0, 1));
         if said.kind == StatementKind::Withdrawal {
             break said;
         }

@@ -5,8 +5,8 @@
 //! group's context holds, a screen also what its member has heard and the context does not hold yet. [`Answers::hear`] adds a
 //! statement by the same rule ([`may_follow`]) by which the context takes it.
 //!
-//! Invariants: what an author said counts the same in whatever order it arrives, unless that author used one number for two
-//! grants. A withdrawal by anybody, in the roster or gone, leaves nobody's grant standing.
+//! Invariants: what an author said with growing numbers counts the same in whatever order it arrives. A withdrawal by anybody, in
+//! the roster or gone, leaves nobody's grant standing.
 
 use super::request::Request;
 use super::state::{ConsentState, StateError};
@@ -213,27 +213,28 @@ impl<'a> Answers<'a> {
 /// Whether a statement counts after what its author said before in this round, and after the highest number that the author
 /// used in the visit.
 ///
-/// A no counts whatever its number: it names the request that it answers, so it cannot be an old one. Only a grant has to be
-/// the last word.
+/// Numbers grow, so that nothing older counts again. Of a grant and a refusal with one number the refusal counts, whichever comes
+/// first; a withdrawal counts in any case; and no grant follows a refusal or a withdrawal.
 pub(super) fn may_follow(
     before: Option<&StatementClaims>,
     last: Option<u64>,
     got: &StatementClaims,
 ) -> Result<(), StateError> {
-    let before = before.map(|before| before.kind);
-    let old = last.filter(|last| got.seq <= *last);
-    match (before, got.kind) {
-        (Some(StatementKind::Withdrawal), _) => Err(StateError::DeadRound(got.round)),
-        (_, StatementKind::Withdrawal)
-        | (None | Some(StatementKind::Grant), StatementKind::Refusal) => Ok(()),
-        (_, StatementKind::Refusal) => match old {
-            Some(last) => Err(StateError::OldStatement { last, got: got.seq }),
-            None => Ok(()),
-        },
-        (before, StatementKind::Grant) => match (old, before) {
-            (Some(last), _) => Err(StateError::OldStatement { last, got: got.seq }),
-            (None, Some(StatementKind::Refusal)) => Err(StateError::GrantAfterRefusal),
-            (None, _) => Ok(()),
-        },
+    let kind_before = before.map(|before| before.kind);
+    if kind_before == Some(StatementKind::Withdrawal) {
+        return Err(StateError::DeadRound(got.round));
     }
+    if got.kind == StatementKind::Withdrawal {
+        return Ok(());
+    }
+    let unsays = got.kind == StatementKind::Refusal
+        && before
+            .is_some_and(|before| before.kind == StatementKind::Grant && before.seq == got.seq);
+    if let Some(last) = last.filter(|last| got.seq <= *last && !unsays) {
+        return Err(StateError::OldStatement { last, got: got.seq });
+    }
+    if kind_before == Some(StatementKind::Refusal) && got.kind == StatementKind::Grant {
+        return Err(StateError::GrantAfterRefusal);
+    }
+    Ok(())
 }

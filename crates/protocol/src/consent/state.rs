@@ -2,7 +2,8 @@
 //!
 //! Invariant: a round that was withdrawn from, or replaced, is dead for good. A participant's sequence numbers grow over
 //! the whole visit, whatever rounds and groups they were used in, so an older grant never counts once its author has said
-//! something later. No grant follows a refusal in the same round. A refusal or withdrawal always counts, whatever its number.
+//! something later. No grant follows a refusal in the same round. Where an author used one number for a grant and a refusal,
+//! the refusal counts, whichever comes first. A withdrawal always counts, whatever its number.
 
 use super::request::{Request, RequestClaims, RequestError};
 use super::round::may_follow;
