@@ -32,7 +32,7 @@ const STALLED_MS = 2_000;
 /** A picture so far behind the sound is not in what is sealed now. */
 const PICTURE_LOST_MS = 4_000;
 
-/** What is known of the file that is being sealed. */
+/** The state of the file being sealed. */
 export interface SealedProgress {
   readonly sinceSliceMs: number;
   readonly pictureLagMs: number;

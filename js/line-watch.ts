@@ -36,7 +36,7 @@ const LOWERED_SHARE = 0.5;
 const EXPLAINED_SHARE = 0.8;
 const GOOD: LineState = { down: "good", up: "good", slow_for: [] };
 
-/** What the statistics say of the pictures that are sent. */
+/** Statistics of the video that is sent. */
 export interface Outgoing {
   /** What the encoders were given, and what they may have at most, bits per second. */
   readonly target_bps: number;

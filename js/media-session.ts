@@ -520,7 +520,7 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
     });
   }
 
-  /** The relay may have forgotten us, or been restarted: ask again for what there is. */
+  /** The relay may have forgotten us or restarted: subscribe again. */
   #onRelayBack(): void {
     if (this.#isClosed) return;
     if (this.#options.receive !== false) this.#client.request<"subscribe">({ r: "subscribe" }).catch(() => undefined);

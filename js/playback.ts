@@ -120,7 +120,7 @@ export class Player implements AsyncDisposable {
 
   /**
    * The verified slices of a track, as they are downloaded. The stream errors at the first byte that
-   * does not verify (`opening-track-altered`, `opening-segment-altered`); what came before is good.
+   * does not verify (`opening-track-altered`, `opening-segment-altered`); everything before it is good.
    */
   async read(part: number, track: TrackId): Promise<ReadableStream<Slice>> {
     const { stream } = await this.#request<"read">({ r: "read", part, track });

@@ -8,7 +8,7 @@ import type { MediaKind, MediaSource, ParticipantId, TrackKey, TransformOptions 
 import { SealedVisitError } from "./errors.js";
 import type { WorkerClient } from "./worker-client.js";
 
-/** What a track to be sent is called. */
+/** The name of a track to send. */
 export interface SenderOptions {
   /** Opaque, unique among this participant's tracks; receivers must name the same. */
   readonly track: string;

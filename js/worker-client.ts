@@ -83,7 +83,7 @@ export class WorkerClient {
     return () => listeners.delete(entry);
   }
 
-  /** Ends the worker at once; what it holds is gone. */
+  /** Ends the worker at once; its contents are lost. */
   terminate(reason: SealedVisitError = new SealedVisitError("closed", "this was closed")): void {
     this.#failure ??= reason;
     this.worker.terminate();

@@ -50,7 +50,7 @@ export async function loadIdentity(storageKey: string): Promise<Identity | null>
   return { seed: Uint8Array.from(seed), pass, name_salt, memories: Object.values(memories) };
 }
 
-/** Keeps an identity with its pass; what was remembered beside the same key stays. */
+/** Stores an identity with its pass; the memory stored with the same key stays. */
 export async function saveIdentity(storageKey: string, identity: Identity, pass: CompactJws): Promise<void> {
   const { seed, name_salt } = identity;
   const key = await crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]);

@@ -26,7 +26,7 @@ export type * from "./core-types.js";
 
 // --- Requests -----------------------------------------------------------------------------------
 
-/** What a worker is for. The recorder is a second instance beside its clinician's. */
+/** A worker's purpose. The recorder is a second instance beside the clinician's own. */
 export type WorkerRole = "member" | "recorder" | "recovery";
 
 /** Loads WebAssembly and makes, or finds again, the identity of this tab. */
@@ -351,14 +351,14 @@ export type Event =
     }
   /** A live track cannot be protected. */
   | { readonly e: "track_failed"; readonly key: TrackKey; readonly error: Failure }
-  /** An upload stopped, or was answered with something that the clinic did not sign. What is sealed stays. */
+  /** An upload stopped, or the answer was not signed by the clinic. Sealed bytes stay. */
   | { readonly e: "upload_problem"; readonly error: Failure }
   | { readonly e: "spool"; readonly status: SpoolStatus }
   | { readonly e: "spool_warning"; readonly warning: SpoolWarning }
   /** The vault answered 401 or 403: the page asks the host's sign-in for a new capability. */
   | { readonly e: "capability_needed"; readonly recording: RecordingId; readonly part: number }
   | { readonly e: "receipt"; readonly recording: RecordingId; readonly part: number; readonly receipt: CompactJws }
-  /** The part cannot go on; what was sealed stays. */
+  /** The part cannot continue; sealed bytes stay. */
   | { readonly e: "part_failed"; readonly error: Failure }
   /** A WebAssembly panic or a broken worker: nothing is sent or decrypted anymore. */
   | { readonly e: "fatal"; readonly error: Failure };

@@ -20,7 +20,7 @@ export class SteadyClock {
     if (wallMs < expectedMs - TOLERANCE_MS) {
       this.#offsetMs += expectedMs - wallMs;
     } else if (wallMs > expectedMs + TOLERANCE_MS) {
-      // Set right again: what it was set back by is made up for first.
+      // Corrected again: first make up for the time it was set back.
       this.#offsetMs = Math.max(0, Math.min(this.#offsetMs, expectedMs - Date.now()));
     }
     this.#lastMs = Math.max(this.#lastMs, Date.now() + this.#offsetMs);

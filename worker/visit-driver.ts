@@ -283,7 +283,7 @@ export class VisitDriver {
     this.#state = state;
     this.#hooks.emit({ e: "state", state });
     if (hasEnded) {
-      // What the core still has to say goes out first.
+      // Send the core's remaining output first.
       this.#hasEnded = true;
       queueMicrotask(() => this.#stopWhenSent());
     }

@@ -11,7 +11,7 @@ const asked = location.pathname + location.search + location.hash;
 history.replaceState(null, "", "/");
 const page = pageIn(asked);
 const link = visitLinkIn(asked);
-/** The pages stand beside this script; nothing of the address decides where a secret goes. */
+/** The pages are beside this script. The address does not influence where a secret goes. */
 const target = page && new URL(page, import.meta.url);
 
 if (target && link !== "damaged") {

@@ -75,7 +75,7 @@ run(undefined, async () => {
   if (vault.value === "") vault.value = new URLSearchParams(location.search).get("vault") ?? config.vault_url;
 });
 
-/** Runs one step; what goes wrong is said in the page. */
+/** Runs one step and shows a failure in the page. */
 function run(event: Event | undefined, step: () => Promise<void>): void {
   event?.preventDefault();
   problem.textContent = "";
@@ -171,7 +171,7 @@ async function open(): Promise<void> {
     const media: OpenedPartMedia[] = [];
     for (const { part, track, content, media_type } of tracks) {
       if (content === "mixed") media.push({ part, ...(await readTrack(player, part, track, media_type)) });
-      // Read for the check; what is in it is not media.
+      // Read for the check; it contains no media.
       else await readTrack(player, part, track, media_type);
     }
     await showOpened(player, recording, media);

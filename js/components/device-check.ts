@@ -60,7 +60,7 @@ export class DeviceCheckElement extends VisitElement {
   #level: LevelMeter | undefined;
   #devices: MediaDeviceInfo[] = [];
   #heard = false;
-  /** Counts what was opened: what comes late is not wanted anymore. */
+  /** Counts openings: a late result of an earlier one is discarded. */
   #turn = 0;
   #wanted: { camera?: string; microphone?: string } = {};
 

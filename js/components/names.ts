@@ -1,4 +1,4 @@
-/** What people are called on the screen. */
+/** People's names on screen. */
 import type { Strings } from "./strings/index.js";
 import type { ConsentRound, VisitView } from "./view.js";
 

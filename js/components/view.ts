@@ -192,7 +192,7 @@ export function mustAnswer(view: Pick<VisitView, "me" | "consent">): boolean {
   return !consent.my_answer || mustInterpret(view);
 }
 
-/** Whether an interpreter who has agreed is to sign for someone else too. */
+/** Whether an interpreter who has agreed must also sign for another person. */
 export function mustInterpret({ me, consent }: Pick<VisitView, "me" | "consent">): boolean {
   const needed = consent?.interpreter_needed ?? [];
   return me.role === "interpreter" && consent?.my_answer === "grant" && needed.length > 0;

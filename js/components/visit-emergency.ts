@@ -74,7 +74,7 @@ export class VisitEmergencyElement extends VisitElement {
     });
   }
 
-  /** The words around the number, and the number as a link to dial where it is one. */
+  /** The text around the number, and the number as a link to dial if it is a phone number. */
   #call(): (Node | string)[] {
     const number = this.#number;
     const shown = h("bdi", {}, number);

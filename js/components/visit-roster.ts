@@ -200,7 +200,7 @@ export class VisitRosterElement extends VisitElement {
       recorded && h("p", { class: "small" }, words.stop_and_admit_why),
       view.locked && h("p", { class: "small" }, words.unlock_and_admit_why),
       h("ul", { class: "list", role: "list" }, ...people.map((entry, index) => this.#waitingEntry(entry, index, view))),
-      // What a recording asks of a newcomer comes after that.
+      // The recording's conditions for a newcomer come after that.
       recorded &&
         view.locked &&
         h(
@@ -273,7 +273,7 @@ export class VisitRosterElement extends VisitElement {
 
 type EntryButton = (testid: string, look: string, label: string, name: string, event: string) => HTMLElement;
 
-/** Who commits while every clinician is away is no host. */
+/** The member that commits while every clinician is away is not a host. */
 function isHost({ participant, role }: RosterEntry, { host }: RosterView): boolean {
   return host === participant && role === "clinician";
 }

@@ -10,7 +10,7 @@ import type { FrameEngine, FramesModule } from "../wasm.js";
 import { DropReports } from "./drop-reports.js";
 import { type EncodedFrame, type EngineCounts, type FrameMetadata, FrameTrack } from "./frame-track.js";
 
-/** Where a frame goes on. */
+/** Where a frame goes next. */
 export interface FrameSink {
   enqueue(frame: EncodedFrame): void;
 }

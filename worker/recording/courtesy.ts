@@ -1,6 +1,6 @@
 /**
  * Live media goes first: while the call's own sending suffers, the upload takes a small piece at a time, and pauses
- * before each. It never stops: what is not with the clinic yet is only on this device.
+ * before each. It never stops: bytes that the clinic does not have yet are only on this device.
  */
 
 /** What goes at once while it yields: a third of a second at 2 Mbit/s. */

@@ -6,7 +6,7 @@
  * never one that seals, opens, or signs for the recording.
  *
  * It records what a server acknowledged, never what this device gave up on, and it does not grow without bound: past
- * {@link ROUTINE_BYTES} only what a later page cannot find out by asking is written.
+ * {@link ROUTINE_BYTES} it is written only if a later page cannot get it by asking.
  */
 import type { CompactJws, RecordingId, TrackId } from "../core-types.js";
 import type { SpoolFile } from "./spool-storage.js";

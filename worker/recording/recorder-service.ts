@@ -27,7 +27,7 @@ import type { SpoolStorage } from "./spool-storage.js";
 const HEARTBEAT_MS = 1_000;
 /** More lost answers in a row are no accident. */
 const TAKEN_PARTS_AT_MOST = 20;
-/** Some 15 minutes at 2.5 Mbit/s: what a page may hold where there is no disk. */
+/** About 15 minutes at 2.5 Mbit/s: the most a page holds in memory without a disk. */
 const MEMORY_LIMIT_BYTES = 256 << 20;
 const STORAGE_CHECK_MS = 10_000;
 /** Some five minutes at 2.5 Mbit/s: time to tell a person. */
@@ -228,7 +228,7 @@ export class RecorderService {
     for (const { upload } of this.#parts.values()) upload.retryNow();
   }
 
-  /** What is not uploaded stays on the disk, for recovery. */
+  /** Bytes not yet uploaded stay on disk for recovery. */
   close(): void {
     this.#stopTimers();
     this.#live?.abandon();
@@ -243,7 +243,7 @@ export class RecorderService {
     try {
       act(live);
     } catch (error) {
-      // Stops cleanly: what is sealed stays, and says that it ended here.
+      // Stops cleanly: sealed bytes stay, with a mark that the part ended here.
       this.#live = null;
       this.#stopTimers();
       if (error instanceof WebAssembly.RuntimeError) {

@@ -173,7 +173,7 @@ export class CallView {
   invitations(overview: Overview): void {
     const { participants } = overview;
     const { call } = words();
-    // What did not work now is tried again at the next look.
+    // Failures are retried at the next check.
     this.#lock.look(overview).catch(() => undefined);
     if (!this.#options.visit.state.me.host) return;
     const roles = stringsFor(language()).role as Record<string, string>;
@@ -258,7 +258,7 @@ export class CallView {
     return !this.#request.hidden;
   }
 
-  /** Where this browser cannot record, a recorder is opened elsewhere before anyone is asked. */
+  /** If this browser cannot record, the recorder is opened elsewhere before anyone is asked. */
   async #beginRequest(after?: string): Promise<void> {
     if (this.#elsewhere && this.#separateRecorder === undefined && !(await this.#elsewhere.open())) return;
     this.#openRequest(after);
@@ -315,7 +315,7 @@ export class CallView {
     const recorder = await preparing;
     this.#recorder = recorder;
     this.#progress = new ProgressPanel(recorder);
-    // What an earlier recorder still has to send stays on the screen.
+    // An earlier recorder's unfinished upload stays on screen.
     this.#recordingHere.append(this.#progress.element);
     recorder.on("problem", (error) => this.#fail(error));
     return recorder;
@@ -448,7 +448,7 @@ export class CallView {
     if (consent?.asked_again) this.#askedTwice = true;
   }
 
-  /** Who has become host is said to everyone; who commits while the host is away, to nobody. */
+  /** Everyone sees who has become host. Nobody sees which member commits while the host is away. */
   #noteHost({ host, me, roster }: VisitState): void {
     const entry = roster.find(({ participant }) => participant === host);
     if (entry?.role !== "clinician") return;

@@ -74,7 +74,7 @@ const defaultRoles: Record<string, readonly RecipientRole[]> = {
   other: ["responsible_clinician"],
 };
 
-/** The purposes that clinic and template offer, with their rules; an archive, where there is one, gets every recording. */
+/** The purposes offered by clinic and template, with their rules. An archive, if there is one, gets every recording. */
 export function purposeRules(config: Config, { recipients }: ClinicInfo, template: VisitTemplate): PurposeRule[] {
   const hasArchive = recipients.some(({ role }) => role === "archive");
   return (config.purposes ?? PURPOSES).flatMap((entry): PurposeRule[] => {

@@ -35,7 +35,7 @@ interface Here {
   isHost: boolean;
 }
 
-/** Resolves when it is over, and what was recorded is safe. */
+/** Resolves when the visit is over and the recording is safe. */
 export async function call(
   { config, link, visit, logger, info, able, isHost }: Here,
   { stream, speakerId }: { stream: MediaStream | null; speakerId: string },

@@ -123,7 +123,7 @@ export async function joinPage(
     });
     const { camera, microphone } = keptChoices();
     if (able.visit.supported) {
-      // After a reload: what was off stays off. A muted microphone is opened, and sends nothing.
+      // After a reload, devices that were off stay off. A muted microphone is opened but sends nothing.
       void check.start({ withDevices: true, wanted: idsIn({ camera, microphone }), off: camera.on ? [] : ["camera"] });
     }
   });

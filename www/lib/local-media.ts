@@ -17,7 +17,7 @@ export class LocalMedia extends EventTarget {
   readonly #open: OpenDevice;
   readonly #tracks: Record<Device, MediaStreamTrack | null>;
   readonly #wanted: DeviceChoices;
-  /** Counts what was wanted of each device: what was asked for earlier is not wanted anymore. */
+  /** Counts requests per device: the result of an earlier request is discarded. */
   readonly #turns: Record<Device, number> = { microphone: 0, camera: 0 };
   readonly #lost = new Set<Device>();
   readonly #taken = new Set<Device>();

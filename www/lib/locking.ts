@@ -61,7 +61,7 @@ export class VisitLock {
   }
 }
 
-/** Whether everyone who was invited is in the visit. */
+/** Whether everyone invited is in the visit. */
 function isComplete({ participants }: Overview, { roster }: VisitState): boolean {
   const here = new Set(roster.map(({ participant }) => participant));
   return participants.length > 1 && participants.every(({ participant }) => here.has(participant));

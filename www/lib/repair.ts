@@ -1,5 +1,5 @@
 /**
- * What mail programs, chats and hands do to a link, undone where there is only one way to undo it.
+ * Repairs damage to links by mail programs, chats, and people, where there is only one way to repair it.
  *
  * A visit's link is `PAGE.html#visit=22 characters&secret=43 characters`: a period or bracket after it, `&amp;`, `=3D`, a
  * line break in its middle, or `%23` can only be damage. A character that is missing or changed cannot be guessed.
@@ -53,7 +53,7 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    // A lone percent sign: what can be decoded is.
+    // A lone percent sign: decode the rest.
     return text.replace(/%23/g, "#").replace(/%26/g, "&").replace(/%3D/gi, "=");
   }
 }
