@@ -49,7 +49,7 @@ export class VisitDriver {
   readonly #hooks: DriverHooks;
   readonly #relay: RelayConnection;
   readonly #commands = new Map<number, PendingCommand>();
-  readonly #clock = new SteadyClock();
+  readonly #clock: SteadyClock;
   #nextCommand = 1;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #queue: Input[] = [];
@@ -65,7 +65,14 @@ export class VisitDriver {
   #unsent: WireMessage[] = [];
   #hasEnded = false;
 
-  constructor(module: VisitModule, config: CoreConfig, relayUrl: string, frames: FrameCrypto, hooks: DriverHooks) {
+  constructor(
+    module: VisitModule,
+    config: CoreConfig,
+    { relayUrl, correctionMs }: { relayUrl: string; correctionMs: number },
+    frames: FrameCrypto,
+    hooks: DriverHooks,
+  ) {
+    this.#clock = new SteadyClock(correctionMs);
     this.#core = new module.VisitCore(config, this.now());
     this.#frames = frames;
     this.#hooks = hooks;
