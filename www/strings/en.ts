@@ -59,8 +59,7 @@ export const en = {
     link_damaged:
       "Part of this link is missing. Copy the whole link from the clinic’s message, or ask the clinic for a new one.",
     refused: "You could not join. Check your connection, then reload the page.",
-    unsupported:
-      "This browser cannot join an encrypted visit. Please use an up-to-date Chrome, Edge, or Firefox.",
+    unsupported: "This browser cannot join an encrypted visit. Please use an up-to-date Chrome, Edge, or Firefox.",
   },
   waiting: {
     title: "You are in the waiting room",

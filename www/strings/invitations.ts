@@ -30,8 +30,7 @@ const en = {
   attention_browser:
     "Someone tried to use the link of {who} in another browser. They were not let in. See Links under People.",
   attention_passcode: "The link of {who} is locked after five wrong passcodes. See Links under People.",
-  attention_away:
-    "The visit is locked, and someone new tried to join: {who}. Unlock the visit to let them in.",
+  attention_away: "The visit is locked, and someone new tried to join: {who}. Unlock the visit to let them in.",
   done_new_link: "A new link was made for {who}; the old one no longer works.",
   done_approved: "{who} can now join from another browser. The earlier browser no longer can.",
   done_passcode_unlocked: "{who} can try the passcode again.",
@@ -45,7 +44,8 @@ const es: typeof en = {
   passcode_locked: "Bloqueado después de cinco códigos de acceso incorrectos.",
   browser: "Otro navegador probó este enlace a las {time}. Muestra el código {code}.",
   approved: "Usted dejó entrar al navegador con el código {code}. Todavía no ha entrado.",
-  turned_away: "Intentó entrar cuando la consulta estaba bloqueada. Desbloquee la consulta, y esta persona pasa a la sala de espera.",
+  turned_away:
+    "Intentó entrar cuando la consulta estaba bloqueada. Desbloquee la consulta, y esta persona pasa a la sala de espera.",
   approve: "Dejar entrar a este navegador",
   unlock: "Desbloquear el código de acceso",
   new_link: "Crear un enlace nuevo",
@@ -66,7 +66,8 @@ const es: typeof en = {
   failed: "No funcionó. Inténtelo de nuevo en un momento.",
   attention_browser:
     "Alguien quiso usar el enlace de {who} en otro navegador. No se le dejó entrar. Vea Enlaces, en Personas.",
-  attention_passcode: "El enlace de {who} está bloqueado después de cinco códigos de acceso incorrectos. Vea Enlaces, en Personas.",
+  attention_passcode:
+    "El enlace de {who} está bloqueado después de cinco códigos de acceso incorrectos. Vea Enlaces, en Personas.",
   attention_away:
     "La consulta está bloqueada y una persona nueva intentó entrar: {who}. Desbloquee la consulta para dejarla entrar.",
   done_new_link: "Se creó un enlace nuevo para {who}; el anterior ya no funciona.",
