@@ -17,6 +17,7 @@ import type {
 } from "./core-types.js";
 import { WorkerError } from "./failure.js";
 import type { FrameCrypto } from "./frames/frame-crypto.js";
+import { withPlainNames } from "./plain-name.js";
 import type { Event } from "./protocol.js";
 import { RelayConnection } from "./relay-connection.js";
 import { SteadyClock } from "./steady-clock.js";
@@ -288,7 +289,7 @@ export class VisitDriver {
   #onState(state: VisitState): void {
     const hasEnded = state.phase === "ended" && this.#state?.phase !== "ended";
     this.#state = state;
-    this.#hooks.emit({ e: "state", state });
+    this.#hooks.emit({ e: "state", state: withPlainNames(state) });
     if (hasEnded) {
       // Send the core's remaining output first.
       this.#hasEnded = true;

@@ -4,7 +4,7 @@
  */
 import type { ComposeCounts, ComposeInput } from "../compose-protocol.js";
 import { PictureInput } from "./input.js";
-import { fit, layOut, type Rectangle } from "./layout.js";
+import { fit, layOut, type Rectangle, shortened } from "./layout.js";
 
 /** With no frame from anyone, and for whatever falls still. */
 const IDLE_INTERVAL_MS = 200;
@@ -147,11 +147,12 @@ export class Composer {
     if (text) this.#paintLabel(text, area);
   }
 
-  #paintLabel(text: string, area: Rectangle): void {
+  #paintLabel(whole: string, area: Rectangle): void {
     const context = this.#context;
     const size = Math.max(12, Math.round(this.#canvas.height / 36));
     context.font = `${size}px sans-serif`;
     context.textBaseline = "bottom";
+    const text = shortened(whole, (part) => context.measureText(part).width <= area.width - size);
     const width = Math.min(context.measureText(text).width + size, area.width);
     context.fillStyle = "rgba(0, 0, 0, 0.6)";
     context.fillRect(area.x, area.y + area.height - size * 1.6, width, size * 1.6);

@@ -59,7 +59,8 @@ export async function joinPage(
 
     const join = async (button: HTMLButtonElement) => {
       const text = words().join;
-      if (name.value.trim() === "") {
+      // Characters that nobody sees are no name.
+      if (!/[\p{L}\p{N}\p{S}]/u.test(name.value)) {
         problem.textContent = text.name_missing;
         name.focus();
         return;
