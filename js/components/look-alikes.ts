@@ -13,7 +13,9 @@ const LOOKS_LIKE = new Map(
     "ΑaΒbΕeΖzΗhΙiΚkΜmΝnΟoΡpΤtΥyΧx" +
     "օoսuոnհhցgզq" +
     "ıiøoØołlŁlđdĐdħh0o1l|l5s"
-  ).match(/../gu)?.map((pair) => [...pair] as [string, string]),
+  )
+    .match(/../gu)
+    ?.map((pair) => [...pair] as [string, string]),
 );
 
 export function skeleton(name: string): string {

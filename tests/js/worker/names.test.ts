@@ -40,11 +40,19 @@ test("everywhere a state names somebody, the name is plain", () => {
 
 test("a name like that of somebody present is marked, whatever it is written in", () => {
   const ada = { participant: "ada", name: "Dr. Ada Reyes" };
-  for (const name of ["Dr. Ada Reyes", "dr ada reyes", "Dr. Аda Rеуеs", "Dr. Ada Réyes", "DR ADA REYES", "Ｄｒ Ａｄａ Ｒｅｙｅｓ"])
+  for (const name of [
+    "Dr. Ada Reyes",
+    "dr ada reyes",
+    "Dr. Аda Rеуеs",
+    "Dr. Ada Réyes",
+    "DR ADA REYES",
+    "Ｄｒ Ａｄａ Ｒｅｙｅｓ",
+  ])
     assert.deepEqual([...lookAlikes([ada, { participant: "other", name }])], ["ada", "other"], name);
   assert.equal(skeleton("Bill"), skeleton("BiIl"));
   assert.equal(skeleton("Arnold"), skeleton("Amold"));
-  for (const name of ["Dr. Eva Reyes", "Ada", null]) assert.equal(lookAlikes([ada, { participant: "o", name }]).size, 0);
+  for (const name of ["Dr. Eva Reyes", "Ada", null])
+    assert.equal(lookAlikes([ada, { participant: "o", name }]).size, 0);
 });
 
 test("a long name on a recording's picture is cut, and the role is not", () => {
@@ -53,5 +61,8 @@ test("a long name on a recording's picture is cut, and the role is not", () => {
   const cut = shortened("Maximiliane von Hohenstein · patient", fits);
   assert.ok(fits(cut) && cut.startsWith("Maximil") && cut.endsWith("… · patient"), cut);
   assert.equal(shortened("A name without a role, and long", fits), "A name without a role,…");
-  assert.equal(shortened("Sam · patient", () => false), "… · patient");
+  assert.equal(
+    shortened("Sam · patient", () => false),
+    "… · patient",
+  );
 });
