@@ -5,9 +5,8 @@
  */
 import type { RosterEntry, VisitState } from "./core-types.js";
 
-/** Control, format (zero-width, bidirectional, tags), private use; fillers that draw nothing; selectors of variants. */
-const HIDDEN =
-  /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0]+/gu;
+/** Control, format (zero-width, bidirectional, tags), private use, and what else draws nothing: fillers, selectors. */
+const HIDDEN = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{DI}\u2800]+/gu;
 /** More marks on one letter than any language needs: they would reach into other lines. */
 const PILES = /(\p{M}{4})\p{M}+/gu;
 const LONGEST = 80;
