@@ -286,7 +286,7 @@ async fn the_host_is_told_of_a_link_that_another_browser_tried() {
     let links = book.create(&visit(None)).await.unwrap();
     let redeem = async |book: &Book, link: usize, seed: u8, now_ms: u64| {
         redeem_as(
-            &book,
+            book,
             links.visit,
             &links.links[link].secret,
             None,
@@ -349,7 +349,7 @@ async fn a_locked_visit_refuses_unused_links_and_nobody_else() {
     let redeem = async |book: &Book, link: usize, passcode: Option<&str>| {
         let secret = &links.links[link].secret;
         redeem_as(
-            &book,
+            book,
             links.visit,
             secret,
             passcode,
