@@ -33,12 +33,17 @@ after(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-/** A page of a person's own browser. */
+/**
+ * A page of a person's own browser.
+ *
+ * @param {string} address
+ * @param {{ locale?: string, timezoneId?: string, prepare?: (page: import("playwright-core").Page) => Promise<unknown> }} [options]
+ */
 async function open(address, { locale = "en-US", timezoneId = "America/New_York", prepare } = {}) {
   const permissions = ["camera", "microphone"];
   const context = await browser.newContext({ permissions, locale, timezoneId, viewport: { width: 1100, height: 760 } });
   const page = await context.newPage();
-  await prepare?.(page, context);
+  await prepare?.(page);
   await page.goto(address);
   return page;
 }
