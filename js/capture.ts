@@ -8,6 +8,7 @@
  */
 import type { ComposeCounts } from "../worker/compose-protocol.js";
 import type { ParticipantId } from "../worker/protocol.js";
+import { Arrivals } from "./arrivals.js";
 import { type AssetOptions, newComposeWorker } from "./assets.js";
 import { BlobLedger } from "./blob-ledger.js";
 import { Composer } from "./composer.js";
@@ -25,12 +26,14 @@ const SLICE_MS = 250;
 const KEY_FRAME_INTERVAL_MS = 2_000;
 /** How long MediaRecorder may take to stop, and to deliver the rest. */
 const STOP_LIMIT_MS = 2_000;
+/** Checks come once a second; closer ones say nothing about a second. */
+const CHECKS_APART_MS = 500;
 
 export interface CaptureOptions extends AssetOptions {
-  /** Of the composed picture. Default 960 x 540. */
+  /** Of the composed picture, at most. Default 960 x 540; smaller while nothing that arrives fills it. */
   readonly width?: number;
   readonly height?: number;
-  /** Frames a second at most. Default 24; fewer while this device does not keep up. */
+  /** Frames a second at most. Default 24; fewer, and smaller ones, while this device does not keep up. */
   readonly maxFps?: number;
   /** Default 2,000,000. */
   readonly videoBitsPerSecond?: number;
@@ -61,6 +64,7 @@ export class Capture {
   readonly #hooks: CaptureHooks;
   readonly #mixer = new Mixer();
   readonly #health: HealthWatch;
+  readonly #arrivals = new Arrivals();
   #composer: Composer | null = null;
   #recorder: MediaRecorder | null = null;
   #startedAt = 0;
@@ -70,6 +74,8 @@ export class Capture {
   readonly #clock = new WebmClock();
   readonly #blobs = new BlobLedger();
   #pace = new Pace(24);
+  /** Pictures in the file, and when, at the check before. */
+  #checked: { readonly pictures: number; readonly at: number } | null = null;
   #wakeLock: WakeLockSentinel | null = null;
   readonly #onVisible = () => void this.#holdWakeLock();
 
@@ -94,12 +100,14 @@ export class Capture {
 
   addRemote(remote: RemoteTrack): void {
     this.#health.expect(remote);
+    this.#arrivals.expect(remote);
     if (remote.kind === "audio") this.#mixer.add(remote.id, remote.mediaTrack);
     else this.#composer?.add(remote);
   }
 
   removeRemote(remote: RemoteTrack): void {
     this.#health.forget(remote);
+    this.#arrivals.forget(remote);
     if (remote.kind === "audio") this.#mixer.remove(remote.id);
     else this.#composer?.remove(remote.id);
   }
@@ -186,10 +194,29 @@ export class Capture {
 
   /** Once a second, by the composing worker's clock. */
   #check(counts: ComposeCounts): void {
-    const sealed = this.#watch && { sinceSliceMs: this.#watch.sinceSliceMs, pictureLagMs: this.pictureLagMs };
-    this.#health.check(counts, this.#mixer.levels(), sealed);
-    if (sealed) this.#composer?.setPace(this.#pace.next(sealed.pictureLagMs));
+    const sealed = this.#watch && {
+      sinceSliceMs: this.#watch.sinceSliceMs,
+      pictureLagMs: this.pictureLagMs,
+      picturesPerS: this.#picturesPerS(),
+    };
+    const arrivedPerS = this.#arrivals.perSecond();
+    this.#arrivals.count();
+    this.#health.check(counts, this.#mixer.levels(), sealed, { arrivedPerS, isLowered: this.#pace.isLowered });
+    if (sealed?.picturesPerS != null) {
+      const wanted = Math.min(this.#pace.now.max_fps, Math.max(0, ...arrivedPerS.values()));
+      const { pictureLagMs: lagMs, picturesPerS: pictures } = sealed;
+      this.#composer?.setPace(this.#pace.next({ lagMs, pictures, wanted }));
+    }
     this.#onHole(this.#watch?.check());
+  }
+
+  /** That came into the file since the check before; null where that cannot be told. */
+  #picturesPerS(): number | null {
+    const [before, at] = [this.#checked, performance.now()];
+    // A busy page makes up for its checks all at once.
+    if (before && at - before.at < CHECKS_APART_MS) return null;
+    this.#checked = { pictures: this.#clock.videoFrames, at };
+    return before && ((this.#checked.pictures - before.pictures) * 1_000) / (at - before.at);
   }
 
   #onHole(hole: Hole | null | undefined): void {

@@ -1,5 +1,5 @@
 /** The page's side of the composing worker: hands it the pictures, gets one picture back. */
-import type { ComposeCounts, FromComposer, ToComposer } from "../worker/compose-protocol.js";
+import type { ComposeCounts, ComposePace, FromComposer, ToComposer } from "../worker/compose-protocol.js";
 import type { ParticipantId } from "../worker/protocol.js";
 import type { BreakoutBox } from "./breakout-box.js";
 import { SealedVisitError } from "./errors.js";
@@ -12,7 +12,7 @@ export class Composer {
   onFailure: (message: string) => void = () => undefined;
   readonly #worker: Worker;
   readonly #remotes = new Map<string, RemoteTrack>();
-  #maxFps: number;
+  #pace: ComposePace;
   #names: ReadonlyMap<ParticipantId, string> = new Map();
 
   constructor(
@@ -25,7 +25,7 @@ export class Composer {
       throw new SealedVisitError("recorder-unsupported", "this browser cannot compose a picture in a worker");
     }
     this.#worker = worker;
-    this.#maxFps = picture.max_fps;
+    this.#pace = { max_fps: picture.max_fps, max_scale: 1 };
     worker.addEventListener("message", ({ data }: MessageEvent<FromComposer>) => {
       if (data.m === "counts") onCounts(data.counts);
       else this.onFailure(data.message);
@@ -45,7 +45,7 @@ export class Composer {
     if (!MediaStreamTrackProcessor) return;
     this.remove(remote.id);
     this.#remotes.set(remote.id, remote);
-    const { readable } = new MediaStreamTrackProcessor({ track: remote.mediaTrack, maxBufferSize: 2 });
+    const { readable } = new MediaStreamTrackProcessor({ track: remote.mediaTrack, maxBufferSize: 1 });
     const input = { id: remote.id, label: this.#labelOf(remote), isScreen: remote.source === "screen" };
     this.#post({ m: "add", input, readable }, [readable]);
   }
@@ -59,10 +59,10 @@ export class Composer {
     for (const [id, remote] of this.#remotes) this.#post({ m: "label", id, label: this.#labelOf(remote) });
   }
 
-  setPace(max_fps: number): void {
-    if (max_fps === this.#maxFps) return;
-    this.#maxFps = max_fps;
-    this.#post({ m: "pace", max_fps });
+  setPace(pace: ComposePace): void {
+    if (pace.max_fps === this.#pace.max_fps && pace.max_scale === this.#pace.max_scale) return;
+    this.#pace = pace;
+    this.#post({ m: "pace", ...pace });
   }
 
   close(): void {

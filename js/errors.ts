@@ -14,7 +14,6 @@ export const errorCodes = [
   "wasm-load-failed",
   "core-panicked",
   "not-prepared",
-  "clock-wrong",
   "pass-refused",
   "relay-refused",
   "replaced-by-another",

@@ -14,7 +14,7 @@ export type { AssetOptions } from "./assets.js";
 export type { CaptureOptions } from "./capture.js";
 export { type CoreErrorCode, type ErrorCode, errorCodes, type OwnErrorCode, SealedVisitError } from "./errors.js";
 export { TypedEventTarget } from "./events.js";
-export type { HealthReport, HealthStatus } from "./health.js";
+export type { HealthReport, HealthStatus, PoorCause } from "./health.js";
 export {
   type LocalTrack,
   type MediaConnectionState,

@@ -164,6 +164,11 @@ export class RunningPart {
   #onHealth(report: HealthReport): void {
     this.#hooks.onHealth(report);
     if (report.participant === null || report.status === "ok" || report.status === "silent") return;
+    if (report.status === "poor") {
+      const { participant, pictures_per_s = 0, cause = "device" } = report;
+      this.line({ event: "few_pictures", participant, pictures_per_s, cause });
+      return;
+    }
     this.line({
       event: "missing",
       participant: report.participant,
@@ -176,11 +181,8 @@ function holdBack({ receiver, kind }: RemoteTrack): void {
   if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = HOLD_BACK_MS[kind];
 }
 
-/** As they stand on the picture: a role is the clinic's word, a name is anybody's. */
 function namesOf(state: VisitState): ReadonlyMap<ParticipantId, string> {
-  return new Map(
-    state.roster.flatMap(({ participant, name, role }) => (name ? [[participant, `${name} · ${role}`] as const] : [])),
-  );
+  return new Map(state.roster.flatMap(({ participant, name }) => (name ? [[participant, name] as const] : [])));
 }
 
 /** Names are sealed with the events track, and stand nowhere else. */

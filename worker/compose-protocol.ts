@@ -8,6 +8,13 @@ export interface ComposeInput {
   readonly isScreen: boolean;
 }
 
+/** What this device can do now. */
+export interface ComposePace {
+  readonly max_fps: number;
+  /** Part of the full width and height, at most: one of canvas-size's scales. */
+  readonly max_scale: number;
+}
+
 export type ToComposer =
   | {
       readonly m: "start";
@@ -17,7 +24,7 @@ export type ToComposer =
       /** Of a MediaStreamTrackGenerator; transferred. */
       readonly writable: WritableStream<VideoFrame>;
     }
-  | { readonly m: "pace"; readonly max_fps: number }
+  | ({ readonly m: "pace" } & ComposePace)
   /** `readable` is a MediaStreamTrackProcessor's; transferred. */
   | { readonly m: "add"; readonly input: ComposeInput; readonly readable: ReadableStream<VideoFrame> }
   | { readonly m: "label"; readonly id: string; readonly label: string }
@@ -28,6 +35,8 @@ export type ToComposer =
 export interface InputCounts {
   readonly id: string;
   readonly frames: number;
+  /** Frames since the last report. */
+  readonly arrived: number;
   /** Milliseconds since the last frame arrived; null before the first. */
   readonly idle_ms: number | null;
   /** Changed pictures among the frames seen since the last report, by a coarse sample of pixels. */

@@ -26,7 +26,7 @@ function handle(message: ToComposer): void {
       break;
     }
     case "pace":
-      composer?.setPace(message.max_fps);
+      composer?.setPace(message);
       break;
     case "add":
       composer?.add(message.input, message.readable);

@@ -105,7 +105,14 @@ export type EventBody =
   | { readonly event: "mark"; readonly text: string }
   | { readonly event: "roster"; readonly people: readonly Person[] }
   /** A participant's sound or picture did not arrive in what is sealed. */
-  | { readonly event: "missing"; readonly participant: ParticipantId; readonly what: "sound" | "picture" };
+  | { readonly event: "missing"; readonly participant: ParticipantId; readonly what: "sound" | "picture" }
+  /** Too few pictures of a participant a second, because of the recorder's device or of the line. */
+  | {
+      readonly event: "few_pictures";
+      readonly participant: ParticipantId;
+      readonly pictures_per_s: number;
+      readonly cause: "device" | "line";
+    };
 
 export interface Person {
   readonly participant: ParticipantId;

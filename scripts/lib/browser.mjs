@@ -23,11 +23,13 @@
  * A browser that is watched keeps the bodies of what its pages send, up to 100 MB a page or worker.
  */
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { ensure } from "../setup.mjs";
+import { toolsDir } from "./paths.mjs";
 import { ProcessGroup } from "./processes.mjs";
+import { which } from "./run.mjs";
 
 const baseArguments = [
   "--no-sandbox",
@@ -68,9 +70,10 @@ export async function openBrowser({
   const { browser } = await ensure("node", "browser");
   const profile = profileDirectory ?? mkdtempSync(path.join(tmpdir(), `sealed-visit-${name}-`));
   const launch = hideable ? launchHideable : launchWithPlaywright;
+  const program = ordinaryPriority(browser.path);
   const { current, processes, closeBrowser, unwatched } = await launch({
     name,
-    path: browser.path,
+    path: program,
     profile,
     headless,
     args: [...baseArguments, ...(fakeDevices ? ["--use-fake-device-for-media-stream"] : []), ...args],
@@ -106,6 +109,24 @@ export async function openBrowser({
       if (!profileDirectory) rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
     },
   };
+}
+
+/**
+ * Started by root, Chromium raises the priority of most of its threads, but not of those that encode a recording: on a busy
+ * machine these starve. On a person's computer it may not, so here it may not either.
+ */
+function ordinaryPriority(browserPath) {
+  if (process.platform !== "linux" || process.getuid?.() !== 0 || process.env.ZNICE) return browserPath;
+  const setpriv = which("setpriv");
+  if (!setpriv) return browserPath;
+  const script = `#!/bin/sh\nexec "${setpriv}" --inh-caps=-sys_nice --bounding-set=-sys_nice "${browserPath}" "$@"\n`;
+  const wrapper = path.join(toolsDir, "chromium-at-ordinary-priority");
+  if (!existsSync(wrapper) || readFileSync(wrapper, "utf8") !== script) {
+    mkdirSync(toolsDir, { recursive: true });
+    writeFileSync(`${wrapper}.${process.pid}`, script, { mode: 0o755 });
+    renameSync(`${wrapper}.${process.pid}`, wrapper);
+  }
+  return wrapper;
 }
 
 async function launchWithPlaywright({ path: executablePath, profile, headless, args, contextOptions }) {

@@ -10,11 +10,14 @@ import { say } from "./log.mjs";
 
 const STEP_TIMEOUT_MS = 45_000;
 
-/** Participants, in the order of their synthetic sources. */
+const LAPTOP = { width: 1280, height: 800 };
+const PHONE = { width: 412, height: 915 };
+
+/** Participants, in the order of their synthetic sources, and what they sit in front of. */
 const people = [
-  { role: "clinician", page: "clinician", name: "Dr. Ada Reyes" },
-  { role: "patient", page: "patient", name: "Sam Lindqvist" },
-  { role: "guest", page: "guest", name: "Robin Lindqvist" },
+  { role: "clinician", page: "clinician", name: "Dr. Ada Reyes", viewport: LAPTOP },
+  { role: "patient", page: "patient", name: "Sam Lindqvist", viewport: PHONE },
+  { role: "guest", page: "guest", name: "Robin Lindqvist", viewport: PHONE },
 ];
 
 export async function holdVisit(stack, { seconds, recorder, camera, pictures, check }) {
@@ -202,7 +205,7 @@ const SMALL_PICTURE = { fps: 8, width: 320, height: 180 };
  * @param {import("./stack.mjs").Stack} stack
  * @param {string} visit
  * @param {{ participant: string, secret: string }} link
- * @param {{ role: string, page: string, name: string }} person
+ * @param {{ role: string, page: string, name: string, viewport?: { width: number, height: number } }} person
  * @param {number} source
  * @param {{ picture?: { fps: number, width: number, height: number }, via?: number }} [options]
  */
@@ -210,11 +213,11 @@ export async function openPerson(
   stack,
   visit,
   link,
-  { role, page: pageName, name },
+  { role, page: pageName, name, viewport = LAPTOP },
   source,
   { picture = SMALL_PICTURE, via } = {},
 ) {
-  const browser = await openBrowser({ name: role });
+  const browser = await openBrowser({ name: role, context: { viewport } });
   await installSyntheticMedia(browser.context, { participant: source, label: role, ...picture });
   if (via !== undefined) await browser.context.addInitScript(sendMediaVia, via);
   const page = await browser.newPage();

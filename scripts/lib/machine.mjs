@@ -21,9 +21,9 @@ const ROUNDS_PER_MS_OF_REFERENCE = 470;
  * a tile of the recording, and twice the pictures a second that the demo wants.
  */
 export const cameras = [
-  { width: 480, height: 270, fps: 15, coresPerPerson: 0.6 },
-  { width: 384, height: 216, fps: 15, coresPerPerson: 0.45 },
-  { width: 320, height: 180, fps: 12, coresPerPerson: 0.3 },
+  { width: 480, height: 270, fps: 15, coresPerPerson: 1 },
+  { width: 384, height: 216, fps: 15, coresPerPerson: 0.8 },
+  { width: 320, height: 180, fps: 12, coresPerPerson: 0.6 },
   { width: 256, height: 144, fps: 10, coresPerPerson: 0 },
 ];
 

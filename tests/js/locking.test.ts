@@ -16,10 +16,8 @@ function overview(locked = false, participants = invited): Overview {
       role: "guest",
       redeemed: true,
       second_browser: 0,
-      browsers: [],
       locked: false,
       turned_away: false,
-      help: [],
     })),
   };
 }

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
-import { Pace } from "../../js/pace.js";
 import { WebmClock } from "../../js/webm-clock.js";
 
 /** A live WebM as MediaRecorder makes it: no cues, no duration. Two seconds of picture, three of sound. */
@@ -55,13 +54,4 @@ test("bytes that are no WebM are survived", () => {
   for (let round = 0; round < 200; round++) clock.feed(crypto.getRandomValues(new Uint8Array(round)));
   clock.feed(new Uint8Array(64));
   assert.ok(clock.videoLagMs >= 0);
-});
-
-test("composes fewer pictures while the encoder is behind, and more again when it has kept up", () => {
-  const pace = new Pace(24);
-  const slowed = Array.from({ length: 20 }, () => pace.next(900));
-  assert.ok(slowed.every((fps, index) => index === 0 || fps <= (slowed[index - 1] ?? 0)));
-  assert.equal(slowed.at(-1), 5);
-  const recovered = Array.from({ length: 60 }, () => pace.next(50));
-  assert.equal(recovered.at(-1), 24);
 });

@@ -1,9 +1,12 @@
-/** One video input: its newest frame and its counts. */
+/** One picture that arrives: its newest frame, and what was seen of it. */
 import type { ComposeInput, InputCounts } from "../compose-protocol.js";
+import type { Size } from "./canvas-size.js";
+import { FrameClock } from "./frame-clock.js";
+import { type Planes, planesOf, planesOfRgba, sampleOf } from "./planes.js";
 
-/** A thumbnail this small still distinguishes a changing picture (even by sensor noise) from a frozen one. */
-const SAMPLE_WIDTH = 16;
-const SAMPLE_HEIGHT = 9;
+/** So few places tell a changing picture from a frozen one, sensor noise included. */
+const SAMPLE_COLUMNS = 16;
+const SAMPLE_ROWS = 9;
 /** A frame is sampled at most this often. */
 const SAMPLE_EVERY_MS = 250;
 
@@ -13,12 +16,16 @@ export class PictureInput {
   label: string;
   readonly #reader: ReadableStreamDefaultReader<VideoFrame>;
   readonly #onFrame: () => void;
-  readonly #sample = new OffscreenCanvas(SAMPLE_WIDTH, SAMPLE_HEIGHT).getContext("2d", { willReadFrequently: true });
+  readonly #clock = new FrameClock();
   #frame: VideoFrame | null = null;
+  #dueAt = 0;
+  #isDrawn = true;
   #frames = 0;
+  #countedFrames = 0;
   #lastAt: number | null = null;
   #sampledAt = Number.NEGATIVE_INFINITY;
-  #lastSample: Uint8ClampedArray | null = null;
+  #lastSample: Uint16Array | null = null;
+  #buffer = new Uint8Array();
   #changed = 0;
   #isClosed = false;
 
@@ -31,9 +38,39 @@ export class PictureInput {
     void this.#read();
   }
 
-  /** The newest frame; the input's own. */
-  get frame(): VideoFrame | null {
-    return this.#frame;
+  get size(): Size | null {
+    return this.#frame && { width: this.#frame.displayWidth, height: this.#frame.displayHeight };
+  }
+
+  /** When the newest frame was due to be shown; null when it was drawn before. */
+  get undrawnDueAt(): number | null {
+    return this.#isDrawn ? null : this.#dueAt;
+  }
+
+  /**
+   * The newest frame's planes, or those of a picture at most as large as `atMost` where the browser keeps it elsewhere, as
+   * in a graphics processor. Good until the next call. Null before the first frame.
+   */
+  async planes(atMost: Size): Promise<Planes | null> {
+    const frame = this.#frame?.clone();
+    if (!frame) return null;
+    this.#isDrawn = true;
+    try {
+      const planes = (await this.#copyPlanes(frame)) ?? readBack(frame, atMost);
+      this.#noteChange(planes, performance.now());
+      return planes;
+    } finally {
+      frame.close();
+    }
+  }
+
+  async #copyPlanes(frame: VideoFrame): Promise<Planes | null> {
+    const { format, visibleRect } = frame;
+    if (!visibleRect || isTurned(frame, visibleRect) || (format !== "I420" && format !== "I420A" && format !== "NV12"))
+      return null;
+    const bytes = frame.allocationSize();
+    if (this.#buffer.byteLength < bytes) this.#buffer = new Uint8Array(bytes);
+    return planesOf(format, visibleRect, this.#buffer, await frame.copyTo(this.#buffer));
   }
 
   idleMs(now: number): number | null {
@@ -42,8 +79,10 @@ export class PictureInput {
 
   /** What happened since the last call. */
   takeCounts(now: number): InputCounts {
-    const counts = { id: this.id, frames: this.#frames, idle_ms: this.idleMs(now), changed: this.#changed };
+    const arrived = this.#frames - this.#countedFrames;
+    const counts = { id: this.id, frames: this.#frames, arrived, idle_ms: this.idleMs(now), changed: this.#changed };
     this.#changed = 0;
+    this.#countedFrames = this.#frames;
     return counts;
   }
 
@@ -75,17 +114,36 @@ export class PictureInput {
     this.#frame = frame;
     this.#frames += 1;
     this.#lastAt = performance.now();
-    this.#noteChange(frame, this.#lastAt);
+    this.#dueAt = this.#clock.dueAt(frame.timestamp, this.#lastAt);
+    this.#isDrawn = false;
     this.#onFrame();
   }
 
-  #noteChange(frame: VideoFrame, now: number): void {
-    if (!this.#sample || now - this.#sampledAt < SAMPLE_EVERY_MS) return;
+  #noteChange(planes: Planes, now: number): void {
+    if (now - this.#sampledAt < SAMPLE_EVERY_MS) return;
     this.#sampledAt = now;
-    this.#sample.drawImage(frame, 0, 0, SAMPLE_WIDTH, SAMPLE_HEIGHT);
-    const { data } = this.#sample.getImageData(0, 0, SAMPLE_WIDTH, SAMPLE_HEIGHT);
     const before = this.#lastSample;
-    this.#lastSample = data;
-    if (before === null || data.some((value, index) => value !== before[index])) this.#changed += 1;
+    this.#lastSample = sampleOf(planes, SAMPLE_COLUMNS, SAMPLE_ROWS);
+    if (before === null || this.#lastSample.some((value, index) => value !== before[index])) this.#changed += 1;
   }
+}
+
+/** Planes are as the camera held them; a canvas turns them upright. */
+function isTurned(
+  frame: VideoFrame & { rotation?: number; flip?: boolean },
+  { width, height }: DOMRectReadOnly,
+): boolean {
+  const isOnItsSide = width !== height && width > height !== frame.displayWidth > frame.displayHeight;
+  return isOnItsSide || (frame.rotation ?? 0) !== 0 || frame.flip === true;
+}
+
+/** Through a canvas, already as small as it will be drawn. */
+function readBack(frame: VideoFrame, atMost: Size): Planes {
+  const scale = Math.min(1, atMost.width / frame.displayWidth, atMost.height / frame.displayHeight);
+  const width = Math.max(2, Math.round(frame.displayWidth * scale));
+  const height = Math.max(2, Math.round(frame.displayHeight * scale));
+  const context = new OffscreenCanvas(width, height).getContext("2d", { alpha: false });
+  if (!context) throw new Error("no 2d context for an OffscreenCanvas");
+  context.drawImage(frame, 0, 0, width, height);
+  return planesOfRgba(context.getImageData(0, 0, width, height));
 }

@@ -11,7 +11,6 @@ import { ask } from "./dialogs.js";
 import { button, fill, h } from "./dom.js";
 import { showPage } from "./frame.js";
 import {
-  helpFor,
   type Link,
   lockLinks,
   type Overview,
@@ -57,7 +56,6 @@ export async function call(
     languages: config.languages,
     times: info,
     lock: { byHand: template.lock === "manual", lockLinks: (locked) => lockLinks(config, link, locked) },
-    links: helpFor(config, link),
     speakerId,
     prepareRecorder: (replaces) =>
       visit.prepareRecorder({

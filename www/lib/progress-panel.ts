@@ -100,15 +100,10 @@ export class ProgressPanel {
     const people = (this.#visitState?.roster ?? []).filter(({ role }) => role !== "recorder" && role !== "server");
     return people.map(({ participant, name }) => {
       const reports = [...this.#health.values()].filter((report) => report.participant === participant);
-      const worst = reports.find(({ status }) => status !== "ok");
-      const said =
-        worst === undefined
-          ? text.health_ok
-          : worst.status === "frozen"
-            ? text.health_frozen
-            : worst.kind === "audio"
-              ? text.health_no_sound
-              : text.health_no_picture;
+      // What does not arrive at all comes before what arrives badly.
+      const bad = reports.filter(({ status }) => status !== "ok");
+      const worst = bad.find(({ status }) => status !== "poor") ?? bad[0];
+      const said = worst ? healthText(worst) : text.health_ok;
       return h(
         "li",
         { "data-testid": `health-${participant}`, "data-status": worst?.status ?? "ok" },
@@ -119,6 +114,13 @@ export class ProgressPanel {
       );
     });
   }
+}
+
+function healthText({ status, kind, cause }: HealthReport): string {
+  const text = words().progress;
+  if (status === "frozen") return text.health_frozen;
+  if (status === "poor") return cause === "line" ? text.health_poor_line : text.health_poor_device;
+  return kind === "audio" ? text.health_no_sound : text.health_no_picture;
 }
 
 function bar(spool: SpoolStatus): HTMLElement {
