@@ -42,6 +42,8 @@ pub enum Rule {
     DeadRounds,
     /// A group that was left for another is not entered again. Broken: it accepts a used group id.
     UsedGroupIds,
+    /// Whoever waits with another key than the member in its place is shown to the host. Broken: it is not.
+    NewKeysAreShown,
     /// Nobody leaves for a group of a clinician it does not know while one it knows is here. Broken: it follows a
     /// stranger's group.
     StrangersGroups,

@@ -122,6 +122,12 @@ impl VisitMemory {
         last.is_some_and(|said| said.kind == StatementKind::Withdrawal)
     }
 
+    /// Groups that were left, and rounds that are over.
+    #[cfg(test)]
+    pub(super) fn gone(&self) -> (impl Iterator<Item = &B64>, impl Iterator<Item = &RoundId>) {
+        (self.former.iter(), self.legacy.dead_rounds())
+    }
+
     /// This member is in this group now.
     fn enter(&mut self, group_id: &[u8]) {
         let group_id = B64(group_id.to_vec());

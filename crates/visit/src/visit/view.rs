@@ -1,5 +1,6 @@
 //! The snapshot: computed from the group, and from nothing that a server says except who is connected.
 
+use super::admission::Waiter;
 use super::membership::Membership;
 use super::output::RecorderLeft;
 use super::outside::Asking;
@@ -8,6 +9,7 @@ use super::state::{
     VisitState, WaitingView,
 };
 use super::{Role, Stage, Visit};
+use crate::group::RosterMember;
 #[cfg(test)]
 use crate::sabotage::{Rule, breaks};
 use sealed_visit_protocol::ParticipantId;
@@ -88,10 +90,17 @@ impl Visit {
     }
 
     fn waiting_view(&self) -> Vec<WaitingView> {
-        let in_group = |id: &ParticipantId| self.member().is_some_and(|member| member.has(*id));
+        // Whoever comes back with its key is let in without a click. With another key, it is somebody to decide about.
+        let comes_back = |id: &ParticipantId, waiter: &Waiter| {
+            let member = self.member().and_then(|member| member.group.member(*id));
+            let is_new = |entry: &RosterMember| *entry.pass.key() != waiter.key;
+            #[cfg(test)]
+            let is_new = |entry: &RosterMember| is_new(entry) && !breaks(Rule::NewKeysAreShown);
+            member.is_some_and(|entry| entry.role == Role::Recorder || !is_new(entry))
+        };
         self.waiting
             .iter()
-            .filter(|(participant, _)| !in_group(participant))
+            .filter(|(participant, waiter)| !comes_back(participant, waiter))
             .map(|(participant, waiter)| {
                 let asked = self.asked.get(participant);
                 WaitingView {

@@ -16,6 +16,7 @@ use mls_rs::time::MlsTime;
 use mls_rs::{Client, ExtensionList, IdentityProvider, MlsMessage};
 use mls_rs_core::identity::{BasicCredential, MemberValidationContext};
 use mls_rs_crypto_rustcrypto::RustCryptoProvider;
+use sealed_visit_protocol::consent::ConsentState;
 use std::time::Duration;
 
 type EvilConfig = WithMlsRules<
@@ -321,6 +322,27 @@ impl EvilWaiting {
     }
 }
 
+/// What whoever makes a group leaves out of a context that it has seen.
+#[derive(Debug, Clone, Copy, Default, Hash)]
+pub struct LeftOut {
+    pub dead_rounds: bool,
+    pub numbers: bool,
+    pub roles: bool,
+}
+
+impl LeftOut {
+    fn of(self, consent: &ConsentState) -> ConsentState {
+        let mut value = serde_json::to_value(consent).unwrap();
+        let members = value.as_object_mut().unwrap();
+        for (is_left_out, name) in [(self.dead_rounds, "dead_rounds"), (self.numbers, "said")] {
+            if is_left_out {
+                members.remove(name);
+            }
+        }
+        sealed_visit_protocol::json::from_slice(&serde_json::to_vec(&value).unwrap()).unwrap()
+    }
+}
+
 impl Evil {
     pub fn group_id(&self) -> &[u8] {
         self.mls.group_id()
@@ -369,24 +391,43 @@ impl Evil {
     }
 
     /// A group under an old one's id, with that one's context: request and grants byte for byte, and this member's own
-    /// grant besides.
+    /// grant besides. What is left out of it, nobody in the group is reminded of.
     pub fn revived(
         world: &World,
         identity: &Identity,
         group_id: &[u8],
         old: &ExtensionList,
-    ) -> Option<Self> {
-        let mut context = VisitContext::from_extensions(old).ok()?;
+        left_out: LeftOut,
+    ) -> Self {
+        let mut context = VisitContext::from_extensions(old).unwrap();
+        let me = identity.pass().participant();
+        if left_out.roles {
+            context.roles.retain(|participant, _| *participant == me);
+        }
+        context.consent = left_out.of(&context.consent);
         let (clinic, visit) = (world.policy.clinic(), world.policy.visit());
-        let request = context.consent.request(clinic, visit, group_id).ok()??;
-        let grant = world.statement(identity, request.jws(), StatementKind::Grant, 1);
-        let change = Change::Statement(grant);
-        context.consent = context
-            .consent
-            .apply(&change, clinic, visit, group_id)
-            .ok()?;
-        let extensions = context.to_extensions().ok()?;
-        Some(Self::create_as(identity, group_id, extensions))
+        if let Ok(Some(request)) = context.consent.request(clinic, visit, group_id)
+            && !context.consent.statements().contains_key(&me)
+        {
+            let seq = context.consent.said().get(&me).map_or(1, |seq| seq + 1);
+            let grant = world.statement(identity, request.jws(), StatementKind::Grant, seq);
+            let change = Change::Statement(grant);
+            context.consent = context
+                .consent
+                .apply(&change, clinic, visit, group_id)
+                .unwrap();
+        }
+        Self::create_as(identity, group_id, context.to_extensions().unwrap())
+    }
+
+    /// What there is in its context that can be left out.
+    pub fn holds(&self) -> LeftOut {
+        let context = self.context();
+        LeftOut {
+            dead_rounds: !context.consent.dead_rounds().is_empty(),
+            numbers: !context.consent.said().is_empty(),
+            roles: context.roles.len() > 1,
+        }
     }
 
     /// How many statements the open round has, and the context as it is.

@@ -157,8 +157,12 @@ fn lead_into_the_first_group(sim: &mut Sim, context: &mls_rs::ExtensionList, gro
 }
 
 fn is_recorded(sim: &Sim, page: usize) -> bool {
+    is_recorded_by(sim, page, RECORDER)
+}
+
+fn is_recorded_by(sim: &Sim, page: usize, recorder: usize) -> bool {
     let state = sim.state(page);
-    let recorder = sim.id(RECORDER);
+    let recorder = sim.id(recorder);
     state.sending.open
         && state
             .roster
@@ -300,6 +304,38 @@ fn a_lost_pass_key_takes_its_grants_along() {
     sim.must(0, Command::StartRecorder);
     sim.pass_ms(1_500);
     assert!(is_recorded(&sim, PATIENT));
+}
+
+/// The member with the lost key still sits in the group: to the host, the person who waits is somebody else.
+#[test]
+fn whoever_comes_back_with_a_new_key_is_shown_to_the_host() {
+    for is_recording in [false, true] {
+        let (mut sim, recorder) = asked_among(&[Role::Clinician, Role::Patient]);
+        for page in 0..2 {
+            sim.must(page, grant());
+        }
+        if is_recording {
+            sim.must(0, Command::StartRecorder);
+        }
+        let other = sim
+            .world
+            .identity_with_new_key(PATIENT as u64, Role::Patient, 1);
+        sim.lose_key(PATIENT, &other);
+        sim.settle();
+        let participant = sim.id(PATIENT);
+        let waiting = sim.state(0).waiting;
+        assert!(waiting.iter().any(|entry| entry.participant == participant));
+        if is_recording {
+            sim.must(0, Command::PauseAndAdmit { participant });
+        } else {
+            sim.must(0, Command::Admit { participant });
+        }
+        sim.pass_ms(1_500);
+        assert_eq!(sim.state(PATIENT).phase, Phase::Live);
+        assert!(!is_recorded_by(&sim, PATIENT, recorder));
+        let waiting = sim.state(0).waiting;
+        assert!(waiting.iter().all(|entry| entry.role == Role::Recorder));
+    }
 }
 
 /// Whoever makes a group writes its first context.

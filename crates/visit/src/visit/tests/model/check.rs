@@ -1,15 +1,14 @@
-//! What must hold in every state, and what the model remembers in order to know: who clicked what, who could ever
-//! derive which key, which epochs there ever were. Nothing here asks the code under test for its opinion.
+//! What must hold in every state. Nothing here asks the code under test for its opinion.
 
+use super::ghost::Seen;
 use super::scene::{Scene, Tag};
 use super::step::What;
 use crate::group::Group;
 use crate::visit::{EndReason, Indicator, Phase, Stage, Visit, VisitEvent};
-use sealed_visit_protocol::consent::{ConsentState, RequestClaims, StatementKind};
-use sealed_visit_protocol::wire::RelayMessage;
-use sealed_visit_protocol::{B64, Jws, ParticipantId, Role, RoundId};
+use sealed_visit_protocol::consent::{ConsentState, RequestClaims, StatementClaims, StatementKind};
+use sealed_visit_protocol::{Jws, ParticipantId, Role, RoundId};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// As in the machine: a heartbeat says that it records for this long.
@@ -26,145 +25,11 @@ pub struct Broken {
     pub what: String,
 }
 
-/// By group and number: the authenticator's hash, and the pages that used it. Several, where the relay forked.
-type Epochs = BTreeMap<(Vec<u8>, u64), Vec<([u8; 32], u16)>>;
-
-/// What the model knows and no machine does.
-#[derive(Clone, Default)]
-pub struct Ghost {
-    /// Whoever ever clicked "I agree", in which round.
-    granted: Arc<BTreeSet<(usize, RoundId)>>,
-    /// Withdrew or refused, and did not agree to anything since.
-    withdrawn: u16,
-    /// Left by a click.
-    left: u16,
-    /// Turned away by the host's click.
-    denied: u16,
-    /// Every key that a recorder's page ever could derive.
-    recorder_keys: Arc<BTreeSet<[u8; 16]>>,
-    /// Every epoch that an honest member ever used: its authenticator's hash, and by whom.
-    epochs: Arc<Epochs>,
-    /// The newest heartbeat that reached a page, and when.
-    beats: BTreeMap<usize, ((u32, u32), u64)>,
-    /// Rounds in the order in which they were opened.
-    pub rounds: Vec<RoundId>,
-    /// Groups in the order in which the relay opened them.
-    pub groups: Vec<B64>,
-    pub relay_epoch: u64,
-    pub last_seq: u64,
-    /// Who waits at the relay.
-    pub waiting: BTreeMap<ParticipantId, B64>,
-    tags: Arc<BTreeMap<u64, Tag>>,
-    /// The relay told members different things.
-    pub forked: bool,
-    /// Where a page saw the visit locked: in which group, and who had been in it by then.
-    locked: BTreeMap<usize, (Vec<u8>, u16)>,
-    /// Groups that a page was live in, the last one last.
-    lived: BTreeMap<usize, Vec<Vec<u8>>>,
-    /// Clinicians that a page was live with.
-    met: BTreeMap<usize, BTreeSet<ParticipantId>>,
-    /// Counts commands.
-    pub commands: u32,
-    /// The last one that was refused.
-    pub failed: Option<u32>,
-}
-
-/// What people decided.
-pub type Decisions = (Arc<BTreeSet<(usize, RoundId)>>, u16, u16);
-
-impl Ghost {
-    /// What the relay says; entries of its log keep what the model knows about their inside.
-    pub fn relay_says(&mut self, message: &RelayMessage, tag: Tag) -> Tag {
-        match message {
-            RelayMessage::GroupCreated { seq, group, .. } => {
-                if *seq > self.last_seq {
-                    self.groups.push(group.group_id.clone());
-                    self.relay_epoch = 0;
-                    self.last_seq = *seq;
-                }
-                Tag::None
-            }
-            RelayMessage::Commit { seq, .. } => {
-                if *seq > self.last_seq {
-                    self.relay_epoch += 1;
-                    self.last_seq = *seq;
-                }
-                Tag::None
-            }
-            RelayMessage::Refusal { seq, .. } => {
-                self.last_seq = self.last_seq.max(*seq);
-                Tag::None
-            }
-            RelayMessage::App { seq, .. } => {
-                self.last_seq = self.last_seq.max(*seq);
-                *Arc::make_mut(&mut self.tags).entry(*seq).or_insert(tag)
-            }
-            _ => Tag::None,
-        }
-    }
-
-    /// The relay has lost its log, and so has whoever counts by it.
-    pub fn relay_forgot(&mut self) {
-        (self.relay_epoch, self.last_seq) = (0, 0);
-        self.waiting.clear();
-        self.tags = Arc::default();
-        // The next group may have an old one's id: two epochs of one number.
-        self.forked = true;
-    }
-
-    /// The one without rules is in this epoch, and said so.
-    pub fn proved(&mut self, group_id: Vec<u8>, epoch: u64, proof: [u8; 32]) {
-        let ways = Arc::make_mut(&mut self.epochs)
-            .entry((group_id, epoch))
-            .or_default();
-        ways.push((proof, 1 << 15));
-    }
-
-    pub fn heard_beat(&mut self, page: usize, beat: (u32, u32), now_ms: u64) {
-        let newest = self.beats.entry(page).or_insert((beat, now_ms));
-        if beat > newest.0 {
-            *newest = (beat, now_ms);
-        }
-    }
-
-    pub fn decides(&mut self, what: What, page: usize, round: Option<RoundId>) {
-        match (what, round) {
-            (What::Grant, Some(round)) => {
-                Arc::make_mut(&mut self.granted).insert((page, round));
-                self.withdrawn &= !(1 << page);
-            }
-            (What::Withdraw | What::Refuse, _) => self.withdrawn |= 1 << page,
-            (What::Leave, _) => self.left |= 1 << page,
-            _ => {}
-        }
-    }
-
-    /// The host turned somebody away, or took it out: it need not be live.
-    pub fn sent_away(&mut self, page: Option<usize>) {
-        self.left |= page.map_or(0, |page| 1 << page);
-    }
-
-    pub fn denied(&mut self, page: Option<usize>) {
-        self.denied |= page.map_or(0, |page| 1 << page);
-    }
-
-    pub fn decisions(&self) -> Decisions {
-        (self.granted.clone(), self.withdrawn, self.left)
-    }
-
-    pub fn undo(&mut self, before: Decisions) {
-        (self.granted, self.withdrawn, self.left) = before;
-    }
-
-    /// A page that is loaded anew knows of its own withdrawals, and nothing else.
-    pub fn crashed(&mut self, page: usize) {
-        self.beats.remove(&page);
-    }
-}
-
 thread_local! {
     /// Epochs whose grants were found in order. An epoch's authenticator covers roster and context.
     static IN_ORDER: RefCell<HashSet<[u8; 32]>> = RefCell::default();
+    /// The round that is open in each epoch.
+    static OPEN: RefCell<HashMap<[u8; 32], Option<RoundId>>> = RefCell::default();
 }
 
 impl Scene {
@@ -207,6 +72,7 @@ impl Scene {
             }
         }
         let Some(member) = machine.member().filter(|member| member.confirmed) else {
+            self.ghost.seen.entry(page).or_default().open = None;
             return Ok(());
         };
         if let Some(round) = &member.round
@@ -216,6 +82,11 @@ impl Scene {
         }
         let group = &member.group;
         let proof = group.epoch_proof().expect("a proof");
+        let open = open_round(&proof, group);
+        let seen = self.ghost.seen.entry(page).or_default();
+        if seen.open != open {
+            seen.over.extend(std::mem::replace(&mut seen.open, open));
+        }
         let bit = 1u16 << page;
         let epoch = (group.group_id().to_vec(), group.epoch());
         let known = self.ghost.epochs.get(&epoch).cloned().unwrap_or_default();
@@ -290,18 +161,27 @@ impl Scene {
             if entry.role == Role::Recorder {
                 continue;
             }
-            let said = group
-                .consent()
-                .statements()
-                .get(&entry.participant)
-                .and_then(|jws| jws.verify(entry.pass.key()).ok());
+            let said = group.consent().statements().get(&entry.participant);
+            let held = self.page_of(entry.participant);
+            let held = held
+                .map(|index| &self.pages[index].held[..])
+                .unwrap_or_default();
+            let by_a_lost_key = |jws: &Jws<StatementClaims>| {
+                let mut others = held.iter().filter(|key| *key != entry.pass.key());
+                others.any(|key| jws.verify(key).is_ok())
+            };
+            if said.is_some_and(by_a_lost_key) {
+                let what = format!("leaf {} counts on a grant of a lost key", entry.leaf);
+                return Err(self.broken("lost-key", what));
+            }
+            let said = said.and_then(|jws| jws.verify(entry.pass.key()).ok());
             let granted = said
                 .is_some_and(|said| said.kind == StatementKind::Grant && said.round == asked.round);
-            let clicked = self
-                .pages
-                .iter()
-                .position(|page| page.admitted.participant == entry.participant)
-                .is_none_or(|index| self.ghost.granted.contains(&(index, asked.round)));
+            let clicked = held.is_empty()
+                || self
+                    .ghost
+                    .granted
+                    .contains(&(*entry.pass.key(), asked.round));
             if !granted || !clicked {
                 return fail(format!("leaf {} has not granted", entry.leaf));
             }
@@ -314,7 +194,7 @@ impl Scene {
     /// it met is here.
     fn check_group(&mut self, page: usize, machine: &Visit, group: &Group) -> Result<(), Broken> {
         let id = group.group_id().to_vec();
-        let lived = self.ghost.lived.entry(page).or_default();
+        let Seen { lived, met, .. } = self.ghost.seen.entry(page).or_default();
         let is_last = lived.last() == Some(&id);
         if !is_last && lived.contains(&id) {
             return Err(self.broken(
@@ -335,7 +215,6 @@ impl Scene {
             .filter(|entry| entry.role == Role::Clinician)
             .map(|entry| entry.participant)
             .collect();
-        let met = self.ghost.met.entry(page).or_default();
         let is_among_strangers = !here.is_empty() && met.is_disjoint(&here);
         let is_awaited = met
             .iter()
@@ -350,10 +229,32 @@ impl Scene {
         Ok(())
     }
 
+    /// What a page signs has a higher number than everything that it signed before.
+    pub fn check_numbers(
+        &mut self,
+        page: usize,
+        signed: &[Jws<StatementClaims>],
+    ) -> Result<(), Broken> {
+        for jws in signed {
+            let seq = jws.unverified_claims().expect("its own claims").seq;
+            let of_page = &mut self.ghost.seen.entry(page).or_default().signed;
+            let is_new = of_page.insert((seq, jws.hash()));
+            if is_new
+                && of_page
+                    .iter()
+                    .any(|(other, hash)| *other >= seq && *hash != jws.hash())
+            {
+                let what = format!("page {page} signs number {seq}, which is none of its next");
+                return Err(self.broken("numbers", what));
+            }
+        }
+        Ok(())
+    }
+
     /// While the visit is locked, nobody comes in who never was in it.
     fn check_door(&mut self, page: usize, group: &Group) -> Result<(), Broken> {
         if !group.meeting().locked {
-            self.ghost.locked.remove(&page);
+            self.ghost.seen.entry(page).or_default().locked = None;
             return Ok(());
         }
         let pages_of = |is_there: &dyn Fn(ParticipantId) -> bool| {
@@ -368,14 +269,14 @@ impl Scene {
             pages_of(&|participant| group.knows(participant)),
         );
         let inside = pages_of(&|participant| group.member(participant).is_some());
-        match self.ghost.locked.get(&page) {
-            Some((of, by_then)) if *of == group_id && inside & !by_then != 0 => Err(self.broken(
+        match &mut self.ghost.seen.entry(page).or_default().locked {
+            Some((of, by_then)) if *of == group_id && inside & !*by_then != 0 => Err(self.broken(
                 "door",
                 format!("page {page} sees somebody new in a locked visit"),
             )),
             Some((of, _)) if *of == group_id => Ok(()),
-            _ => {
-                self.ghost.locked.insert(page, (group_id, known));
+            locked => {
+                *locked = Some((group_id, known));
                 Ok(())
             }
         }
@@ -437,6 +338,17 @@ impl Scene {
             return Err(self.broken(
                 "withdrawal",
                 format!("page {page} withdrew and sends under a key that the recorder has"),
+            ));
+        }
+        let round = this.machine.member().and_then(|member| {
+            let proof = member.group.epoch_proof().expect("a proof");
+            open_round(&proof, &member.group)
+        });
+        let seen = self.ghost.seen.get(&page);
+        if round.is_some_and(|round| seen.is_some_and(|seen| seen.over.contains(&round))) {
+            return Err(self.broken(
+                "dead",
+                format!("page {page} sends to a recorder in a round that it saw end"),
             ));
         }
         let shown = this.machine.shown.as_ref().is_some_and(|state| {
@@ -604,6 +516,13 @@ fn group_of(machine: &Visit) -> Option<&Group> {
         Stage::Creating { group, .. } => Some(group),
         _ => None,
     }
+}
+
+fn open_round(proof: &[u8; 32], group: &Group) -> Option<RoundId> {
+    OPEN.with_borrow_mut(|known| {
+        let open = || request_in(group.consent()).map(|asked| asked.round);
+        *known.entry(*proof).or_insert_with(open)
+    })
 }
 
 fn request_in(state: &ConsentState) -> Option<RequestClaims> {

@@ -1,8 +1,8 @@
 //! What may happen next: what a network and a relay can do, what whoever keeps no rules can do, and what a person would find
 //! a button for.
 
-use super::scene::{MAX_UNDER_WAY, Scene};
-use super::step::{Step, What};
+use super::scene::{MAX_UNDER_WAY, Page, Scene};
+use super::step::{Reuse, Step, What};
 use crate::visit::{Indicator, Phase, VisitState};
 use sealed_visit_protocol::consent::StatementKind;
 use sealed_visit_protocol::wire::{ClientMessage, RelayMessage};
@@ -33,6 +33,10 @@ const EVERYTHING: &[What] = &[
     What::Cut,
     What::Connect,
     What::Crash,
+    What::LoseKey,
+    What::SecondPage,
+    What::TakeOver,
+    What::Restore,
     What::Drop,
     What::Lose,
     What::Twice,
@@ -66,16 +70,25 @@ impl Scene {
         let mut steps = Vec::new();
         for page in 0..self.pages.len() {
             for what in EVERYTHING {
-                if self.enabled(*what, page) {
+                if *what != What::EvilUsed && self.enabled(*what, page) {
                     let page = page as u8;
                     steps.push(Step { what: *what, page });
                 }
             }
         }
+        let ways = 0..self.used_ids().len() * Reuse::WAYS;
+        let uses = ways.filter(|way| self.enabled(What::EvilUsed, *way));
+        steps.extend(uses.map(|way| Step {
+            what: What::EvilUsed,
+            page: way as u8,
+        }));
         steps
     }
 
     pub fn enabled(&self, what: What, at: usize) -> bool {
+        if what == What::EvilUsed {
+            return self.can_replace() && self.can_reuse(Reuse::of(at));
+        }
         let Some(page) = self.pages.get(at) else {
             return false;
         };
@@ -88,6 +101,9 @@ impl Scene {
             What::Cut => page.connected && !gone,
             What::Connect => !page.connected && !gone,
             What::Crash => !gone,
+            What::LoseKey => !gone && self.may_lose() && page.held.len() == 1,
+            What::SecondPage => !gone && self.may_lose() && page.second.is_none(),
+            What::TakeOver | What::Restore => !gone && page.second.is_some(),
             What::Twice => lies && !page.inbox.is_empty() && !gone,
             // Whoever gets no answer to a hello makes a new connection: that is [`What::Cut`].
             What::Drop => {
@@ -115,7 +131,7 @@ impl Scene {
                                 && *epoch == self.ghost.relay_epoch)
                     })
             }
-            What::EvilNew | What::EvilUsed | What::EvilReplace => at == 0 && self.can_replace(what),
+            What::EvilNew | What::EvilReplace => at == 0 && self.can_replace(),
             What::EvilDeny => !gone && self.can_deny(at),
             What::EvilLead => at == 0 && self.can_lead(),
             What::EvilDoor if !self.setting.hosting => false,
@@ -135,6 +151,12 @@ impl Scene {
         }
     }
 
+    /// One browser in a schedule loses its key, or brings an older memory back: each is bad enough.
+    fn may_lose(&self) -> bool {
+        let has_lost = |page: &Page| page.held.len() > 1 || page.second.is_some() || page.is_older;
+        self.setting.loses && !self.pages.iter().any(has_lost)
+    }
+
     /// What a person would find a button for.
     pub(super) fn sensible(&self, what: What, at: usize, state: &VisitState) -> bool {
         let consent = state.consent.as_ref();
@@ -148,9 +170,9 @@ impl Scene {
         if what == What::Withdraw && rejoins {
             return self.pages[at].machine.memory.granted().is_some();
         }
-        let asked_outside = state.phase == Phase::Waiting
-            && matches!(what, What::Grant | What::Refuse)
-            && self.setting.late;
+        let may_come = self.setting.late || self.setting.loses;
+        let asked_outside =
+            state.phase == Phase::Waiting && matches!(what, What::Grant | What::Refuse) && may_come;
         (state.phase == Phase::Live || asked_outside)
             && match what {
                 What::Ask => {
@@ -178,12 +200,12 @@ impl Scene {
                 What::Admit => host && self.to_admit(state).is_some() && !state.locked,
                 What::AskWaiting => {
                     let mut waiting = state.waiting.iter();
-                    host && self.setting.late
+                    host && may_come
                         && recorder_in
                         && waiting.any(|entry| entry.role != Role::Recorder && !entry.asked)
                 }
                 What::PauseAdmit => {
-                    host && self.setting.late && recorder_in && self.to_admit(state).is_some()
+                    host && may_come && recorder_in && self.to_admit(state).is_some()
                 }
                 What::Deny => host && self.setting.hosting && self.to_admit(state).is_some(),
                 What::Remove => host && self.setting.hosting && self.to_remove(at, state).is_some(),

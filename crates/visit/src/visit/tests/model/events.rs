@@ -25,6 +25,10 @@ impl Scene {
             What::Cut => self.cut(page)?,
             What::Connect => self.connect(page)?,
             What::Crash => self.crash(page)?,
+            What::LoseKey => self.lose_key(page)?,
+            What::SecondPage => self.open_second_page(page),
+            What::TakeOver => self.take_over(page)?,
+            What::Restore => self.restore(page)?,
             What::Drop => drop(self.pages[page].inbox.pop_front()),
             What::Lose => drop(self.pages[page].outbox.pop_front()),
             What::Twice => {
@@ -41,7 +45,9 @@ impl Scene {
             What::Overtake => self.pages[page].outbox.swap(0, 1),
             What::Garbage => self.garbage(page)?,
             What::Fork => self.fork(page),
-            What::EvilNew | What::EvilUsed | What::EvilReplace => self.replace_group(step.what)?,
+            What::EvilNew | What::EvilUsed | What::EvilReplace => {
+                self.replace_group(step.what, page)?;
+            }
             What::EvilDeny => self.deny(page),
             What::EvilLead => self.lead(),
             What::EvilRecorder | What::EvilEverybody | What::EvilContext | What::EvilDoor => {
@@ -155,20 +161,6 @@ impl Scene {
         self.feed(page, Input::RelayClosed)
     }
 
-    pub(super) fn crash(&mut self, page: usize) -> Result<(), Broken> {
-        self.lose_connection(page);
-        let role = self.pages[page].admitted.role;
-        let machine = Arc::new(self.machine(page as u64, role));
-        let this = &mut self.pages[page];
-        this.machine = machine;
-        this.keys.clear();
-        (this.sending_with, this.gate_open, this.timer_ms) = (None, false, None);
-        this.run += 1;
-        this.beats = 0;
-        self.ghost.crashed(page);
-        self.connect(page)
-    }
-
     pub(super) fn garbage(&mut self, page: usize) -> Result<(), Broken> {
         let admitted = self.pages[page].admitted.clone();
         let message = ClientMessage::Commit {
@@ -269,7 +261,7 @@ impl Scene {
         let now_ms = self.now_ms;
         let this = &mut self.pages[page];
         let outputs = Arc::make_mut(&mut this.machine).handle(input, now_ms);
-        let mut events = Vec::new();
+        let (mut events, mut signed) = (Vec::new(), Vec::new());
         let mut reconnect = false;
         for output in outputs {
             match output {
@@ -293,7 +285,12 @@ impl Scene {
                 }
                 Output::Gate { open } => this.gate_open = open,
                 Output::Reconnect => reconnect = true,
-                Output::Remember { memory } => this.memory = Some(Arc::new(as_kept(&memory))),
+                Output::Remember { memory } => this.record.remember(as_kept(&memory)),
+                Output::Signed { statement, .. }
+                | Output::Withdrawal {
+                    statement,
+                    mine: true,
+                } => signed.push(statement),
                 Output::Failed { id, .. } => {
                     // The newest command is answered last.
                     self.ghost.failed = Some(id);
@@ -302,6 +299,7 @@ impl Scene {
                 _ => {}
             }
         }
+        self.check_numbers(page, &signed)?;
         self.check(page, &events)?;
         if reconnect {
             self.cut(page)?;

@@ -9,7 +9,9 @@
 //! | `events` | what a step does to it |
 //! | `people` | what people do |
 //! | `replaced` | groups that are replaced by a relay and a clinician without rules |
-//! | `check` | what must hold, and what is remembered for it |
+//! | `lost` | pages that come back with an older memory, or with none |
+//! | `ghost` | what the model remembers and no machine does |
+//! | `check` | what must hold |
 //! | `projection` | when two states are the same |
 //! | `explore` | the search, replay, shrinking |
 
@@ -17,6 +19,8 @@ mod check;
 mod choices;
 mod events;
 mod explore;
+mod ghost;
+mod lost;
 mod people;
 mod projection;
 mod replaced;
@@ -52,6 +56,7 @@ const fn setting(name: &'static str, people: &'static [Role], begin: Begin) -> S
         hosting: false,
         late: false,
         stranger: false,
+        loses: false,
     }
 }
 
@@ -90,6 +95,13 @@ const fn with_stranger(setting: Setting) -> Setting {
     }
 }
 
+const fn with_losses(setting: Setting) -> Setting {
+    Setting {
+        loses: true,
+        ..setting
+    }
+}
+
 const fn with_forks(setting: Setting) -> Setting {
     Setting {
         forks: true,
@@ -119,6 +131,9 @@ const SETTINGS: &[Setting] = &[
     with_stranger(with_evil(setting("stranger", TWO, Begin::Live))),
     with_late(setting("late", THREE, Begin::Recording)),
     with_lies(with_late(setting("liar-late", THREE, Begin::Recording))),
+    with_losses(setting("lost-agreed", THREE, Begin::Agreed)),
+    with_losses(setting("lost-recording", TWO, Begin::Recording)),
+    with_losses(with_evil(setting("evil-lost", TWO, Begin::Refused))),
 ];
 
 fn number_from_env(name: &str, default: u64) -> u64 {
@@ -250,7 +265,7 @@ fn briefly(part: usize) {
     let mut projections = 0;
     for (index, setting) in SETTINGS.iter().enumerate().filter(|(at, _)| at % 4 == part) {
         let budget = Budget {
-            projections: number_from_env("SEALED_VISIT_MODEL_BRIEFLY", 2_000) as usize,
+            projections: number_from_env("SEALED_VISIT_MODEL_BRIEFLY", 1_750) as usize,
             time: Duration::from_secs(300),
             open: 300,
             heal_one_in: 100,
@@ -327,6 +342,21 @@ const BREACHES: &[Breach] = &[
         "stranger evil-new:0 connect:1 connect:0 relay:1 hear:1 relay:1",
         "stranger",
     ),
+    // Of whoever has not said no: the round was over when another was opened.
+    (
+        Rule::DeadRounds,
+        "evil-refused evil-used:0 connect:0 connect:2 relay:0 hear:0 relay:0 relay:2 hear:2 \
+         relay:2 evil-lead:0 hear:2 hear:2 hear:0 hear:0 hear:0",
+        "dead",
+    ),
+    // And with all that the group's context could have reminded of left out.
+    (
+        Rule::DeadRounds,
+        "evil-refused evil-used:6 connect:1 connect:2 relay:1 hear:1 relay:1 relay:2 hear:2 \
+         relay:2 evil-lead:0 hear:2 hear:2 hear:1 hear:1 hear:1",
+        "withdrawal",
+    ),
+    (Rule::NewKeysAreShown, "lost-agreed lose-key:1", "live"),
     (Rule::SignedDenials, "stranger crash:1", "denied"),
     (Rule::DeclinedAway, "recording-2 crash:1", "withdrawal"),
     (Rule::Grants, "evil-live", "grants"),

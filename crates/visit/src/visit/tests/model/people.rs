@@ -79,7 +79,8 @@ impl Scene {
         };
         // Before the command, since a withdrawal counts from the click; undone if the machine refuses it.
         let before = self.ghost.decisions();
-        self.ghost.decides(what, page, round);
+        let key = *self.pages[page].admitted.pass.key();
+        self.ghost.decides(what, page, key, round);
         self.ghost.commands += 1;
         let id = self.ghost.commands;
         self.feed(page, Input::Command { id, command })?;

@@ -22,7 +22,11 @@ impl Scene {
         let evil = self.evil.as_ref().map(|evil| {
             let member = evil.member.as_ref();
             let at = member.map(|member| self.epoch_in(member.group_id(), member.epoch()));
-            (at, evil.replaced, evil.denials, evil.old.is_some())
+            let old = evil.old.iter();
+            let old: Vec<_> = old
+                .map(|old| (self.epoch_in(&old.id, 0).0, old.answered))
+                .collect();
+            (at, evil.replaced, evil.denials, old, evil.left_out)
         });
         evil.hash(&mut into);
         for waiting in self.ghost.waiting.keys() {
@@ -65,6 +69,14 @@ impl Scene {
 
     fn page(&self, page: &Page, into: &mut DefaultHasher) {
         (page.connected, page.present, page.gate_open).hash(into);
+        let elsewhere = page.elsewhere.is_some();
+        (
+            page.held.len(),
+            page.second.is_some(),
+            page.is_older,
+            elsewhere,
+        )
+            .hash(into);
         // Whose timer is next, not when.
         let timers = self.pages.iter().filter_map(|page| page.timer_ms);
         page.timer_ms
@@ -117,6 +129,12 @@ impl Scene {
             .map(|asking| asking.answer.as_ref().map(|answer| answer.claims().kind))
             .hash(into);
         visit.locked_out.hash(into);
+        let (former, dead) = visit.memory.gone();
+        let mut former: Vec<_> = former.map(|id| self.epoch_in(&id.0, 0).0).collect();
+        let mut dead: Vec<_> = dead.map(|round| self.round(*round)).collect();
+        former.sort_unstable();
+        dead.sort_unstable();
+        (former, dead).hash(into);
         let granted = visit.memory.granted().map(|round| self.round(round));
         (granted, visit.withdrew_away).hash(into);
         let memory = &visit.recording;

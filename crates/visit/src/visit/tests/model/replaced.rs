@@ -2,9 +2,9 @@
 //! remembered lost.
 
 use super::check::Broken;
-use super::scene::{EVIL, Letter, Scene, Tag};
-use super::step::What;
-use crate::group::tests::evil::Evil;
+use super::scene::{EVIL, EvilPage, Letter, Scene, Tag};
+use super::step::{Reuse, What};
+use crate::group::tests::evil::{Evil, LeftOut};
 use crate::visit::app_message::AppMessage;
 use crate::visit::outside::{DirectMessage, Notice};
 use crate::visit::tests::consent::asked_of;
@@ -16,6 +16,16 @@ use std::sync::Arc;
 
 /// So often the group is replaced in one schedule.
 const MOST: u32 = 2;
+
+impl From<Reuse> for LeftOut {
+    fn from(reuse: Reuse) -> Self {
+        Self {
+            dead_rounds: reuse.without_dead_rounds,
+            numbers: reuse.without_numbers,
+            roles: reuse.without_roles,
+        }
+    }
+}
 
 impl Scene {
     /// The host asks for consent a second time, which ends the first round.
@@ -29,21 +39,54 @@ impl Scene {
         self.run_until(until_ms, false).expect("a calm scene");
     }
 
-    pub fn can_replace(&self, what: What) -> bool {
+    pub fn can_replace(&self) -> bool {
         let is_set = self.setting.stranger || self.setting.begin == super::scene::Begin::Refused;
-        is_set
-            && self.evil.as_ref().is_some_and(|evil| {
-                evil.replaced < MOST && (what != What::EvilUsed || evil.old.is_some())
-            })
+        let mut evil = self.evil.iter();
+        is_set && evil.any(|evil| evil.replaced < MOST)
     }
 
-    pub fn replace_group(&mut self, what: What) -> Result<(), Broken> {
+    /// The ids of all groups that there were, in the order in which they came up.
+    pub fn used_ids(&self) -> Vec<&B64> {
+        let mut ids = Vec::new();
+        for id in &self.ghost.groups {
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        ids
+    }
+
+    /// There is such a group; and what is left out of its context is there.
+    pub fn can_reuse(&self, reuse: Reuse) -> bool {
+        let ids = self.used_ids();
+        let evil = self.evil.as_ref().filter(|_| reuse.group < ids.len());
+        evil.is_some_and(|evil| {
+            let old = evil.old.iter().find(|old| old.id == ids[reuse.group].0);
+            let holds = old.map_or(LeftOut::default(), |old| old.holds);
+            (holds.dead_rounds || !reuse.without_dead_rounds)
+                && (holds.numbers || !reuse.without_numbers)
+                && (holds.roles || !reuse.without_roles)
+        })
+    }
+
+    /// The group's id, once more: with the context that was seen there, or, of whoever was never in it, with a new one.
+    fn used_again(&self, evil: &EvilPage, reuse: Reuse) -> Option<Evil> {
+        let identity = self.world.identity(EVIL, Role::Clinician);
+        let id = &self.used_ids().get(reuse.group)?.0;
+        let old = evil.old.iter().find(|old| old.id == *id);
+        Some(match old {
+            Some(old) => Evil::revived(&self.world, &identity, id, &old.context, reuse.into()),
+            None => Evil::stranger(&self.world.policy, &identity, id),
+        })
+    }
+
+    pub fn replace_group(&mut self, what: What, page: usize) -> Result<(), Broken> {
         let Some(evil) = self.evil.clone() else {
             return Ok(());
         };
         let identity = self.world.identity(EVIL, Role::Clinician);
-        let group = match (what, &evil.old) {
-            (What::EvilUsed, Some(old)) => Evil::revived(&self.world, &identity, &old.0, &old.2),
+        let group = match what {
+            What::EvilUsed => self.used_again(&evil, Reuse::of(page)),
             _ => {
                 let group_id = [b"evil group ".as_slice(), &[evil.replaced as u8]].concat();
                 Some(Evil::stranger(&self.world.policy, &identity, &group_id))
@@ -73,6 +116,10 @@ impl Scene {
         }
         if let Some(evil) = &mut self.evil {
             evil.member = Some(Arc::new(group));
+            evil.left_out = match what {
+                What::EvilUsed => Reuse::of(page).into(),
+                _ => LeftOut::default(),
+            };
             evil.replaced += 1;
         }
         Ok(())

@@ -2,14 +2,15 @@
 //!
 //! Cheap to clone: machines and messages are shared until a step changes them.
 
-use super::check::Ghost;
+use super::ghost::{Ghost, Known};
 use super::step::{Step, What};
+use crate::group::Identity;
 use crate::group::testing::{NOW_MS, World};
-use crate::group::tests::evil::{Evil, EvilWaiting};
+use crate::group::tests::evil::{Evil, EvilWaiting, LeftOut};
 use crate::visit::app_message::AppMessage;
 use crate::visit::{Command, Config, Input, Visit, VisitMemory};
 use sealed_visit_protocol::wire::{ClientMessage, RelayMessage};
-use sealed_visit_protocol::{B64, Pass, Role};
+use sealed_visit_protocol::{B64, PublicKey, Role};
 use sealed_visit_relay::admission::Admitted;
 use sealed_visit_relay::visit::Visit as RelayVisit;
 use std::collections::{BTreeMap, VecDeque};
@@ -41,6 +42,8 @@ pub struct Setting {
     pub late: bool,
     /// The one without rules was never let in.
     pub stranger: bool,
+    /// Browsers lose their pass keys, and pages come back with an older memory.
+    pub loses: bool,
 }
 
 /// What has happened before the exploration begins.
@@ -86,8 +89,57 @@ pub struct Page {
     /// Counts the page's loads.
     pub run: u32,
     pub beats: u32,
-    /// What a browser keeps over a reload.
-    pub memory: Option<Arc<VisitMemory>>,
+    /// What a browser keeps over a reload, beside the pass key.
+    pub record: Record,
+    /// The pass keys that it had, the present one last.
+    pub held: Arc<Vec<PublicKey>>,
+    /// Loaded beside the page and not connected, or a backup: what was remembered then, and what had been decided.
+    pub second: Option<Arc<Second>>,
+    /// It came back with an older memory.
+    pub is_older: bool,
+    /// What a page before knew and this one does not, until it is loaded the next time.
+    pub elsewhere: Option<Arc<Known>>,
+}
+
+/// What each run of a page remembered last, as the worker keeps it: a run drops what it took over, and nothing else.
+#[derive(Clone, Default)]
+pub struct Record {
+    others: Vec<Arc<VisitMemory>>,
+    own: Option<Arc<VisitMemory>>,
+    taken_over: Vec<Arc<VisitMemory>>,
+}
+
+impl From<Vec<Arc<VisitMemory>>> for Record {
+    fn from(others: Vec<Arc<VisitMemory>>) -> Self {
+        Self {
+            others,
+            ..Self::default()
+        }
+    }
+}
+
+impl Record {
+    pub(super) fn all(&self) -> Vec<Arc<VisitMemory>> {
+        self.others.iter().chain(&self.own).cloned().collect()
+    }
+
+    /// A run begins that read this much of what is kept.
+    pub(super) fn load(&mut self, read: Vec<Arc<VisitMemory>>) {
+        self.others = self.all();
+        (self.own, self.taken_over) = (None, read);
+    }
+
+    pub(super) fn remember(&mut self, memory: VisitMemory) {
+        self.own = Some(Arc::new(memory));
+        let taken_over = &self.taken_over;
+        self.others.retain(|other| !taken_over.contains(other));
+    }
+}
+
+/// An older memory, with what the model knows of its time.
+pub struct Second {
+    pub(super) memories: Vec<Arc<VisitMemory>>,
+    pub(super) known: Known,
 }
 
 /// Somebody without rules.
@@ -97,12 +149,24 @@ pub struct EvilPage {
     /// None: it has lost its place.
     pub member: Option<Arc<Evil>>,
     welcome: Option<B64>,
-    /// The group in which most had agreed: its id, how many, and its context.
-    pub(super) old: Option<Arc<(Vec<u8>, usize, mls_rs::ExtensionList)>>,
+    /// Of every group that it was in, when most had agreed.
+    pub(super) old: Arc<Vec<OldGroup>>,
+    /// What its group's context leaves out of the one that it repeats.
+    pub(super) left_out: LeftOut,
     /// How often it has replaced the group.
     pub(super) replaced: u32,
     /// How often it has turned somebody away in the host's name.
     pub(super) denials: u32,
+}
+
+/// A group that somebody without rules was in.
+#[derive(Clone)]
+pub struct OldGroup {
+    pub(super) id: Vec<u8>,
+    pub(super) answered: usize,
+    pub(super) context: mls_rs::ExtensionList,
+    /// What there is to leave out.
+    pub(super) holds: LeftOut,
 }
 
 /// Under way to a page.
@@ -188,7 +252,8 @@ impl Scene {
         }
         let people = self.setting.people.len() - usize::from(self.setting.late);
         if self.setting.stranger {
-            let admitted = Arc::new(self.admitted(EVIL, Role::Clinician));
+            let identity = self.world.identity(EVIL, Role::Clinician);
+            let admitted = Arc::new(self.admitted(&identity));
             self.evil = Some(EvilPage::outside(admitted));
         } else if self.setting.evil {
             self.let_evil_in();
@@ -229,8 +294,9 @@ impl Scene {
 
     pub(super) fn open(&mut self, role: Role) {
         let n = self.pages.len() as u64;
-        let admitted = Arc::new(self.admitted(n, role));
-        let machine = Arc::new(self.machine(n, role));
+        let identity = self.world.identity(n, role);
+        let admitted = Arc::new(self.admitted(&identity));
+        let machine = Arc::new(self.machine(n, &identity, &[]));
         self.pages.push(Page {
             machine,
             admitted,
@@ -244,7 +310,11 @@ impl Scene {
             timer_ms: None,
             run: 0,
             beats: 0,
-            memory: None,
+            record: Record::default(),
+            held: Arc::new(vec![*identity.pass().key()]),
+            second: None,
+            is_older: false,
+            elsewhere: None,
         });
         let is_late = self.setting.late && n as usize + 1 == self.setting.people.len();
         if !is_late {
@@ -252,18 +322,33 @@ impl Scene {
         }
     }
 
-    pub(super) fn admitted(&self, n: u64, role: Role) -> Admitted {
-        let jws = self.world.pass(n, role);
-        let pass = Pass::verify_for(&jws, self.world.policy.clinic(), self.world.visit).unwrap();
+    pub(super) fn admitted(&self, identity: &Identity) -> Admitted {
+        let pass = identity.pass().clone();
         Admitted {
             visit: self.world.visit,
             participant: pass.participant(),
-            role,
+            role: pass.role(),
             pass,
         }
     }
 
-    pub(super) fn machine(&mut self, n: u64, role: Role) -> Visit {
+    /// Who a page is now, with the pass key that it has now.
+    pub(super) fn identity(&self, page: usize) -> Identity {
+        let (n, this) = (page as u64, &self.pages[page]);
+        match this.held.len() as u64 - 1 {
+            0 => self.world.identity(n, this.admitted.role),
+            lost => self
+                .world
+                .identity_with_new_key(n, this.admitted.role, lost),
+        }
+    }
+
+    pub(super) fn machine(
+        &mut self,
+        n: u64,
+        identity: &Identity,
+        memories: &[Arc<VisitMemory>],
+    ) -> Visit {
         self.runs += 1;
         let mut entropy = [0; 32];
         entropy[..8].copy_from_slice(&self.runs.to_be_bytes());
@@ -272,17 +357,12 @@ impl Scene {
             Config {
                 root: self.world.root.public(),
                 clinic_document: self.world.document.clone(),
-                pass: self.world.pass(n, role),
-                seed: self.world.key(n).seed(),
+                pass: identity.pass().jws().clone(),
+                seed: identity.key().seed(),
                 display_name,
                 name_salt,
                 entropy: Zeroizing::new(entropy),
-                memories: self
-                    .pages
-                    .get(n as usize)
-                    .and_then(|page| page.memory.as_deref().cloned())
-                    .into_iter()
-                    .collect(),
+                memories: memories.iter().map(|memory| (**memory).clone()).collect(),
             },
             self.now_ms,
         )
@@ -291,8 +371,9 @@ impl Scene {
 
     /// The host lets the one without rules in.
     pub(super) fn let_evil_in(&mut self) {
-        let waiting = EvilWaiting::new(&self.world.identity(EVIL, Role::Clinician));
-        let admitted = Arc::new(self.admitted(EVIL, Role::Clinician));
+        let identity = self.world.identity(EVIL, Role::Clinician);
+        let waiting = EvilWaiting::new(&identity);
+        let admitted = Arc::new(self.admitted(&identity));
         let relay = Arc::make_mut(&mut self.relay);
         let mut deliveries = relay.connect(admitted.participant, None).unwrap();
         let key_package = B64(waiting.key_package.clone());
@@ -336,7 +417,8 @@ impl EvilPage {
             admitted,
             member: None,
             welcome: None,
-            old: None,
+            old: Arc::default(),
+            left_out: LeftOut::default(),
             replaced: 0,
             denials: 0,
         }
@@ -348,9 +430,18 @@ impl EvilPage {
             RelayMessage::Commit { commit, .. } => {
                 if let Some(member) = &mut self.member {
                     Arc::make_mut(member).try_follow(&commit.0);
-                    let (count, context) = member.answered();
-                    if count > 0 && self.old.as_ref().is_none_or(|old| old.1 <= count) {
-                        self.old = Some(Arc::new((member.group_id().to_vec(), count, context)));
+                    let (answered, context) = member.answered();
+                    let group = OldGroup {
+                        id: member.group_id().to_vec(),
+                        answered,
+                        context,
+                        holds: member.holds(),
+                    };
+                    let old = Arc::make_mut(&mut self.old);
+                    match old.iter_mut().find(|known| known.id == group.id) {
+                        Some(best) if best.answered <= answered => *best = group,
+                        Some(_) => {}
+                        None => old.push(group),
                     }
                 }
             }

@@ -4,11 +4,36 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// What happens next, and to which page.
+/// What happens next, and to which page. Of [`What::EvilUsed`], how a group is used again: see [`Reuse`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
     pub what: What,
     pub page: u8,
+}
+
+/// How a dishonest clinician uses a group's id again: which one of the visit's, in the order in which they came up, and
+/// what it leaves out of what that group's context held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reuse {
+    pub group: usize,
+    pub without_dead_rounds: bool,
+    pub without_numbers: bool,
+    pub without_roles: bool,
+}
+
+impl Reuse {
+    /// So many ways for each group.
+    pub const WAYS: usize = 8;
+
+    /// From what a step is written with: the group times eight, plus one bit for each thing that is left out.
+    pub fn of(page: usize) -> Self {
+        Self {
+            group: page / Self::WAYS,
+            without_dead_rounds: page & 1 != 0,
+            without_numbers: page & 2 != 0,
+            without_roles: page & 4 != 0,
+        }
+    }
 }
 
 macro_rules! whats {
@@ -34,6 +59,14 @@ whats! {
     Connect = "connect",
     /// The page is loaded anew.
     Crash = "crash",
+    /// The browser has lost the pass key and, with it, all memory: the page is loaded anew, with a new key.
+    LoseKey = "lose-key",
+    /// A second page of the same participant is loaded beside the first, and does not connect yet. Or: a backup is made.
+    SecondPage = "second-page",
+    /// The second page connects, which ends the first. It knows what was remembered when it was loaded.
+    TakeOver = "take-over",
+    /// The backup is put back: the page is loaded anew with the pass key and the older memory, and the newer is gone.
+    Restore = "restore",
     /// The relay keeps back the first of what is under way to the page.
     Drop = "drop",
     /// The relay never takes the first of what is under way from the page.
@@ -60,7 +93,7 @@ whats! {
     EvilDoor = "evil-door",
     /// The relay has lost everything; a dishonest clinician, known or not, opens a group under a new id.
     EvilNew = "evil-new",
-    /// The same under an id that was used, with what was said in that group.
+    /// The same under an id that was used, with what was said in that group, or with parts of it left out.
     EvilUsed = "evil-used",
     /// The relay has lost nothing; a dishonest clinician asks it for a group under a new id in the place of the current one.
     EvilReplace = "evil-replace",
