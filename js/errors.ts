@@ -14,6 +14,7 @@ export const errorCodes = [
   "wasm-load-failed",
   "core-panicked",
   "not-prepared",
+  "clock-wrong",
   "pass-refused",
   "relay-refused",
   "replaced-by-another",

@@ -181,8 +181,11 @@ function holdBack({ receiver, kind }: RemoteTrack): void {
   if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = HOLD_BACK_MS[kind];
 }
 
+/** As they stand on the picture: a role is the clinic's word, a name is anybody's. */
 function namesOf(state: VisitState): ReadonlyMap<ParticipantId, string> {
-  return new Map(state.roster.flatMap(({ participant, name }) => (name ? [[participant, name] as const] : [])));
+  return new Map(
+    state.roster.flatMap(({ participant, name, role }) => (name ? [[participant, `${name} · ${role}`] as const] : [])),
+  );
 }
 
 /** Names are sealed with the events track, and stand nowhere else. */

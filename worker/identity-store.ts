@@ -15,6 +15,8 @@ export interface Identity {
   readonly seed: Uint8Array<ArrayBuffer>;
   readonly pass: CompactJws | null;
   readonly name_salt: string;
+  /** What the device's clock lacked when the pass was fresh (`clock-evidence.ts`). */
+  readonly correction_ms: number;
   /** What each earlier run remembered, the latest last; opaque ids and signed statements, and no secret. */
   readonly memories: readonly VisitMemory[];
 }
@@ -42,20 +44,26 @@ export async function loadIdentity(storageKey: string): Promise<Identity | null>
   }
   const { key, iv, sealed, memories = {} } = stored;
   const bytes = await crypto.subtle.decrypt({ name: "AES-GCM", iv, additionalData: label(storageKey) }, key, sealed);
-  const { seed, pass, name_salt } = JSON.parse(new TextDecoder().decode(bytes)) as {
+  const { seed, ...rest } = JSON.parse(new TextDecoder().decode(bytes)) as {
     seed: number[];
     pass: string | null;
     name_salt: string;
+    correction_ms: number;
   };
-  return { seed: Uint8Array.from(seed), pass, name_salt, memories: Object.values(memories) };
+  return { ...rest, seed: Uint8Array.from(seed), memories: Object.values(memories) };
 }
 
 /** Stores an identity with its pass; the memory stored with the same key stays. */
-export async function saveIdentity(storageKey: string, identity: Identity, pass: CompactJws): Promise<void> {
+export async function saveIdentity(
+  storageKey: string,
+  identity: Identity,
+  pass: CompactJws,
+  correction_ms: number,
+): Promise<void> {
   const { seed, name_salt } = identity;
   const key = await crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]);
   const iv = crypto.getRandomValues(new Uint8Array(12));
-  const bytes = new TextEncoder().encode(JSON.stringify({ seed: [...seed], pass, name_salt }));
+  const bytes = new TextEncoder().encode(JSON.stringify({ seed: [...seed], pass, name_salt, correction_ms }));
   const additionalData = label(storageKey);
   const sealed = await crypto.subtle.encrypt({ name: "AES-GCM", iv, additionalData }, key, bytes);
   bytes.fill(0);

@@ -3,6 +3,7 @@
  * request of the page.
  */
 import { fromBase64url, toBase64url } from "./base64url.js";
+import { correctionBy, keptCorrection, type SignedTimes } from "./clock-evidence.js";
 import type { Command, CompactJws } from "./core-types.js";
 import { toFailure, WorkerError } from "./failure.js";
 import { FrameCrypto } from "./frames/frame-crypto.js";
@@ -103,8 +104,12 @@ export class MemberSession {
     const { seed, name_salt, memories } = this.#identity;
     const entropy = crypto.getRandomValues(new Uint8Array(32));
     const config = { root_key, clinic_document, pass, seed, display_name, name_salt, entropy, memories };
+    const isFresh = this.#identity.pass === null;
+    const times = passClaims(pass);
+    const evidence = isFresh && times ? correctionBy(times, Date.now()) : this.#identity.correction_ms;
+    const correctionMs = evidence ?? 0;
     try {
-      this.#driver = new VisitDriver(this.#visit, config, relay_url, this.frames, {
+      this.#driver = new VisitDriver(this.#visit, config, { relayUrl: relay_url, correctionMs }, this.frames, {
         emit: this.#emit,
         onFatal: (error) => this.#fail(error),
         onWithdrawal: (statement) => this.#recorder?.noteWithdrawal(statement),
@@ -116,9 +121,11 @@ export class MemberSession {
       const { code, message } = toFailure(error);
       // The next page load asks for a new pass.
       if (code === "refused") await this.#forget();
+      if (evidence === null && times)
+        throw new WorkerError("clock-wrong", message, { detail: { now_ms: times.iat * 1_000 }, cause: error });
       throw new WorkerError(code === "refused" ? "pass-refused" : "bad-argument", message, { cause: error });
     }
-    await this.#keep((key) => saveIdentity(key, this.#identity, pass));
+    await this.#keep((key) => saveIdentity(key, this.#identity, pass, correctionMs));
     seed.fill(0);
     entropy.fill(0);
     if (this.#recording) this.#makeRecorder(this.#recording, this.#driver);
@@ -240,17 +247,16 @@ function identify(
   request: PrepareRequest,
   kept: Identity | null,
 ): { jwk: Prepared["jwk"]; identity: Identity } {
-  if (kept?.pass && !hasExpired(kept.pass)) {
-    const jwk = jwkOfPass(kept.pass);
-    if (jwk) return { jwk, identity: kept };
-  }
+  const claims = kept?.pass ? passClaims(kept.pass) : null;
+  const correction_ms = kept && claims ? keptCorrection(claims, kept.correction_ms, Date.now()) : null;
+  const known = claims?.cnf?.jwk;
+  if (kept && known && correction_ms !== null) return { jwk: known, identity: { ...kept, correction_ms } };
   const { seed, jwk } = visit.VisitCore.generateIdentity();
   const name_salt = request.name_salt ?? toBase64url(crypto.getRandomValues(new Uint8Array(16)));
-  return { jwk, identity: { seed: Uint8Array.from(seed), pass: null, name_salt, memories: [] } };
+  return { jwk, identity: { seed: Uint8Array.from(seed), pass: null, name_salt, correction_ms: 0, memories: [] } };
 }
 
-interface PassClaims {
-  readonly exp?: unknown;
+interface PassClaims extends SignedTimes {
   readonly cnf?: { readonly jwk?: Prepared["jwk"] };
 }
 
@@ -261,13 +267,4 @@ function passClaims(pass: CompactJws): PassClaims | null {
   } catch {
     return null;
   }
-}
-
-function hasExpired(pass: CompactJws): boolean {
-  const exp = passClaims(pass)?.exp;
-  return typeof exp !== "number" || exp * 1_000 <= Date.now();
-}
-
-function jwkOfPass(pass: CompactJws): Prepared["jwk"] | null {
-  return passClaims(pass)?.cnf?.jwk ?? null;
 }

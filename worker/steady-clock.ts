@@ -11,6 +11,12 @@ export class SteadyClock {
   #offsetMs = 0;
   #lastMs = Date.now();
   #lastTick = performance.now();
+  readonly #correctionMs: number;
+
+  /** `correctionMs`: what this device's clock lacks, where a signature says so; negative where it is ahead. */
+  constructor(correctionMs = 0) {
+    this.#correctionMs = correctionMs;
+  }
 
   /** Milliseconds since the Unix epoch, whole, never less than before. */
   now(): number {
@@ -25,6 +31,6 @@ export class SteadyClock {
     }
     this.#lastMs = Math.max(this.#lastMs, Date.now() + this.#offsetMs);
     this.#lastTick = tick;
-    return Math.floor(this.#lastMs);
+    return Math.floor(this.#lastMs + this.#correctionMs);
   }
 }

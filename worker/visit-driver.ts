@@ -17,6 +17,7 @@ import type {
 } from "./core-types.js";
 import { WorkerError } from "./failure.js";
 import type { FrameCrypto } from "./frames/frame-crypto.js";
+import { withPlainNames } from "./plain-name.js";
 import type { Event } from "./protocol.js";
 import { RelayConnection } from "./relay-connection.js";
 import { SteadyClock } from "./steady-clock.js";
@@ -49,7 +50,7 @@ export class VisitDriver {
   readonly #hooks: DriverHooks;
   readonly #relay: RelayConnection;
   readonly #commands = new Map<number, PendingCommand>();
-  readonly #clock = new SteadyClock();
+  readonly #clock: SteadyClock;
   #nextCommand = 1;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #queue: Input[] = [];
@@ -65,7 +66,14 @@ export class VisitDriver {
   #unsent: WireMessage[] = [];
   #hasEnded = false;
 
-  constructor(module: VisitModule, config: CoreConfig, relayUrl: string, frames: FrameCrypto, hooks: DriverHooks) {
+  constructor(
+    module: VisitModule,
+    config: CoreConfig,
+    { relayUrl, correctionMs }: { relayUrl: string; correctionMs: number },
+    frames: FrameCrypto,
+    hooks: DriverHooks,
+  ) {
+    this.#clock = new SteadyClock(correctionMs);
     this.#core = new module.VisitCore(config, this.now());
     this.#frames = frames;
     this.#hooks = hooks;
@@ -281,7 +289,7 @@ export class VisitDriver {
   #onState(state: VisitState): void {
     const hasEnded = state.phase === "ended" && this.#state?.phase !== "ended";
     this.#state = state;
-    this.#hooks.emit({ e: "state", state });
+    this.#hooks.emit({ e: "state", state: withPlainNames(state) });
     if (hasEnded) {
       // Send the core's remaining output first.
       this.#hasEnded = true;

@@ -7,19 +7,30 @@ import { support, type Visit, type VisitState } from "sealed-visit";
 import { defineVisitElements } from "sealed-visit/components";
 import { showAfter } from "./lib/after.js";
 import { recoveryNotice } from "./lib/recovery.js";
-import { clinicInfo, loadConfig, signersHere } from "./lib/config.js";
+import { clinicInfo, type Config, loadConfig, signersHere } from "./lib/config.js";
 import { fill, h } from "./lib/dom.js";
-import { reasonOf, showPage } from "./lib/frame.js";
+import { showPage } from "./lib/frame.js";
 import { joinPage } from "./lib/join.js";
-import { forget, infoFor, linkFromLocation, takeAway, templateOf } from "./lib/link.js";
+import { forget, infoFor, type Link, linkFromLocation, takeAway, templateOf, type VisitInfo } from "./lib/link.js";
 import { VisitLogger } from "./lib/visit-log.js";
 import { WaitingRoom, type WaitingRoomOptions } from "./lib/waiting-room.js";
 import { words } from "./strings/index.js";
 
+/** Whoever comes so long before the start is told when it is. */
+const WELL_BEFORE_MS = 10 * 60_000;
 const isCliniciansPage = location.pathname.includes("clinician");
 
 defineVisitElements();
 main().catch((error: unknown) => {
+  showFatal(error).catch(() => showFailure(words().join.refused));
+});
+
+async function showFatal(error: unknown): Promise<void> {
+  const { explain } = await import("./lib/trouble.js");
+  showFailure(() => explain(error));
+}
+
+function showFailure(said: string | (() => Node[])): void {
   showPage((page) => {
     fill(
       page,
@@ -27,12 +38,12 @@ main().catch((error: unknown) => {
       h(
         "p",
         { class: "notice serious", role: "alert", "data-testid": "fatal" },
-        words().page.failed.replace("{why}", reasonOf(error)),
+        typeof said === "string" ? said : said(),
       ),
     );
     return words().page.title;
   });
-});
+}
 
 async function main(): Promise<void> {
   const link = linkFromLocation();
@@ -51,12 +62,14 @@ async function main(): Promise<void> {
   const [config] = await Promise.all([loadConfig(), isCliniciansPage && defineHosts()]);
   const clinic = clinicInfo(config);
   const asking = infoFor(config, link);
-  const able = await support();
+  const [able, early] = await Promise.all([support(), Promise.race([asking, soon()])]);
+  const notice = early && (await inTime(config, link, early));
+  if (notice === "over") return;
   const { visit, stream, speakerId } = await joinPage(config, clinic, link, {
     isHost: isCliniciansPage,
     able,
     // Only a clinician's browser records.
-    notice: isCliniciansPage ? recoveryNotice(config) : null,
+    notices: [notice, isCliniciansPage && recoveryNotice(config)],
   });
   const logger = new VisitLogger(visit.state);
   logger.listen(visit);
@@ -77,7 +90,26 @@ async function main(): Promise<void> {
   showAfter(visit.state, comeBack);
 }
 
-/** Only the host downloads the form that asks for consent. */
+/** Whoever comes early waits; what is known of the time before joining. A clock of this device decides nothing. */
+async function inTime(config: Config, link: Link, given: VisitInfo): Promise<HTMLElement | "over" | null> {
+  let info = given;
+  const isAhead = () => info.starts_ms - info.now_ms > WELL_BEFORE_MS;
+  const isOver = () => info.ended || info.now_ms >= info.closes_ms;
+  if (!isAhead() && !isOver()) return null;
+  const { isEarly, showOver, startsLine, untilOpen } = await import("./lib/early.js");
+  if (!isOver() && isEarly(info)) info = await untilOpen(info, () => infoFor(config, link));
+  if (!isOver()) return isAhead() ? startsLine(info) : null;
+  // A server's word alone takes nobody's way back.
+  showOver();
+  return "over";
+}
+
+/** Whether it is early is said at once, unless the authority takes its time. */
+function soon(): Promise<null> {
+  return new Promise((resolve) => setTimeout(() => resolve(null), 2_000));
+}
+
+/** Whoever is asked for consent need not download the form that asks. */
 async function defineHosts(): Promise<void> {
   const { defineHostElements } = await import("sealed-visit/host");
   defineHostElements();

@@ -10,6 +10,7 @@ import { type Child, h, replaceChildren } from "./dom.js";
 import { VisitElement } from "./element.js";
 import { formatText } from "./format.js";
 import { icon } from "./icons.js";
+import { lookAlikes } from "./look-alikes.js";
 import type { RosterEntry, VisitView, WaitingEntry } from "./view.js";
 import { recorderInRoster } from "./view.js";
 
@@ -53,6 +54,7 @@ export class VisitRosterElement extends VisitElement {
     const view = this.#view;
     if (!view) return;
     const { me, host, locked, roster, waiting, phase } = view;
+    const alike = lookAlikes(roster);
     this.drawIfChanged([me, host, locked, roster, waiting, phase, this.#confirming, this.strings.roster], () => {
       replaceChildren(
         this.root,
@@ -67,7 +69,7 @@ export class VisitRosterElement extends VisitElement {
             h(
               "ul",
               { class: "list", role: "list", "data-testid": "roster" },
-              ...roster.map((entry) => this.#entry(entry, view)),
+              ...roster.map((entry) => this.#entry(entry, view, alike.has(entry.participant))),
             ),
           ),
         ),
@@ -75,7 +77,7 @@ export class VisitRosterElement extends VisitElement {
     });
   }
 
-  #entry(entry: RosterEntry, view: RosterView): HTMLElement {
+  #entry(entry: RosterEntry, view: RosterView, isAlike: boolean): HTMLElement {
     const { roster: words, role } = this.strings;
     const name =
       entry.name ?? (entry.role === "recorder" || entry.role === "server" ? role[entry.role] : words.no_name);
@@ -99,6 +101,7 @@ export class VisitRosterElement extends VisitElement {
         h("span", { class: "muted small" }, ` · ${role[entry.role]}`, !entry.connected && ` · ${words.away}`),
         isHost(entry, view) && [" ", h("span", { class: "badge small", part: "host" }, words.host)],
         note && h("span", { class: "small" }, h("br"), note),
+        isAlike && h("span", { class: "small", part: "alike", "data-testid": "alike" }, h("br"), words.look_alike),
       ),
       mayChange && this.#changes(entry, name),
     );

@@ -178,15 +178,17 @@ export class Stack {
 
   /**
    * Makes a visit that began now; roles in the order of the links returned. With `closesInSeconds` it is an old one, whose
-   * time is over then.
+   * time is over then; with `startsInMs` one that begins later. A patient gets the passcode, if there is one.
    *
    * @param {string[]} roles
-   * @param {{ minutes?: number, closesInSeconds?: number }} [options]
+   * @param {{ minutes?: number, closesInSeconds?: number, startsInMs?: number, passcode?: string }} [options]
    */
-  async makeVisit(roles, { minutes = 60, closesInSeconds } = {}) {
+  async makeVisit(roles, { minutes = 60, closesInSeconds, startsInMs = 0, passcode } = {}) {
     const grace_ms = 2 * 60 * 60_000;
     const starts_ms =
-      closesInSeconds === undefined ? Date.now() : Date.now() + closesInSeconds * 1_000 - grace_ms - minutes * 60_000;
+      closesInSeconds === undefined
+        ? Date.now() + startsInMs
+        : Date.now() + closesInSeconds * 1_000 - grace_ms - minutes * 60_000;
     return this.#json(`${this.urls.authority}/v1/visits`, {
       method: "POST",
       headers: { "content-type": "application/json", authorization: `Bearer ${this.clinic.schedulerToken}` },
@@ -194,7 +196,7 @@ export class Stack {
         appointment: randomBytes(8).toString("hex"),
         starts_ms,
         ends_ms: starts_ms + minutes * 60_000,
-        participants: roles.map((role) => ({ role })),
+        participants: roles.map((role) => (role === "patient" && passcode ? { role, passcode } : { role })),
       }),
     });
   }

@@ -41,7 +41,10 @@ const page = {
       displayName: name,
       storageKey: visit,
       getPass: async ({ jwk, nameCommitment }) => {
-        const { credential, pass } = await post(`${visit}/redeem`, { secret, jwk, name_commitment: nameCommitment });
+        const random = btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))));
+        const credential = random.replaceAll("+", "-").replaceAll("/", "_").replace("=", "");
+        const asked = { secret, credential, jwk, name_commitment: nameCommitment };
+        const { pass } = await post(`${visit}/redeem`, asked);
         this.credential = credential;
         return pass;
       },

@@ -16,8 +16,10 @@ function overview(locked = false, participants = invited): Overview {
       role: "guest",
       redeemed: true,
       second_browser: 0,
+      browsers: [],
       locked: false,
       turned_away: false,
+      help: [],
     })),
   };
 }

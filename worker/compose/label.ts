@@ -1,4 +1,5 @@
 /** A name as it is laid over a picture: drawn with a canvas once, whenever it changes. */
+import { shortened } from "./layout.js";
 import type { Overlay } from "./planes.js";
 
 const SHADE = "rgba(0, 0, 0, 0.6)";
@@ -20,7 +21,7 @@ export function labelFor(text: string, maxWidth: number, pictureHeight: number):
   return label;
 }
 
-function drawLabel(text: string, maxWidth: number, pictureHeight: number): Overlay {
+function drawLabel(whole: string, maxWidth: number, pictureHeight: number): Overlay {
   const size = Math.max(12, Math.round(pictureHeight / 36));
   const height = Math.ceil(size * 1.6);
   // One for all labels: making a context has a busy page's worker wait for the page.
@@ -30,6 +31,8 @@ function drawLabel(text: string, maxWidth: number, pictureHeight: number): Overl
   Object.assign(canvas, { width: Math.max(1, Math.floor(maxWidth)), height });
   context.font = `${size}px sans-serif`;
   context.textBaseline = "bottom";
+  const room = canvas.width - size;
+  const text = shortened(whole, (part) => (context?.measureText(part).width ?? 0) <= room);
   const width = Math.max(1, Math.min(Math.ceil(context.measureText(text).width + size), canvas.width));
   context.fillStyle = SHADE;
   context.fillRect(0, 0, width, height);

@@ -78,3 +78,13 @@ export function fit(width: number, height: number, area: Rectangle): Rectangle {
   const [w, h] = [width * scale, height * scale];
   return { x: area.x + (area.width - w) / 2, y: area.y + (area.height - h) / 2, width: w, height: h };
 }
+
+/** A label that fits: a name (before the last dot) loses its end, and what the clinic says of the person stays. */
+export function shortened(label: string, fits: (text: string) => boolean): string {
+  if (fits(label)) return label;
+  const at = label.lastIndexOf(" · ");
+  const [name, rest] = at < 0 ? [label, ""] : [label.slice(0, at), label.slice(at)];
+  const letters = [...name];
+  while (letters.length > 0 && !fits(`${letters.join("")}…${rest}`)) letters.pop();
+  return `${letters.join("").trimEnd()}…${rest}`;
+}

@@ -16,6 +16,7 @@ import { VisitLogger } from "../lib/visit-log.js";
 import { WaitingRoom } from "../lib/waiting-room.js";
 import { language } from "../strings/index.js";
 import { examples, painted, StandingMedia, StandingVisit, standingRecorder, stateOf, timesOf } from "./fixtures.js";
+import { linkPages, standingLinks } from "./links.js";
 
 declare global {
   interface Window {
@@ -30,6 +31,7 @@ defineHostElements();
 window.exampleNames = Object.keys(examples);
 const name = location.hash.slice(1);
 const pages: Record<string, () => void> = {
+  ...linkPages,
   "device-check": showDeviceCheck,
   "progress-recording": () => showProgress("recording"),
   "progress-uploading": () => showProgress("uploading"),
@@ -74,6 +76,8 @@ function showCall(): void {
     { purpose: "other", retention_days: 30, recipient_roles: ["responsible_clinician"], on_withdrawal: "keep" },
   ] as const;
   let tries = 0;
+  const [clinician = "", patient = "", guest = "guest"] = state.roster.map(({ participant }) => participant);
+  const links = standingLinks(clinician, patient, guest);
   const view = new CallView({
     visit: visit.asCallVisit(),
     media,
@@ -87,6 +91,7 @@ function showCall(): void {
     languages: ["en", "es"],
     times: timesOf(shows("closing") ? 9 : shows("closing-now") ? 2 : undefined),
     lock: { byHand: true, lockLinks: async () => undefined },
+    links,
     speakerId: "",
     prepareRecorder: async () => standingRecorder("recording"),
     elsewhere: shows("elsewhere")
@@ -102,6 +107,14 @@ function showCall(): void {
   });
   fill(document.body, view.element);
   window.addEventListener("sv-page-language", () => view.redraw());
+  if (shows("links")) {
+    view.invitations(structuredClone(links.overview));
+    const open = setInterval(() => {
+      const details = document.querySelector<HTMLDetailsElement>('[data-testid="invitations"]');
+      if (details) details.open = true;
+      if (details) clearInterval(open);
+    }, 20);
+  }
   if (shows("phone-call")) devices.take("microphone", "camera");
   if (shows("taken-microphone")) devices.take("microphone");
   if (shows("safety")) void showSafetyCode(state);

@@ -5,13 +5,7 @@
  * It draws what the state says and keeps no truth of its own.
  */
 import type { VisitState } from "sealed-visit";
-import {
-  type ConsentReply,
-  type ConsentRequest,
-  mustAnswer,
-  recorderInRoster,
-  stringsFor,
-} from "sealed-visit/components";
+import { type ConsentReply, type ConsentRequest, mustAnswer, recorderInRoster } from "sealed-visit/components";
 import type { ClinicRecipient, PurposeRule } from "sealed-visit/host";
 import { language, words } from "../strings/index.js";
 import type { CallMedia, CallRecorder, CallVisit } from "./call.js";
@@ -20,7 +14,8 @@ import { askWish, confirmLeave, showSafetyCode, type Wish } from "./dialogs.js";
 import { fill, h } from "./dom.js";
 import { type CannotRecord, RecorderElsewhere, waitingRecorder } from "./elsewhere.js";
 import { languageSwitch, reasonOf } from "./frame.js";
-import type { Overview } from "./link.js";
+import type { Invitations } from "./invitations.js";
+import type { LinkHelp, Overview } from "./link.js";
 import type { LocalMedia } from "./local-media.js";
 import { VisitLock, type VisitLockOptions } from "./locking.js";
 import { Notices } from "./notices.js";
@@ -44,6 +39,8 @@ export interface CallViewOptions {
   /** When the visit ends; null where the authority could not be asked. */
   times: VisitTimes | null;
   lock: Omit<VisitLockOptions, "visit">;
+  /** Host: what helps whoever is locked out. */
+  links: LinkHelp;
   speakerId: string;
   /** Host: makes a recorder in this page ready; with an id, as a replacement of that recorder under its grants. */
   prepareRecorder: (replaces?: string) => Promise<CallRecorder>;
@@ -65,6 +62,7 @@ export class CallView {
   readonly #emergency = h("visit-emergency");
   readonly #panel = h("aside", { class: "panel", tabindex: "-1" });
   readonly #languages = h("div");
+  readonly #links = h("div");
   readonly #recordingHere = h("div");
   readonly #notices = new Notices();
   readonly #videos: VideoGrid;
@@ -76,6 +74,7 @@ export class CallView {
   readonly #elsewhere: RecorderElsewhere | null;
   #host: string | undefined;
   #locked: boolean | undefined;
+  #invitations: Promise<Invitations> | undefined;
   #progress: ProgressPanel | undefined;
   #recorder: CallRecorder | undefined;
   #refusedRound: string | undefined;
@@ -139,7 +138,7 @@ export class CallView {
     );
     fill(
       this.#panel,
-      ...[this.#consent, this.#request, this.#roster, this.#emergency, this.#recordingHere],
+      ...[this.#consent, this.#request, this.#roster, this.#emergency, this.#recordingHere, this.#links],
       this.#clock?.element,
       this.#languages,
     );
@@ -169,23 +168,23 @@ export class CallView {
     this.#clock?.stop();
   }
 
-  /** Host: which link another browser tried, which is locked, who tried to join a locked visit, and who is still missing. */
+  /** Host: who came, who is locked out; and whether all are there. */
   invitations(overview: Overview): void {
-    const { participants } = overview;
-    const { call } = words();
     // Failures are retried at the next check.
     this.#lock.look(overview).catch(() => undefined);
-    if (!this.#options.visit.state.me.host) return;
-    const roles = stringsFor(language()).role as Record<string, string>;
-    const told = participants
-      .filter(({ second_browser, locked }) => second_browser > 0 || locked)
-      .map(({ role, locked }) =>
-        (locked ? call.link_locked : call.second_browser).replace("{role}", roles[role] ?? role),
-      );
-    const away = participants.filter(({ turned_away }) => turned_away).map(({ role }) => roles[role] ?? role);
-    const came = call.turned_away.replace("{role}", new Intl.ListFormat(language()).format(new Set(away)));
-    this.#notices.set("turned-away", away.length > 0 ? came : null, "serious");
-    this.#notices.set("second-browser", told.length > 0 ? [...new Set(told)].join(" ") : null, "serious");
+    const { visit, links } = this.#options;
+    if (!visit.state.me.host) return;
+    this.#invitations ??= import("./invitations.js").then(({ Invitations }) => {
+      const made = new Invitations(links, () => visit.state, this.#notices);
+      this.#links.append(made.element);
+      return made;
+    });
+    this.#invitations.then(
+      (shown) => shown.update(overview),
+      () => {
+        this.#invitations = undefined;
+      },
+    );
   }
 
   set speakerId(id: string) {

@@ -11,6 +11,7 @@ import { ask } from "./dialogs.js";
 import { button, fill, h } from "./dom.js";
 import { showPage } from "./frame.js";
 import {
+  helpFor,
   type Link,
   lockLinks,
   type Overview,
@@ -56,6 +57,7 @@ export async function call(
     languages: config.languages,
     times: info,
     lock: { byHand: template.lock === "manual", lockLinks: (locked) => lockLinks(config, link, locked) },
+    links: helpFor(config, link),
     speakerId,
     prepareRecorder: (replaces) =>
       visit.prepareRecorder({

@@ -4,9 +4,12 @@ import { icon } from "sealed-visit/components";
 import { language, words } from "../strings/index.js";
 import { idsIn, keptChoices } from "./device-choice.js";
 import type { ClinicInfo, Config } from "./config.js";
-import { fill, h } from "./dom.js";
-import { reasonOf, showPage } from "./frame.js";
+import { type Child, fill, h } from "./dom.js";
+import { showPage } from "./frame.js";
 import { AuthorityError, type Link, passFor, pingAuthority } from "./link.js";
+
+/** Words for what went wrong; nobody downloads them who comes in. */
+const trouble = () => import("./trouble.js");
 
 export interface Joined {
   visit: Visit;
@@ -19,7 +22,7 @@ export async function joinPage(
   config: Config,
   clinic: ClinicInfo,
   link: Link,
-  { isHost, notice, able }: { isHost: boolean; notice: HTMLElement | null; able: Support },
+  { isHost, notices, able }: { isHost: boolean; notices: Child[]; able: Support },
 ): Promise<Joined> {
   if (able.visit.supported) preload();
   return new Promise((resolve) => {
@@ -34,14 +37,30 @@ export async function joinPage(
       "aria-describedby": "name-hint",
       "data-testid": "join-name",
     });
-    const passcode = h("input", { autocomplete: "one-time-code", "data-testid": "join-passcode" });
+    // Codes are letters and digits in any case: a phone should neither capitalize nor correct them.
+    const passcode = h("input", {
+      ...{ autocomplete: "one-time-code", autocapitalize: "none", autocorrect: "off", inputmode: "text" },
+      ...{ spellcheck: "false", enterkeyhint: "go", "data-testid": "join-passcode" },
+    });
     const passcodeField = h("label", { class: "field", hidden: true });
+    const held = h("p", { role: "status", "data-testid": "join-held" });
     const problem = h("p", { class: "error", role: "alert", "data-testid": "join-error" });
     let busy = false;
+    let failure: unknown;
+    const showFailure = async () => {
+      if (failure === undefined) return;
+      try {
+        fill(problem, (await trouble()).explain(failure));
+      } catch {
+        // Not even the words could be loaded.
+        problem.textContent = words().join.refused;
+      }
+    };
 
     const join = async (button: HTMLButtonElement) => {
       const text = words().join;
-      if (name.value.trim() === "") {
+      // Characters that nobody sees are no name.
+      if (!/[\p{L}\p{N}\p{S}]/u.test(name.value)) {
         problem.textContent = text.name_missing;
         name.focus();
         return;
@@ -50,7 +69,8 @@ export async function joinPage(
       busy = true;
       button.disabled = true;
       button.textContent = text.joining;
-      problem.textContent = "";
+      failure = undefined;
+      fill(problem);
       try {
         const visit = await joinVisit({
           relayUrl: config.relay_url,
@@ -59,7 +79,10 @@ export async function joinPage(
           vaultUrl: config.vault_url,
           displayName: name.value.trim(),
           storageKey: link.visit,
-          getPass: (request) => passFor(config, link, request, passcode.value.trim()),
+          getPass: (request) => {
+            const getPass = () => passFor(config, link, request, passcode.value);
+            return getPass().catch(async (error) => (await trouble()).waitForClinic(error, getPass, held));
+          },
         });
         check.finish();
         resolve({ visit, stream: check.stream, speakerId: check.speakerId });
@@ -67,10 +90,11 @@ export async function joinPage(
         busy = false;
         button.disabled = false;
         button.textContent = text.button;
-        problem.textContent = explain(error);
-        if (error instanceof AuthorityError && /passcode/.test(error.code)) {
+        failure = error;
+        await showFailure();
+        if (codeOf(error).includes("passcode")) {
           passcodeField.hidden = false;
-          passcode.focus();
+          passcode.select();
         }
       }
     };
@@ -99,22 +123,25 @@ export async function joinPage(
         h("label", { class: "field", for: "name" }, h("span", {}, text.join.name), name),
         h("p", { class: "muted small", id: "name-hint" }, text.join.name_hint),
         passcodeField,
+        held,
         problem,
         button,
       );
+      void showFailure();
       fill(
         main,
         config.logo_url !== undefined &&
           h("img", { class: "logo", src: config.logo_url, alt: clinic.name, "data-testid": "logo" }),
         h("h1", {}, title),
-        notice,
+        notices,
         h("p", {}, text.join.lead),
         able.visit.supported
           ? h("section", { class: "card" }, check)
           : h(
               "p",
               { class: "notice serious", "data-testid": "unsupported" },
-              text.join.unsupported.replace("{why}", able.visit.reason),
+              text.join.unsupported,
+              h("span", { class: "small muted error-code" }, able.visit.code),
             ),
         able.visit.supported && form,
         privacyNotice(clinic),
@@ -141,15 +168,8 @@ function privacyNotice({ contact }: ClinicInfo): HTMLElement {
   );
 }
 
-/** Why someone could not come in, in words for that person. */
-function explain(error: unknown): string {
-  const text = words().join;
-  // `getPass` failed: its error is the cause of the package's.
+/** The authority's code: `getPass` failed, and its error is the cause of the package's. */
+function codeOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof AuthorityError ? error.cause : error;
-  if (cause instanceof AuthorityError) {
-    if (cause.code === "link_used") return text.link_used;
-    if (cause.code === "locked") return text.locked;
-    if (cause.code === "ended" || cause.code === "outside_time") return text.visit_over;
-  }
-  return text.refused.replace("{why}", reasonOf(cause));
+  return cause instanceof AuthorityError ? cause.code : "";
 }

@@ -1,8 +1,9 @@
 /**
  * The link a person got: visit and secret stand in the fragment, which no server sees.
  *
- * Redeeming it leaves a credential in this browser, so that a reload is the same participant; the secret itself works once.
- * The address bar shows neither: this tab keeps the link for a reload. Both go when the person leaves or the visit is over.
+ * This browser makes a credential for it and keeps it before it redeems the link, which is its own from then on: an answer
+ * that got lost, a request that was sent twice and a reload all get the same participant. The address bar shows neither:
+ * this tab keeps the link for a reload. Both go when the person leaves or the visit is over.
  */
 import { fragmentText, onNewFragment } from "./fragment.js";
 import type { PassRequest } from "sealed-visit";
@@ -11,28 +12,26 @@ import { type VisitLink as Link, visitLinkIn } from "./repair.js";
 
 export type { VisitLink as Link } from "./repair.js";
 
-export interface Redeemed {
-  pass: string;
-  credential: string;
-  participant: string;
-  role: string;
-}
-
 /** An answer of the authority other than success; `code` is the authority's. */
 export class AuthorityError extends Error {
   readonly code: string;
   readonly status: number;
+  /** With `link_used`: the code by which the clinic can let this browser in. */
+  readonly browser: string | undefined;
 
-  constructor(status: number, code: string, message: string) {
+  constructor(status: number, code: string, message: string, browser?: string) {
     super(message);
     this.status = status;
     this.code = code;
+    this.browser = browser;
   }
 }
 
 /** The link of this tab, for a reload of the page that it was opened with. */
 const STORED_LINK = "sealed-visit:link";
 const CREDENTIALS = "sealed-visit:credential:";
+/** A credential whose link was never redeemed, as far as this browser knows, is kept for so long. */
+const UNREDEEMED_MS = 48 * 3_600_000;
 
 /** The link that this page was opened with, before this load or an earlier one; `"damaged"` when it was beyond repair. */
 export function linkFromLocation(): Link | "damaged" | null {
@@ -71,29 +70,45 @@ export function linkFor(page: string, { visit, secret }: Link): string {
   return url.href;
 }
 
-/** A pass for this participant: by the credential of an earlier load, or by redeeming the link. */
+/** A pass for this participant. The same browser gets one again and again. */
 export async function passFor(config: Config, link: Link, request: PassRequest, passcode = ""): Promise<string> {
   const { jwk, nameCommitment: name_commitment } = request;
   const key = await storageKey(link);
-  const credential = readStored(key);
-  if (credential !== null) {
+  const credential = readStored(key) ?? makeCredential(key);
+  const { secret } = link;
+  const asked = { secret, credential, jwk, name_commitment, ...(passcode !== "" && { passcode }) };
+  const pass = await passIn(() => post(config, link, "redeem", asked));
+  const { iat, exp } = claimsOf(pass) as { iat: number; exp: number };
+  writeStored(key, { credential, until_ms: Date.now() + (exp - iat) * 1_000 });
+  return pass;
+}
+
+const TRIES = 3;
+const TRY_AGAIN_MS = 1_000;
+
+/** The answer's pass. Asking again does no harm, where the answer got lost or lost its end. */
+async function passIn(ask: () => Promise<{ pass?: unknown }>): Promise<string> {
+  for (let tries = 1; ; tries++) {
     try {
-      const { pass } = await post<{ pass: string }>(config, link, "pass", { credential, jwk, name_commitment });
-      return pass;
+      const { pass } = await ask();
+      if (typeof pass === "string" && /^[\w-]+\.[\w-]+\.[\w-]+$/.test(pass)) return pass;
+      throw new AuthorityError(502, "bad_answer", "the answer holds no pass");
     } catch (error) {
-      // A credential of a visit that is over is of no use anymore; the answer to the link says why.
-      if (!(error instanceof AuthorityError) || error.status >= 500 || error.status === 429) throw error;
+      if (tries === TRIES || (error instanceof AuthorityError && error.status < 500)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, TRY_AGAIN_MS));
     }
   }
-  const redeemed = await post<Redeemed>(config, link, "redeem", {
-    secret: link.secret,
-    jwk,
-    name_commitment,
-    ...(passcode !== "" && { passcode }),
-  });
-  const { exp } = claimsOf(redeemed.pass) as { exp: number };
-  writeStored(key, { credential: redeemed.credential, until_ms: exp * 1_000 });
-  return redeemed.pass;
+}
+
+/** Before the link is redeemed: an answer that gets lost must not take it along. Of two tabs, both take one. */
+function makeCredential(key: string): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(32));
+  const credential = btoa(String.fromCharCode(...bytes))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replace("=", "");
+  writeStored(key, { credential, until_ms: Date.now() + UNREDEEMED_MS });
+  return credential;
 }
 
 /** A pass for the recorder in this page, in the host's name. */
@@ -104,13 +119,10 @@ export async function recorderPassFor(
   participant?: string,
 ): Promise<string> {
   const credential = readStored(await storageKey(link));
-  const { pass } = await post<{ pass: string }>(config, link, "recorder-pass", {
-    credential,
-    jwk: request.jwk,
-    name_commitment: request.nameCommitment,
-    ...(participant !== undefined && { participant }),
-  });
-  return pass;
+  const asked = { credential, jwk: request.jwk, name_commitment: request.nameCommitment };
+  return passIn(() =>
+    post(config, link, "recorder-pass", { ...asked, ...(participant !== undefined && { participant }) }),
+  );
 }
 
 /** Host: the address at which the visit's recorder is opened in another browser. It works once; earlier ones are void. */
@@ -123,12 +135,16 @@ export async function recorderLinkFor(config: Config, link: Link): Promise<strin
 /** What the authority tells everyone about a visit. */
 export interface VisitInfo {
   template?: string | null;
-  /** When it is booked to end, and when it closes automatically, on the authority's clock (`now_ms`). */
+  /** From when on its links work, and when it is booked; on the authority's clock, which says `now_ms`. */
+  opens_ms: number;
+  starts_ms: number;
   ends_ms: number;
+  /** When it closes by itself. */
   closes_ms: number;
   now_ms: number;
   /** Nobody else can join. */
   locked: boolean;
+  ended: boolean;
 }
 
 /** Null when the authority is away. */
@@ -151,23 +167,53 @@ export interface Overview {
   ends_ms: number;
   /** Whether the authority refuses links that were not used yet. */
   locked: boolean;
-  participants: {
-    participant: string;
-    role: string;
-    redeemed: boolean;
-    /** How often another browser tried a link that was used already. */
-    second_browser: number;
-    locked: boolean;
-    /** Came while the visit was locked. */
-    turned_away: boolean;
-  }[];
+  participants: Invited[];
+}
+
+export interface Invited {
+  participant: string;
+  role: string;
+  redeemed: boolean;
+  /** How many other browsers tried a link that was used already. */
+  second_browser: number;
+  /** Those that can be let in. */
+  browsers: { code: string; at_ms: number; approved: boolean }[];
+  locked: boolean;
+  /** Came while the visit was locked. */
+  turned_away: boolean;
+  /** What the clinic did for this person. */
+  help: { what: "new_link" | "approved" | "passcode_unlocked"; by: "host" | "scheduler"; at_ms: number }[];
 }
 
 export async function overviewFor(config: Config, link: Link): Promise<Overview> {
   return post<Overview>(config, link, "overview", { credential: readStored(await storageKey(link)) });
 }
 
-/** While locked, the authority refuses unused links. Participants who were in the visit can come back. */
+/** Host: what is done for somebody who is locked out. */
+export interface LinkHelp {
+  look(): Promise<Overview>;
+  /** The address of the new link. */
+  newLink(invited: Invited): Promise<string>;
+  approve(participant: string, browser: string): Promise<void>;
+  unlockPasscode(participant: string): Promise<void>;
+}
+
+export function helpFor(config: Config, link: Link): LinkHelp {
+  const ask = async <T>(call: string, more: object) =>
+    post<T>(config, link, call, { credential: readStored(await storageKey(link)), ...more });
+  return {
+    look: () => overviewFor(config, link),
+    newLink: async ({ participant, role }) => {
+      const { secret } = await ask<{ secret: string }>("link", { participant });
+      const page = role === "patient" || role === "clinician" ? role : "guest";
+      return linkFor(page, { visit: link.visit, secret });
+    },
+    approve: (participant, browser) => ask("approve", { participant, browser }),
+    unlockPasscode: (participant) => ask("unlock-passcode", { participant }),
+  };
+}
+
+/** While locked, the authority refuses links that were not used yet. Whoever was in may come back. */
 export async function lockLinks(config: Config, link: Link, locked: boolean): Promise<void> {
   await post(config, link, "lock", { credential: readStored(await storageKey(link)), locked });
 }
@@ -218,13 +264,16 @@ async function post<T>(config: Config, { visit }: Link, action: string, body: un
 }
 
 export async function answerOf<T>(response: Response): Promise<T> {
-  const body: unknown = await response.json().catch(() => ({}));
-  if (response.ok) return body as T;
-  const { code = `http-${response.status}`, message = response.statusText } = body as {
+  const { ok, status } = response;
+  const body = (await response.json().catch(() => null)) as {
     code?: string;
     message?: string;
-  };
-  throw new AuthorityError(response.status, code, message);
+    browser?: string;
+  } | null;
+  // What was cut off on its way is no answer.
+  if (ok && (body !== null || status === 204)) return body as T;
+  const { code, message = response.statusText, browser } = body ?? {};
+  throw new AuthorityError(ok ? 502 : status, code ?? (ok ? "bad_answer" : `http-${status}`), message, browser);
 }
 
 function base({ authority_url }: Config): URL {

@@ -3,9 +3,9 @@
  *
  * Each person's tile plays their sound. This module measures who is speaking from the incoming audio.
  */
-import { icon } from "sealed-visit/components";
+import { icon, stringsFor } from "sealed-visit/components";
 import type { RemoteTrack, VisitState } from "sealed-visit";
-import { words } from "../strings/index.js";
+import { language, words } from "../strings/index.js";
 import type { CallMedia } from "./call.js";
 import { fill, h } from "./dom.js";
 
@@ -89,7 +89,8 @@ export class VideoGrid {
       const [participant, source] = key.split("/");
       const entry = people.find((candidate) => candidate.participant === participant);
       const name = entry?.name ?? "";
-      tile.name.textContent = source === "screen" ? text.screen_of.replace("{name}", name) : name;
+      const role = entry ? stringsFor(language()).role[entry.role] : "";
+      showName(tile.name, source === "screen" ? text.screen_of.replace("{name}", name) : name, role);
       tile.blank.lastChild?.replaceWith(text.no_picture);
     }
     this.#alone.textContent = text.alone;
@@ -187,6 +188,14 @@ export class VideoGrid {
       element.classList.toggle("talks", this.#talking.has(key.split("/")[0] ?? "") && key.endsWith("/camera"));
     }
   }
+}
+
+/** A long name is cut; the role, which the clinic gave, is not. */
+function showName(plate: HTMLElement, name: string, role: string): void {
+  const whole = [name, role].filter(Boolean).join(" · ");
+  if (plate.title === whole) return;
+  plate.title = whole;
+  fill(plate, h("bdi", { class: "tile-name" }, name), name !== "" && " · ", h("span", {}, role));
 }
 
 function makeTile(kind: string, testid: string): Tile {

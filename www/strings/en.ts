@@ -58,14 +58,8 @@ export const en = {
     no_page: "There is no page at this address. Please open the link that the clinic sent you again.",
     link_damaged:
       "Part of this link is missing. Copy the whole link from the clinic’s message, or ask the clinic for a new one.",
-    link_used:
-      "This link was already used on another device or browser. The clinic was notified. Please ask for a new link.",
-    visit_over: "This visit is over.",
-    locked:
-      "The visit is locked: nobody else can join. The host knows that you tried. Try again in a moment, or call the clinic.",
-    refused: "You could not join: {why}",
-    unsupported:
-      "This browser cannot join an encrypted visit: {why}. Please use an up-to-date Chrome, Edge, or Firefox.",
+    refused: "You could not join. Check your connection, then reload the page.",
+    unsupported: "This browser cannot join an encrypted visit. Please use an up-to-date Chrome, Edge, or Firefox.",
   },
   waiting: {
     title: "You are in the waiting room",
@@ -112,11 +106,6 @@ export const en = {
     reconnecting: "Connection lost. Reconnecting…",
     rekeying: "Changing encryption keys. Video and sound will be back in a moment…",
     indicator_sound: "Play a sound when recording starts or stops",
-    second_browser:
-      "Someone tried to use this person’s link in a second browser: {role}. They were not let in. Ask the person if it was them.",
-    link_locked: "This person’s link was locked after too many wrong passcodes: {role}.",
-    turned_away:
-      "The visit is locked, and someone new tried to join: {role}. To let them in, unlock the visit and ask them to try again.",
     times: "Booked until {ends}. The visit closes automatically at {closes}.",
     booked_over: "The booked time is over. The visit can go on until {closes}.",
     closes_soon:

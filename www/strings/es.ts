@@ -62,13 +62,9 @@ export const es: PageStrings = {
     no_page: "No hay ninguna página en esta dirección. Abra de nuevo el enlace que le envió la clínica.",
     link_damaged:
       "A este enlace le falta una parte. Copie el enlace completo del mensaje de la clínica o pida uno nuevo a la clínica.",
-    link_used: "Este enlace ya se usó en otro dispositivo o navegador. Se avisó a la clínica. Pida un enlace nuevo.",
-    visit_over: "Esta consulta terminó.",
-    locked:
-      "La consulta está bloqueada: nadie más puede entrar. El anfitrión sabe que usted lo intentó. Inténtelo de nuevo en un momento o llame a la clínica.",
-    refused: "No pudo entrar: {why}",
+    refused: "No pudo entrar. Compruebe su conexión y recargue la página.",
     unsupported:
-      "Este navegador no puede entrar en una consulta cifrada: {why}. Use una versión actual de Chrome, Edge o Firefox.",
+      "Este navegador no puede entrar en una consulta cifrada. Use una versión actual de Chrome, Edge o Firefox.",
   },
   waiting: {
     title: "Está en la sala de espera",
@@ -115,11 +111,6 @@ export const es: PageStrings = {
     reconnecting: "Se perdió la conexión. Reconectando…",
     rekeying: "Cambiando las claves de cifrado. El video y el sonido vuelven en un momento…",
     indicator_sound: "Reproducir un sonido cuando la grabación empieza o se detiene",
-    second_browser:
-      "Alguien intentó usar el enlace de esta persona en otro navegador: {role}. No se le dejó entrar. Pregunte a la persona si fue ella.",
-    link_locked: "El enlace de esta persona se bloqueó después de demasiados códigos de acceso incorrectos: {role}.",
-    turned_away:
-      "La consulta está bloqueada y una persona nueva intentó entrar: {role}. Para dejarla entrar, desbloquee la consulta y pídale que lo intente de nuevo.",
     times: "Reservada hasta las {ends}. La consulta se cierra automáticamente a las {closes}.",
     booked_over: "El tiempo reservado terminó. La consulta puede seguir hasta las {closes}.",
     closes_soon:

@@ -6,10 +6,12 @@
 
 use crate::import;
 use crate::limit::{Limiter, Rate};
+use crate::passcode;
 use crate::secrets::Hasher;
 use crate::store::{self, Store};
-use crate::visit::{StoredParticipant, StoredVisit};
+use crate::visit::{Helper, OtherBrowser, Redemption, StoredParticipant, StoredVisit};
 use anyhow::bail;
+use sealed_visit_protocol::bytes::from_base64url;
 use sealed_visit_protocol::limits::MAX_MEMBERS;
 use sealed_visit_protocol::pass::{Confirmation, PassClaims};
 use sealed_visit_protocol::{
@@ -55,7 +57,8 @@ pub struct NewVisit {
 #[derive(Debug, Clone, Deserialize)]
 pub struct NewParticipant {
     pub role: Role,
-    /// Asked for when the link is redeemed; at least four characters.
+    /// Asked for when the link is redeemed; at least four characters. Case, spaces, hyphens and the script of digits make
+    /// no difference.
     #[serde(default)]
     pub passcode: Option<String>,
 }
@@ -91,6 +94,8 @@ pub struct VisitInfo {
     pub visit: VisitId,
     /// This server's clock, for pages whose own is wrong.
     pub now_ms: u64,
+    /// From when on links work.
+    pub opens_ms: u64,
     pub starts_ms: u64,
     pub ends_ms: u64,
     /// When it is over for everybody: the passes expire.
@@ -119,25 +124,97 @@ pub struct Invited {
     pub role: Role,
     /// Somebody came with the link.
     pub redeemed: bool,
-    /// How often another browser tried a link that was used already, and when it did last.
+    /// How many other browsers tried the link after it was used, and when one did last.
     pub second_browser: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_browser_ms: Option<u64>,
-    /// The link is dead after too many wrong passcodes.
+    /// Those of them that can be approved, oldest first.
+    #[serde(default)]
+    pub browsers: Vec<Browser>,
+    /// The link is locked after too many wrong passcodes.
     pub locked: bool,
     /// Somebody came with the link while the visit was locked, and not since it was unlocked.
     #[serde(default)]
     pub turned_away: bool,
+    /// What the clinic did for this person, oldest first.
+    #[serde(default)]
+    pub help: Vec<Help>,
 }
 
-/// A pass, and the credential by which the same browser gets another after a reload.
+/// Another browser that came with a used link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Browser {
+    /// Its screen shows it: whoever approves asks the person for it, outside of the visit.
+    pub code: String,
+    pub at_ms: u64,
+    pub approved: bool,
+}
+
+impl From<&OtherBrowser> for Browser {
+    fn from(other: &OtherBrowser) -> Self {
+        Self {
+            code: other.code.clone(),
+            at_ms: other.at_ms,
+            approved: other.approved,
+        }
+    }
+}
+
+/// What the clinic did for somebody who was locked out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Help {
+    pub what: HelpKind,
+    pub by: HelpBy,
+    pub at_ms: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HelpKind {
+    NewLink,
+    Approved,
+    PasscodeUnlocked,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HelpBy {
+    Host,
+    Scheduler,
+}
+
+/// Who asks for help for somebody who is locked out.
+#[derive(Clone, Copy)]
+pub enum Asker<'a> {
+    /// With the credential of a clinician of the visit.
+    Host(&'a str),
+    Scheduler,
+}
+
+impl std::fmt::Debug for Asker<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Asker::Host(_) => "host",
+            Asker::Scheduler => "scheduler",
+        })
+    }
+}
+
+/// What a browser shows with a link.
+#[derive(Clone, Copy)]
+pub struct Shown<'a> {
+    pub secret: &'a str,
+    /// 32 random bytes in base64url, made and kept by this browser before it asks. Whoever has it is this browser.
+    pub credential: &'a str,
+    pub passcode: Option<&'a str>,
+}
+
+/// A pass for a browser.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Admission {
     pub pass: Jws<PassClaims>,
     pub participant: ParticipantId,
     pub role: Role,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub credential: Option<String>,
 }
 
 /// Why somebody was not admitted. The texts name nobody.
@@ -150,8 +227,12 @@ pub enum BookError {
     UnknownLink,
     #[error("this link was used already, in another browser")]
     LinkUsed,
-    #[error("the link can be used from 24 hours before the visit until its end")]
-    OutsideTime,
+    #[error("the link can be used from 24 hours before the visit on")]
+    TooEarly,
+    #[error("the time for this visit is over")]
+    Over,
+    #[error("this link needs the passcode that the clinic gave out with it")]
+    PasscodeNeeded,
     #[error("the passcode is wrong")]
     WrongPasscode,
     #[error("this link was locked after too many wrong passcodes")]
@@ -160,6 +241,14 @@ pub enum BookError {
     UnknownCredential,
     #[error("only a clinician of this visit may do that")]
     NotTheHost,
+    #[error("only the scheduler makes a new link for a clinician")]
+    SchedulerOnly,
+    #[error("nobody with this id was invited")]
+    UnknownParticipant,
+    #[error("no browser with this code asks for the link")]
+    UnknownBrowser,
+    #[error("a browser's credential is 32 bytes in base64url")]
+    BadCredential,
     #[error("the visit is locked: nobody else can join")]
     Locked,
     #[error("the visit has ended")]
@@ -183,11 +272,17 @@ impl BookError {
             BookError::UnknownVisit => "unknown_visit",
             BookError::UnknownLink => "unknown_link",
             BookError::LinkUsed => "link_used",
-            BookError::OutsideTime => "outside_time",
+            BookError::TooEarly => "too_early",
+            BookError::Over => "over",
+            BookError::PasscodeNeeded => "passcode_needed",
             BookError::WrongPasscode => "wrong_passcode",
             BookError::LinkLocked => "link_locked",
             BookError::UnknownCredential => "unknown_credential",
             BookError::NotTheHost => "not_the_host",
+            BookError::SchedulerOnly => "scheduler_only",
+            BookError::UnknownParticipant => "unknown_participant",
+            BookError::UnknownBrowser => "unknown_browser",
+            BookError::BadCredential => "bad_credential",
             BookError::Locked => "locked",
             BookError::Ended => "ended",
             BookError::BadVisit => "bad_visit",
@@ -317,6 +412,7 @@ impl Book {
         Ok(VisitInfo {
             visit,
             now_ms,
+            opens_ms: stored.opens_ms(),
             starts_ms: stored.starts_ms,
             ends_ms: stored.ends_ms,
             closes_ms: stored.closes_ms(),
@@ -326,25 +422,39 @@ impl Book {
         })
     }
 
-    /// Redeems a link's secret, once, for a pass bound to the browser's key.
+    /// Redeems a link's secret for one browser, for a pass bound to the browser's key.
     pub async fn redeem(
         &self,
         visit: VisitId,
-        secret: &str,
-        passcode: Option<&str>,
+        shown: Shown<'_>,
         holder: Holder,
         now_ms: u64,
     ) -> Result<Admission, BookError> {
-        let credential = self.fresh_secret();
-        let (link, kept) = (self.hasher.secret(secret), self.hasher.secret(&credential));
-        let given = |participant| passcode.map(|it| self.hasher.passcode(participant, it));
+        let Shown {
+            secret,
+            credential,
+            passcode,
+        } = shown;
+        // Whoever chose a guessable one would hand out the place.
+        if from_base64url(credential).is_none_or(|bytes| bytes.len() != 32) {
+            return Err(BookError::BadCredential);
+        }
+        let code = self.fresh_code();
+        let redemption = Redemption {
+            link: self.hasher.secret(secret),
+            credential: self.hasher.secret(credential),
+            code: &code,
+        };
+        let given = |participant| self.hasher.given(participant, passcode.unwrap_or_default());
         let rule = |stored: &mut StoredVisit| {
-            let redeemed = stored.redeem(link, kept, given, now_ms);
+            let redeemed = stored.redeem(redemption, given, now_ms);
             redeemed.map(|who| (who, stored.closes_ms()))
         };
         // What is refused and noted is limited, so that a link cannot be used to keep the database busy.
         let may_write = |outcome: &Result<_, BookError>| match outcome {
-            Err(BookError::LinkUsed | BookError::WrongPasscode) => take(&self.attempts, link),
+            Err(BookError::LinkUsed | BookError::WrongPasscode) => {
+                take(&self.attempts, redemption.link)
+            }
             _ => Ok(()),
         };
         let ((participant, role), closes_ms) = self.change(visit, rule, may_write).await?;
@@ -352,8 +462,92 @@ impl Book {
             pass: self.issue(visit, participant, role, holder, closes_ms, now_ms),
             participant,
             role,
-            credential: Some(credential),
         })
+    }
+
+    /// What the screen of a browser shows that came with a used link: its code, by which the clinic can approve it.
+    pub async fn browser_code(
+        &self,
+        visit: VisitId,
+        shown: Shown<'_>,
+    ) -> Result<Option<String>, BookError> {
+        let (link, credential) = (
+            self.hasher.secret(shown.secret),
+            self.hasher.secret(shown.credential),
+        );
+        let stored = self.read(visit).await?;
+        Ok(stored.code_of(link, credential).map(str::to_owned))
+    }
+
+    /// A new link for somebody who is locked out. The one before no longer works, nor does the browser that used it.
+    pub async fn renew_link(
+        &self,
+        visit: VisitId,
+        asker: Asker<'_>,
+        participant: ParticipantId,
+        now_ms: u64,
+    ) -> Result<Link, BookError> {
+        let secret = self.fresh_secret();
+        let (helper, link) = (self.helper(asker), self.hasher.secret(&secret));
+        let rule = |stored: &mut StoredVisit| stored.renew_link(helper, participant, link, now_ms);
+        let role = self.help(visit, helper, rule).await?;
+        tracing::info!(%visit, %participant, ?asker, "made a new link");
+        Ok(Link {
+            participant,
+            role,
+            secret,
+        })
+    }
+
+    /// Lets the browser that shows this code take over the link that another one had used.
+    pub async fn approve(
+        &self,
+        visit: VisitId,
+        asker: Asker<'_>,
+        participant: ParticipantId,
+        code: &str,
+        now_ms: u64,
+    ) -> Result<(), BookError> {
+        let helper = self.helper(asker);
+        let rule = |stored: &mut StoredVisit| stored.approve(helper, participant, code, now_ms);
+        self.help(visit, helper, rule).await?;
+        tracing::info!(%visit, %participant, ?asker, "approved another browser");
+        Ok(())
+    }
+
+    /// After too many wrong passcodes: the person may try again.
+    pub async fn unlock_passcode(
+        &self,
+        visit: VisitId,
+        asker: Asker<'_>,
+        participant: ParticipantId,
+        now_ms: u64,
+    ) -> Result<(), BookError> {
+        let helper = self.helper(asker);
+        let rule = |stored: &mut StoredVisit| stored.unlock_passcode(helper, participant, now_ms);
+        self.help(visit, helper, rule).await?;
+        tracing::info!(%visit, %participant, ?asker, "unlocked a passcode");
+        Ok(())
+    }
+
+    fn helper(&self, asker: Asker<'_>) -> Helper {
+        match asker {
+            Asker::Host(credential) => Helper::Host(self.hasher.secret(credential)),
+            Asker::Scheduler => Helper::Scheduler,
+        }
+    }
+
+    async fn help<T>(
+        &self,
+        visit: VisitId,
+        helper: Helper,
+        rule: impl Fn(&mut StoredVisit) -> Result<T, BookError>,
+    ) -> Result<T, BookError> {
+        let may_write = |_: &_| match helper {
+            Helper::Host(credential) => take(&self.host_changes, credential),
+            Helper::Scheduler => Ok(()),
+        };
+        self.change(visit, rule, may_write).await
     }
 
     /// A new pass for the browser that redeemed the link.
@@ -371,7 +565,6 @@ impl Book {
             pass: self.issue(visit, participant, role, holder, stored.closes_ms(), now_ms),
             participant,
             role,
-            credential: None,
         })
     }
 
@@ -401,7 +594,6 @@ impl Book {
             ),
             participant,
             role: Role::Recorder,
-            credential: None,
         })
     }
 
@@ -427,15 +619,15 @@ impl Book {
         })
     }
 
-    /// For the host: who was invited, who came, and whose link another browser tried.
+    /// For the host and the scheduler: who was invited, who came, whose link another browser tried, what was done about it.
     pub async fn overview(
         &self,
         visit: VisitId,
-        credential: &str,
+        asker: Asker<'_>,
         now_ms: u64,
     ) -> Result<Overview, BookError> {
         let stored = self.read(visit).await?;
-        stored.overview(self.hasher.secret(credential), now_ms)
+        stored.overview(self.helper(asker), now_ms)
     }
 
     /// While a visit is locked, links that were not redeemed yet are refused; whoever was in may come back.
@@ -529,6 +721,13 @@ impl Book {
         bytes
     }
 
+    /// Four digits: to be read out on the phone.
+    fn fresh_code(&self) -> String {
+        let mut bytes = [0; 8];
+        (self.randomness)(&mut bytes);
+        format!("{:04}", u64::from_le_bytes(bytes) % 10_000)
+    }
+
     fn fresh_secret(&self) -> String {
         let mut bytes = [0; 32];
         (self.randomness)(&mut bytes);
@@ -556,7 +755,7 @@ fn check_new(asked: &NewVisit) -> Result<(), BookError> {
     {
         return Err(BookError::BadVisit);
     }
-    let is_short = |passcode: &String| passcode.chars().count() < 4;
+    let is_short = |code: &String| passcode::normalized(code).chars().count() < passcode::MIN_CHARS;
     let mut passcodes = asked
         .participants
         .iter()

@@ -4,22 +4,26 @@
 //! |---|---|---|
 //! | `POST /v1/visits` | scheduler (bearer) | makes a visit, returns link secrets |
 //! | `GET /v1/visits/{visit}` | anybody | times, template, whether it is locked, whether it has ended |
-//! | `POST /v1/visits/{visit}/redeem` | link holder | `{secret, jwk, name_commitment, passcode?}` → pass, credential |
+//! | `POST /v1/visits/{visit}/redeem` | link holder | `{secret, credential, jwk, name_commitment, passcode?}` → pass; the browser makes `credential` (32 random bytes in base64url) and keeps it before it asks. The same one gets the same answer; another one gets `link_used` with its `browser` code |
 //! | `POST /v1/visits/{visit}/pass` | same browser | `{credential, jwk, name_commitment}` → pass |
 //! | `POST /v1/visits/{visit}/recorder-pass` | host | the same → the recorder's pass |
 //! | `POST /v1/visits/{visit}/recorder-link` | host | `{credential}` → a link for the recorder on another device; earlier ones are void |
-//! | `POST /v1/visits/{visit}/overview` | host | `{credential}` → times, who was invited, who came, whose link another browser tried |
+//! | `POST /v1/visits/{visit}/link` | host, scheduler | `{credential, participant}` → a new link for somebody; the earlier one is void. Of a clinician: scheduler |
+//! | `POST /v1/visits/{visit}/approve` | host, scheduler | `{credential, participant, browser}`: the browser that shows this code may take the link over |
+//! | `POST /v1/visits/{visit}/unlock-passcode` | host, scheduler | `{credential, participant}`: after five wrong passcodes, five more |
+//! | `POST /v1/visits/{visit}/overview` | host, scheduler | `{credential}` → times, who was invited, who came, whose link another browser tried |
 //! | `POST /v1/visits/{visit}/lock` | host | `{credential, locked}`: while locked, unused links are refused (`locked`) |
 //! | `POST /v1/visits/{visit}/end` | host | `{credential}` |
 //!
-//! Host here is any clinician of the visit: who of them is host at the moment, the group knows alone.
+//! A scheduler sends its bearer token, and no `credential`. Host here is any clinician of the visit: who of them is host at the moment, the group knows alone.
 //!
 //! Each address has a budget of requests and a smaller one of guesses. Whoever is over either and shows nothing that this
 //! server knows gets 429 with `Retry-After`. A good link, credential, token or visit id is always served: a clinic's whole
 //! network may be one address, and one client in it that guesses must not lock the others out.
 
 use crate::book::{
-    Admission, Book, BookError, Holder, Link, NewVisit, Overview, VisitInfo, VisitLinks,
+    Admission, Asker, Book, BookError, Holder, Link, NewVisit, Overview, Shown, VisitInfo,
+    VisitLinks,
 };
 use crate::limit::{Limiter, Rate};
 use axum::body::{Body, to_bytes};
@@ -29,7 +33,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use sealed_visit_protocol::{Hash32, PublicKey, SigningKey, VisitId};
+use sealed_visit_protocol::{Hash32, ParticipantId, PublicKey, SigningKey, VisitId};
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -113,6 +117,9 @@ fn routes(authority: Arc<Authority>) -> Router {
         .route("/v1/visits/{visit}/pass", post(renew))
         .route("/v1/visits/{visit}/recorder-pass", post(recorder_pass))
         .route("/v1/visits/{visit}/recorder-link", post(recorder_link))
+        .route("/v1/visits/{visit}/link", post(renew_link))
+        .route("/v1/visits/{visit}/approve", post(approve))
+        .route("/v1/visits/{visit}/unlock-passcode", post(unlock_passcode))
         .route("/v1/visits/{visit}/overview", post(overview))
         .route("/v1/visits/{visit}/lock", post(lock))
         .route("/v1/visits/{visit}/end", post(end))
@@ -200,6 +207,7 @@ fn lock_of<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Deserialize)]
 struct Redeem {
     secret: String,
+    credential: String,
     jwk: PublicKey,
     name_commitment: Hash32,
     #[serde(default)]
@@ -227,6 +235,28 @@ struct Known {
     credential: String,
 }
 
+/// From a host, who shows a credential, or from the scheduler, who shows a token.
+#[derive(Deserialize)]
+struct Asked {
+    #[serde(default)]
+    credential: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct AskedFor {
+    #[serde(default)]
+    credential: Option<String>,
+    participant: ParticipantId,
+}
+
+#[derive(Deserialize)]
+struct Approve {
+    #[serde(default)]
+    credential: Option<String>,
+    participant: ParticipantId,
+    browser: String,
+}
+
 #[derive(Deserialize)]
 struct Lock {
     credential: String,
@@ -238,17 +268,35 @@ async fn create(
     headers: HeaderMap,
     Json(asked): Json<NewVisit>,
 ) -> Result<(StatusCode, Json<VisitLinks>), ApiError> {
-    let token = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
-        .unwrap_or_default();
-    if token_hash(token) != authority.scheduler_token {
-        return Err(ApiError::NotTheScheduler);
-    }
+    check_scheduler(&authority, &headers)?;
     Ok((
         StatusCode::CREATED,
         Json(authority.book.create(&asked).await?),
     ))
+}
+
+fn check_scheduler(authority: &Authority, headers: &HeaderMap) -> Result<(), ApiError> {
+    let token = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
+        .unwrap_or_default();
+    if token_hash(token) == authority.scheduler_token {
+        Ok(())
+    } else {
+        Err(ApiError::NotTheScheduler)
+    }
+}
+
+/// A host by its credential; whoever shows none has to be the scheduler.
+fn asker<'a>(
+    authority: &Authority,
+    headers: &HeaderMap,
+    credential: Option<&'a str>,
+) -> Result<Asker<'a>, ApiError> {
+    match credential {
+        Some(credential) => Ok(Asker::Host(credential)),
+        None => check_scheduler(authority, headers).map(|()| Asker::Scheduler),
+    }
 }
 
 async fn info(
@@ -267,12 +315,18 @@ async fn redeem(
         key: asked.jwk,
         name: asked.name_commitment,
     };
-    let passcode = asked.passcode.as_deref();
-    let admitted = authority
-        .book
-        .redeem(visit, &asked.secret, passcode, holder, now_ms())
-        .await?;
-    Ok(Json(admitted))
+    let shown = Shown {
+        secret: &asked.secret,
+        credential: &asked.credential,
+        passcode: asked.passcode.as_deref(),
+    };
+    match authority.book.redeem(visit, shown, holder, now_ms()).await {
+        Ok(admitted) => Ok(Json(admitted)),
+        Err(BookError::LinkUsed) => Err(ApiError::LinkUsed {
+            browser: authority.book.browser_code(visit, shown).await?,
+        }),
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn renew(
@@ -311,15 +365,56 @@ async fn recorder_link(
     Ok(Json(link))
 }
 
+async fn renew_link(
+    State(authority): State<Arc<Authority>>,
+    Path(visit): Path<VisitId>,
+    headers: HeaderMap,
+    Json(asked): Json<AskedFor>,
+) -> Result<Json<Link>, ApiError> {
+    let asker = asker(&authority, &headers, asked.credential.as_deref())?;
+    let link = authority
+        .book
+        .renew_link(visit, asker, asked.participant, now_ms())
+        .await?;
+    Ok(Json(link))
+}
+
+async fn approve(
+    State(authority): State<Arc<Authority>>,
+    Path(visit): Path<VisitId>,
+    headers: HeaderMap,
+    Json(asked): Json<Approve>,
+) -> Result<StatusCode, ApiError> {
+    let asker = asker(&authority, &headers, asked.credential.as_deref())?;
+    authority
+        .book
+        .approve(visit, asker, asked.participant, &asked.browser, now_ms())
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn unlock_passcode(
+    State(authority): State<Arc<Authority>>,
+    Path(visit): Path<VisitId>,
+    headers: HeaderMap,
+    Json(asked): Json<AskedFor>,
+) -> Result<StatusCode, ApiError> {
+    let asker = asker(&authority, &headers, asked.credential.as_deref())?;
+    authority
+        .book
+        .unlock_passcode(visit, asker, asked.participant, now_ms())
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 async fn overview(
     State(authority): State<Arc<Authority>>,
     Path(visit): Path<VisitId>,
-    Json(asked): Json<Known>,
+    headers: HeaderMap,
+    Json(asked): Json<Asked>,
 ) -> Result<Json<Overview>, ApiError> {
-    let overview = authority
-        .book
-        .overview(visit, &asked.credential, now_ms())
-        .await?;
+    let asker = asker(&authority, &headers, asked.credential.as_deref())?;
+    let overview = authority.book.overview(visit, asker, now_ms()).await?;
     Ok(Json(overview))
 }
 
@@ -350,6 +445,10 @@ async fn end(
 
 enum ApiError {
     Book(BookError),
+    /// By another browser; the code of this one, if it can be approved.
+    LinkUsed {
+        browser: Option<String>,
+    },
     NotTheScheduler,
     /// Of one address; until when there is room again.
     TooMany(Duration),
@@ -365,6 +464,7 @@ impl ApiError {
     fn is_to_known_caller(&self) -> bool {
         match self {
             ApiError::NotTheScheduler | ApiError::TooMany(_) => false,
+            ApiError::LinkUsed { .. } => true,
             ApiError::Book(error) => !matches!(
                 error,
                 BookError::UnknownVisit | BookError::UnknownLink | BookError::UnknownCredential
@@ -378,10 +478,13 @@ impl IntoResponse for ApiError {
         let (status, code, message) = match &self {
             ApiError::Book(error) => {
                 let status = match error {
-                    BookError::UnknownVisit | BookError::UnknownLink => StatusCode::NOT_FOUND,
-                    BookError::LinkUsed | BookError::Ended => StatusCode::GONE,
+                    BookError::UnknownVisit
+                    | BookError::UnknownLink
+                    | BookError::UnknownParticipant
+                    | BookError::UnknownBrowser => StatusCode::NOT_FOUND,
+                    BookError::LinkUsed | BookError::Ended | BookError::Over => StatusCode::GONE,
                     BookError::LinkLocked | BookError::Locked => StatusCode::LOCKED,
-                    BookError::BadVisit | BookError::BadPasscode => {
+                    BookError::BadVisit | BookError::BadPasscode | BookError::BadCredential => {
                         StatusCode::UNPROCESSABLE_ENTITY
                     }
                     BookError::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
@@ -390,10 +493,14 @@ impl IntoResponse for ApiError {
                 };
                 (status, error.code(), error.to_string())
             }
+            ApiError::LinkUsed { .. } => {
+                let error = BookError::LinkUsed;
+                (StatusCode::GONE, error.code(), error.to_string())
+            }
             ApiError::NotTheScheduler => (
                 StatusCode::UNAUTHORIZED,
                 "not_the_scheduler",
-                "making a visit needs the scheduler's token".to_owned(),
+                "this needs the scheduler's token, or a host's credential".to_owned(),
             ),
             ApiError::TooMany(_) => (
                 StatusCode::TOO_MANY_REQUESTS,
@@ -401,8 +508,14 @@ impl IntoResponse for ApiError {
                 "too many requests from this address; wait a moment".to_owned(),
             ),
         };
-        let body = Json(serde_json::json!({"code": code, "message": message}));
-        let mut response = (status, body).into_response();
+        let mut body = serde_json::json!({"code": code, "message": message});
+        if let ApiError::LinkUsed {
+            browser: Some(browser),
+        } = &self
+        {
+            body["browser"] = browser.as_str().into();
+        }
+        let mut response = (status, Json(body)).into_response();
         if self.is_to_known_caller() {
             response.extensions_mut().insert(KnownCaller);
         }
@@ -504,13 +617,19 @@ mod tests {
         .await
     }
 
+    /// Of one browser, which has a credential of its own for each link.
     fn redemption(secret: &str, passcode: &str) -> serde_json::Value {
         serde_json::json!({
             "secret": secret,
+            "credential": credential(secret),
             "jwk": SigningKey::from_seed(&[1; 32]).public(),
             "name_commitment": Hash32([1; 32]),
             "passcode": passcode,
         })
+    }
+
+    fn credential(secret: &str) -> Hash32 {
+        sealed_visit_protocol::hash::sha256(secret.as_bytes())
     }
 
     /// A visit that begins now, with a clinician and two patients who have a passcode.
@@ -572,7 +691,7 @@ mod tests {
             let asked = redemption(&links.links[0].secret, "");
             let (status, admitted) = post_to(&app, &format!("{path}/redeem"), asked).await;
             assert_eq!(status, StatusCode::OK, "{admitted}");
-            let known = serde_json::json!({"credential": admitted["credential"]});
+            let known = serde_json::json!({"credential": credential(&links.links[0].secret)});
             let (status, _) = post_to(&app, &format!("{path}/overview"), known).await;
             assert_eq!(status, StatusCode::OK);
             let bearer = format!("Bearer {TOKEN}");
@@ -640,13 +759,14 @@ mod tests {
         let links = visit(&authority).await;
         let path = format!("/v1/visits/{}", links.visit);
         let asked = redemption(&links.links[0].secret, "");
-        let (_, admitted) = post_to(&app, &format!("{path}/redeem"), asked).await;
+        post_to(&app, &format!("{path}/redeem"), asked).await;
+        let host = credential(&links.links[0].secret);
         use_up(&authority.requests);
         let mut locked = false;
         let mut changes = 0;
         loop {
             locked = !locked;
-            let lock = serde_json::json!({"credential": admitted["credential"], "locked": locked});
+            let lock = serde_json::json!({"credential": host, "locked": locked});
             let (status, refused) = post_to(&app, &format!("{path}/lock"), lock).await;
             if status == StatusCode::TOO_MANY_REQUESTS {
                 assert_eq!(refused["code"], "too_many_attempts");
@@ -658,9 +778,61 @@ mod tests {
         let other = visit(&authority).await;
         let path = format!("/v1/visits/{}", other.visit);
         let asked = redemption(&other.links[0].secret, "");
-        let (_, admitted) = post_to(&app, &format!("{path}/redeem"), asked).await;
-        let lock = serde_json::json!({"credential": admitted["credential"], "locked": true});
+        post_to(&app, &format!("{path}/redeem"), asked).await;
+        let host = credential(&other.links[0].secret);
+        let lock = serde_json::json!({"credential": host, "locked": true});
         let (status, _) = post_to(&app, &format!("{path}/lock"), lock).await;
         assert_eq!(status, StatusCode::NO_CONTENT);
+    }
+
+    #[tokio::test]
+    async fn help_for_who_is_locked_out_needs_a_host_or_the_scheduler() {
+        let (authority, app) = authority().await;
+        let links = visit(&authority).await;
+        let path = |call: &str| format!("/v1/visits/{}/{call}", links.visit);
+        let patient = &links.links[1];
+        let first = redemption(&patient.secret, "4711");
+        let (status, admitted) = post_to(&app, &path("redeem"), first.clone()).await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(admitted.get("credential").is_none(), "the browser made it");
+        // Whoever has the link and saw the pass, which carries the public key, is not this browser.
+        let mut second = first;
+        second["credential"] = serde_json::json!(Hash32([9; 32]));
+        let (status, refused) = post_to(&app, &path("redeem"), second.clone()).await;
+        assert_eq!(
+            (status, &refused["code"]),
+            (StatusCode::GONE, &"link_used".into())
+        );
+        let code = refused["browser"].as_str().unwrap();
+        assert_eq!(code.len(), 4);
+
+        let asked = serde_json::json!({"participant": patient.participant, "browser": code});
+        let with = |token: &str, call: &str| {
+            let bearer = format!("Bearer {token}");
+            Request::post(path(call)).header(header::AUTHORIZATION, bearer)
+        };
+        for call in ["link", "approve", "unlock-passcode", "overview"] {
+            for credential in ["null", "\"guess\"", &second["credential"].to_string()] {
+                let mut asked = asked.clone();
+                asked["credential"] = serde_json::from_str(credential).unwrap();
+                let (status, _) = post_to(&app, &path(call), asked).await;
+                assert!(
+                    [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status),
+                    "{call} {status}"
+                );
+            }
+            let body = Body::from(asked.to_string());
+            let (status, _) = send(&app, CLINIC, with("wrong", call), body).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{call}");
+        }
+        let body = Body::from(asked.to_string());
+        let (status, _) = send(&app, CLINIC, with(TOKEN, "approve"), body).await;
+        assert_eq!(status, StatusCode::NO_CONTENT);
+        let (status, _) = post_to(&app, &path("redeem"), second).await;
+        assert_eq!(status, StatusCode::OK);
+        let body = Body::from(asked.to_string());
+        let (status, link) = send(&app, CLINIC, with(TOKEN, "link"), body).await;
+        assert_eq!(status, StatusCode::OK);
+        assert_ne!(link["secret"], patient.secret.as_str());
     }
 }

@@ -102,6 +102,8 @@ fn upgraded(old: OldVisit, hasher: &Hasher) -> StoredVisit {
             wrong_passcodes: old.wrong_passcodes,
             second_browser: old.second_browser,
             second_browser_ms: old.second_browser_ms,
+            browsers: Vec::new(),
+            help: Vec::new(),
             turned_away: old.turned_away,
         };
         (id, participant)

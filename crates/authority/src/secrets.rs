@@ -4,6 +4,8 @@
 //! check a secret that they found elsewhere.
 
 use crate::files;
+use crate::passcode::normalized;
+use crate::visit::GivenPasscode;
 use anyhow::{Context as _, bail};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sealed_visit_protocol::bytes::from_base64url;
@@ -58,7 +60,16 @@ impl Hasher {
 
     /// Of a passcode. What else protects it is the link's secret, which is needed first, and the count of tries.
     pub(crate) fn passcode(&self, participant: ParticipantId, passcode: &str) -> Hash32 {
-        self.over_plain(plain_passcode(participant, passcode))
+        self.over_plain(plain_passcode(participant, &normalized(passcode)))
+    }
+
+    /// Of a passcode as somebody typed it; also as earlier versions hashed it.
+    pub(crate) fn given(&self, participant: ParticipantId, passcode: &str) -> GivenPasscode {
+        if normalized(passcode).is_empty() {
+            return GivenPasscode::None;
+        }
+        let exact = self.over_plain(plain_passcode(participant, passcode.trim()));
+        GivenPasscode::Typed([self.passcode(participant, passcode), exact])
     }
 
     /// Over a hash without a key, as earlier versions stored it.

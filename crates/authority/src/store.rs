@@ -8,6 +8,8 @@ use crate::visit::{StoredParticipant, StoredVisit};
 use anyhow::{Context as _, ensure};
 use sealed_visit_protocol::{Hash32, ParticipantId, Role, VisitId};
 pub(crate) use sealed_visit_sqlite::Tx;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 use std::collections::BTreeMap;
@@ -211,11 +213,13 @@ async fn put(
     let hash = |hash: Option<Hash32>| hash.map(|hash| hash.0.to_vec());
     sqlx::query(
         "INSERT INTO participants (visit, participant, role, link, passcode, credential, wrong_passcodes, \
-         second_browser, second_browser_ms, turned_away) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+         second_browser, second_browser_ms, turned_away, browsers, help) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
          ON CONFLICT (visit, participant) DO UPDATE SET role = excluded.role, link = excluded.link, \
          passcode = excluded.passcode, credential = excluded.credential, \
          wrong_passcodes = excluded.wrong_passcodes, second_browser = excluded.second_browser, \
-         second_browser_ms = excluded.second_browser_ms, turned_away = excluded.turned_away",
+         second_browser_ms = excluded.second_browser_ms, turned_away = excluded.turned_away, \
+         browsers = excluded.browsers, help = excluded.help",
     )
     .bind(&visit.as_bytes()[..])
     .bind(&participant.as_bytes()[..])
@@ -227,6 +231,8 @@ async fn put(
     .bind(entry.second_browser)
     .bind(entry.second_browser_ms.map(whole))
     .bind(entry.turned_away)
+    .bind(json(&entry.browsers)?)
+    .bind(json(&entry.help)?)
     .execute(&mut *connection)
     .await?;
     Ok(())
@@ -261,8 +267,19 @@ fn participant(row: &SqliteRow) -> Outcome<Option<(ParticipantId, StoredParticip
             .try_get::<Option<i64>, _>("second_browser_ms")?
             .map(i64::cast_unsigned),
         turned_away: row.try_get("turned_away")?,
+        browsers: list(row, "browsers")?,
+        help: list(row, "help")?,
     };
     Ok(Some((ParticipantId::from_bytes(id), entry)))
+}
+
+fn json(value: &impl Serialize) -> Outcome<String> {
+    serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()))
+}
+
+fn list<T: DeserializeOwned>(row: &SqliteRow, column: &'static str) -> Outcome<Vec<T>> {
+    let text: String = row.try_get(column)?;
+    serde_json::from_str(&text).map_err(|_| unreadable(column))
 }
 
 fn bytes<const N: usize>(row: &SqliteRow, column: &'static str) -> Outcome<Option<[u8; N]>> {

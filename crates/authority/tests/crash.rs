@@ -102,16 +102,23 @@ fn what_was_answered_survives_a_kill() {
         assert_eq!(status, 201);
         let id = visit["visit"].as_str().unwrap().to_owned();
         let secret = visit["links"][1]["secret"].as_str().unwrap().to_owned();
-        let redeem = json!({"secret": secret, "jwk": jwk, "name_commitment": name});
+        // Of another browser of each round.
+        let credential = format!("{round}{}", "A".repeat(42));
+        let redeem = json!({
+            "secret": secret, "credential": credential, "jwk": jwk, "name_commitment": name,
+        });
         let (status, admitted) = server.post(&format!("/v1/visits/{id}/redeem"), &redeem);
         assert_eq!(status, 200, "{admitted}");
-        let credential = admitted["credential"].as_str().unwrap().to_owned();
         server.kill();
         known.push((id, redeem, credential));
 
         let server = Server::start(folder.path());
         for (id, redeem, credential) in &known {
             let (status, _) = server.post(&format!("/v1/visits/{id}/redeem"), redeem);
+            assert_eq!(status, 200, "round {round}: the same browser comes again");
+            let mut other = redeem.clone();
+            other["credential"] = json!("B".repeat(42) + "A");
+            let (status, _) = server.post(&format!("/v1/visits/{id}/redeem"), &other);
             assert_eq!(status, 410, "round {round}: the link stays used");
             let renew = json!({"credential": credential, "jwk": jwk, "name_commitment": name});
             let (status, _) = server.post(&format!("/v1/visits/{id}/pass"), &renew);

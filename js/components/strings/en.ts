@@ -67,6 +67,7 @@ export const en = {
     no_name: "No name yet",
     host: "Host",
     away: "Connection lost",
+    look_alike: "Someone else here has the same or a similar name. Check who is who.",
     recorder_note: "Can see and hear everyone, and may be recording",
     server_note: "Can see and hear everyone",
     waiting_title: "In the waiting room",

@@ -67,6 +67,7 @@ export const es: Strings = {
     no_name: "Todavía sin nombre",
     host: "Anfitrión",
     away: "Conexión perdida",
+    look_alike: "Otra persona aquí tiene el mismo nombre o uno parecido. Compruebe quién es quién.",
     recorder_note: "Puede ver y oír a todos, y es posible que esté grabando",
     server_note: "Puede ver y oír a todos",
     waiting_title: "En la sala de espera",

@@ -1,6 +1,6 @@
 //! What a book in a file costs, keeps and forgets.
 
-use super::tests::{NOON_MS, counting, credential_of, holder, visit};
+use super::tests::{NOON_MS, counting, credential_of, redeem_as, visit};
 use super::*;
 use crate::files;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -63,13 +63,9 @@ async fn an_unknown_visit_or_secret_writes_nothing_and_waits_for_no_lock() {
         .unwrap();
     let unknown = VisitId::from_bytes([0xee; 16]);
     for _ in 0..100 {
-        let refused = book
-            .redeem(unknown, "guess", None, holder(1), NOON_MS)
-            .await;
+        let refused = redeem_as(&book, unknown, "guess", None, 1, NOON_MS).await;
         assert_eq!(refused.err(), Some(BookError::UnknownVisit));
-        let refused = book
-            .redeem(links.visit, "guess", None, holder(1), NOON_MS)
-            .await;
+        let refused = redeem_as(&book, links.visit, "guess", None, 1, NOON_MS).await;
         assert_eq!(refused.err(), Some(BookError::UnknownLink));
         let refused = book.lock(links.visit, "guess", true, NOON_MS).await;
         assert_eq!(refused.err(), Some(BookError::UnknownCredential));
@@ -93,8 +89,8 @@ async fn among_ten_thousand_visits_a_redeem_finds_its_own_by_index_and_writes_on
     sqlx::raw_sql(
         "INSERT INTO visits SELECT randomblob(16), 'a', starts_ms, ends_ms, NULL, NULL, 0, 0 FROM visits, \
          (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) SELECT i FROM n); \
-         INSERT INTO participants SELECT visit, randomblob(16), 'patient', randomblob(32), NULL, NULL, 0, 0, NULL, 0 \
-         FROM visits; \
+         INSERT INTO participants SELECT visit, randomblob(16), 'patient', randomblob(32), NULL, NULL, 0, 0, NULL, 0, \
+         '[]', '[]' FROM visits; \
          CREATE TABLE touched (what TEXT); \
          CREATE TRIGGER t1 AFTER UPDATE ON participants BEGIN INSERT INTO touched VALUES ('participant'); END; \
          CREATE TRIGGER t2 AFTER INSERT ON participants BEGIN INSERT INTO touched VALUES ('new'); END; \
@@ -140,7 +136,7 @@ async fn a_link_redeemed_by_many_at_once_admits_one_and_counts_the_others() {
             let (book, links) = (book.clone(), links.clone());
             tokio::spawn(async move {
                 let secret = &links.links[1].secret;
-                let asked = book.redeem(links.visit, secret, None, holder(seed), NOON_MS);
+                let asked = redeem_as(&book, links.visit, secret, None, seed, NOON_MS);
                 asked.await.map(|_| ())
             })
         })
@@ -153,7 +149,10 @@ async fn a_link_redeemed_by_many_at_once_admits_one_and_counts_the_others() {
         }
     }
     assert_eq!(admitted, 1);
-    let overview = book.overview(links.visit, &host, NOON_MS).await.unwrap();
+    let overview = book
+        .overview(links.visit, Asker::Host(&host), NOON_MS)
+        .await
+        .unwrap();
     let patient = links.links[1].participant;
     let mut all = overview.participants.iter();
     let entry = all.find(|entry| entry.participant == patient).unwrap();
@@ -168,10 +167,9 @@ async fn a_used_link_cannot_keep_the_database_busy() {
     credential_of(&book, &links, 1).await;
     let secret = &links.links[1].secret;
     let mut refused = Vec::new();
-    for _ in 0..LINK_RATE.burst + 5 {
-        let again = book
-            .redeem(links.visit, secret, None, holder(7), NOON_MS)
-            .await;
+    // Each is another browser; one that asks again and again is known, and nothing is written for it.
+    for browser in 0..LINK_RATE.burst + 5 {
+        let again = redeem_as(&book, links.visit, secret, None, browser as u8, NOON_MS).await;
         refused.extend(again.err());
     }
     assert_eq!(refused[0], BookError::LinkUsed);
@@ -190,10 +188,16 @@ async fn a_restart_keeps_everything_and_old_visits_are_forgotten() {
     let links = book.create(&later).await.unwrap();
     let host = credential_of(&book, &links, 0).await;
     book.lock(links.visit, &host, true, NOON_MS).await.unwrap();
-    let before = book.overview(links.visit, &host, NOON_MS).await.unwrap();
+    let before = book
+        .overview(links.visit, Asker::Host(&host), NOON_MS)
+        .await
+        .unwrap();
     drop(book);
     let book = place.open().await;
-    let after = book.overview(links.visit, &host, NOON_MS).await.unwrap();
+    let after = book
+        .overview(links.visit, Asker::Host(&host), NOON_MS)
+        .await
+        .unwrap();
     assert_eq!(after, before);
     assert_eq!(book.purge(later.ends_ms).await, Ok(1));
     assert_eq!(
@@ -288,13 +292,9 @@ async fn visits_of_an_earlier_version_are_imported_once_and_their_file_is_kept()
     );
     std::fs::write(place.path("visits.json"), &text).unwrap();
     let book = place.open().await;
-    let wrong = book
-        .redeem(id, "s2", Some("0000"), holder(1), NOON_MS)
-        .await;
+    let wrong = redeem_as(&book, id, "s2", Some("0000"), 1, NOON_MS).await;
     assert_eq!(wrong.err(), Some(BookError::WrongPasscode));
-    let came = book
-        .redeem(id, "s2", Some("4711"), holder(1), NOON_MS)
-        .await;
+    let came = redeem_as(&book, id, "s2", Some("4711"), 1, NOON_MS).await;
     assert_eq!(came.unwrap().participant, patient);
     assert!(!place.path("visits.json").exists());
     let backup = std::fs::read_to_string(place.path("visits.json.imported")).unwrap();
@@ -303,9 +303,7 @@ async fn visits_of_an_earlier_version_are_imported_once_and_their_file_is_kept()
     // A crash between import and renaming: nothing is imported again, so that what happened since stands.
     std::fs::write(place.path("visits.json"), &text).unwrap();
     let book = place.open().await;
-    let again = book
-        .redeem(id, "s2", Some("4711"), holder(2), NOON_MS)
-        .await;
+    let again = redeem_as(&book, id, "s2", Some("4711"), 2, NOON_MS).await;
     assert_eq!(again.err(), Some(BookError::LinkUsed));
     assert!(place.path("visits.json.imported.1").exists());
     let file = std::fs::read(place.path("visits.sqlite")).unwrap();

@@ -44,13 +44,37 @@ pub(super) fn holder(seed: u8) -> Holder {
     }
 }
 
+/// What a browser made for itself.
+pub(super) fn credential(seed: u8) -> String {
+    Hash32([seed; 32]).to_string()
+}
+
+/// As the browser of that number.
+pub(super) async fn redeem_as(
+    book: &Book,
+    visit: VisitId,
+    secret: &str,
+    passcode: Option<&str>,
+    browser: u8,
+    now_ms: u64,
+) -> Result<Admission, BookError> {
+    let credential = credential(browser);
+    let shown = Shown {
+        secret,
+        credential: &credential,
+        passcode,
+    };
+    book.redeem(visit, shown, holder(browser), now_ms).await
+}
+
 /// Of a browser that came at noon with a link that has no passcode.
 pub(super) async fn credential_of(book: &Book, links: &VisitLinks, index: usize) -> String {
     let secret = &links.links[index].secret;
-    let admitted = book
-        .redeem(links.visit, secret, None, holder(index as u8 + 1), NOON_MS)
-        .await;
-    admitted.unwrap().credential.unwrap()
+    let browser = 100 + index as u8;
+    redeem_as(book, links.visit, secret, None, browser, NOON_MS)
+        .await
+        .unwrap();
+    credential(browser)
 }
 
 fn clinic() -> ClinicDocument {
@@ -74,14 +98,7 @@ fn clinic() -> ClinicDocument {
 async fn a_link_gives_one_pass_bound_to_the_browsers_key() {
     let book = book().await;
     let links = book.create(&visit(None)).await.unwrap();
-    let admitted = book
-        .redeem(
-            links.visit,
-            &links.links[1].secret,
-            None,
-            holder(1),
-            NOON_MS,
-        )
+    let admitted = redeem_as(&book, links.visit, &links.links[1].secret, None, 1, NOON_MS)
         .await
         .unwrap();
     let pass = Pass::verify_for(&admitted.pass, &clinic(), links.visit).unwrap();
@@ -91,15 +108,7 @@ async fn a_link_gives_one_pass_bound_to_the_browsers_key() {
     );
     assert_eq!(*pass.key(), holder(1).key);
     assert_eq!(pass.expires_s(), (NOON_MS + 3 * HOUR_MS) / 1000);
-    let again = book
-        .redeem(
-            links.visit,
-            &links.links[1].secret,
-            None,
-            holder(2),
-            NOON_MS,
-        )
-        .await;
+    let again = redeem_as(&book, links.visit, &links.links[1].secret, None, 2, NOON_MS).await;
     assert_eq!(again.err(), Some(BookError::LinkUsed));
 }
 
@@ -107,17 +116,10 @@ async fn a_link_gives_one_pass_bound_to_the_browsers_key() {
 async fn the_same_browser_comes_back_as_the_same_participant() {
     let book = book().await;
     let links = book.create(&visit(None)).await.unwrap();
-    let first = book
-        .redeem(
-            links.visit,
-            &links.links[1].secret,
-            None,
-            holder(1),
-            NOON_MS,
-        )
+    let first = redeem_as(&book, links.visit, &links.links[1].secret, None, 1, NOON_MS)
         .await
         .unwrap();
-    let credential = first.credential.unwrap();
+    let credential = credential(1);
     let again = book
         .renew(links.visit, &credential, holder(3), NOON_MS)
         .await
@@ -136,30 +138,17 @@ async fn a_link_is_dead_outside_its_time_and_after_the_end() {
     let book = book().await;
     let links = book.create(&visit(None)).await.unwrap();
     let host = &links.links[0].secret;
-    let early = book
-        .redeem(links.visit, host, None, holder(1), NOON_MS - 25 * HOUR_MS)
-        .await;
-    assert_eq!(early.err(), Some(BookError::OutsideTime));
-    let late = book
-        .redeem(links.visit, host, None, holder(1), NOON_MS + 3 * HOUR_MS)
-        .await;
-    assert_eq!(late.err(), Some(BookError::OutsideTime));
-    let host = book
-        .redeem(links.visit, host, None, holder(1), NOON_MS)
+    let early = redeem_as(&book, links.visit, host, None, 1, NOON_MS - 25 * HOUR_MS).await;
+    assert_eq!(early.err(), Some(BookError::TooEarly));
+    let late = redeem_as(&book, links.visit, host, None, 1, NOON_MS + 3 * HOUR_MS).await;
+    assert_eq!(late.err(), Some(BookError::Over));
+    redeem_as(&book, links.visit, host, None, 1, NOON_MS)
         .await
         .unwrap();
-    book.end(links.visit, &host.credential.unwrap(), NOON_MS)
+    book.end(links.visit, &credential(1), NOON_MS)
         .await
         .unwrap();
-    let ended = book
-        .redeem(
-            links.visit,
-            &links.links[1].secret,
-            None,
-            holder(1),
-            NOON_MS,
-        )
-        .await;
+    let ended = redeem_as(&book, links.visit, &links.links[1].secret, None, 1, NOON_MS).await;
     assert_eq!(ended.err(), Some(BookError::Ended));
 }
 
@@ -169,14 +158,10 @@ async fn wrong_passcodes_lock_the_link() {
     let links = book.create(&visit(Some("4711"))).await.unwrap();
     let secret = &links.links[1].secret;
     for _ in 0..MAX_WRONG_PASSCODES {
-        let wrong = book
-            .redeem(links.visit, secret, Some("0000"), holder(1), NOON_MS)
-            .await;
+        let wrong = redeem_as(&book, links.visit, secret, Some("0000"), 1, NOON_MS).await;
         assert_eq!(wrong.err(), Some(BookError::WrongPasscode));
     }
-    let right = book
-        .redeem(links.visit, secret, Some("4711"), holder(1), NOON_MS)
-        .await;
+    let right = redeem_as(&book, links.visit, secret, Some("4711"), 1, NOON_MS).await;
     assert_eq!(right.err(), Some(BookError::LinkLocked));
 }
 
@@ -216,8 +201,7 @@ async fn the_host_gets_a_link_for_the_recorder_elsewhere_and_only_the_last_one_w
         .recorder_link(links.visit, &host, NOON_MS)
         .await
         .unwrap();
-    let came = book
-        .redeem(links.visit, &first.secret, None, holder(3), NOON_MS)
+    let came = redeem_as(&book, links.visit, &first.secret, None, 3, NOON_MS)
         .await
         .unwrap();
     assert_eq!(
@@ -236,20 +220,19 @@ async fn the_host_gets_a_link_for_the_recorder_elsewhere_and_only_the_last_one_w
         .unwrap();
     assert_eq!(second.participant, first.participant);
     let old_page = book
-        .renew(links.visit, &came.credential.unwrap(), holder(3), NOON_MS)
+        .renew(links.visit, &credential(3), holder(3), NOON_MS)
         .await;
     assert_eq!(old_page.err(), Some(BookError::UnknownCredential));
-    let old_link = book
-        .redeem(links.visit, &first.secret, None, holder(5), NOON_MS)
-        .await;
+    let old_link = redeem_as(&book, links.visit, &first.secret, None, 5, NOON_MS).await;
     assert_eq!(old_link.err(), Some(BookError::UnknownLink));
     // Locked for people: the recorder is let in by everybody's consent.
     book.lock(links.visit, &host, true, NOON_MS).await.unwrap();
-    let replaced = book
-        .redeem(links.visit, &second.secret, None, holder(6), NOON_MS)
-        .await;
+    let replaced = redeem_as(&book, links.visit, &second.secret, None, 6, NOON_MS).await;
     assert_eq!(replaced.unwrap().participant, first.participant);
-    let asked = book.overview(links.visit, &host, NOON_MS).await.unwrap();
+    let asked = book
+        .overview(links.visit, Asker::Host(&host), NOON_MS)
+        .await
+        .unwrap();
     assert_eq!(asked.participants.len(), 2);
 }
 
@@ -268,10 +251,8 @@ async fn a_new_link_for_the_recorder_keeps_its_passcode() {
         .await
         .unwrap();
     assert_eq!(link.participant, links.links[2].participant);
-    let without = book
-        .redeem(links.visit, &link.secret, None, holder(2), NOON_MS)
-        .await;
-    assert_eq!(without.err(), Some(BookError::WrongPasscode));
+    let without = redeem_as(&book, links.visit, &link.secret, None, 2, NOON_MS).await;
+    assert_eq!(without.err(), Some(BookError::PasscodeNeeded));
 }
 
 #[tokio::test]
@@ -304,20 +285,24 @@ async fn the_host_is_told_of_a_link_that_another_browser_tried() {
     let book = book().await;
     let links = book.create(&visit(None)).await.unwrap();
     let redeem = async |book: &Book, link: usize, seed: u8, now_ms: u64| {
-        book.redeem(
+        redeem_as(
+            book,
             links.visit,
             &links.links[link].secret,
             None,
-            holder(seed),
+            seed,
             now_ms,
         )
         .await
     };
-    let host = redeem(&book, 0, 1, NOON_MS).await.unwrap();
-    let host = host.credential.unwrap();
+    redeem(&book, 0, 1, NOON_MS).await.unwrap();
+    let host = credential(1);
     let patient = links.links[1].participant;
     let seen = async |book: &Book| {
-        let overview = book.overview(links.visit, &host, NOON_MS).await.unwrap();
+        let overview = book
+            .overview(links.visit, Asker::Host(&host), NOON_MS)
+            .await
+            .unwrap();
         assert_eq!(overview.ends_ms, NOON_MS + HOUR_MS);
         let mut found = overview.participants.into_iter();
         let entry = found.find(|entry| entry.participant == patient).unwrap();
@@ -328,11 +313,8 @@ async fn the_host_is_told_of_a_link_that_another_browser_tried() {
         )
     };
     assert_eq!(seen(&book).await, (false, 0, None));
-    let credential = redeem(&book, 1, 2, NOON_MS)
-        .await
-        .unwrap()
-        .credential
-        .unwrap();
+    redeem(&book, 1, 2, NOON_MS).await.unwrap();
+    let credential = credential(2);
     assert_eq!(seen(&book).await, (true, 0, None));
     // The same browser comes back: nobody needs to know.
     book.renew(links.visit, &credential, holder(3), NOON_MS)
@@ -343,8 +325,13 @@ async fn the_host_is_told_of_a_link_that_another_browser_tried() {
         let refused = redeem(&book, 1, 4, at_ms).await.err();
         assert_eq!(refused, Some(BookError::LinkUsed));
     }
+    // The same other browser twice is one other browser.
+    assert_eq!(seen(&book).await, (true, 1, Some(NOON_MS + 5)));
+    redeem(&book, 1, 5, NOON_MS + 9).await.err().unwrap();
     assert_eq!(seen(&book).await, (true, 2, Some(NOON_MS + 9)));
-    let asked = book.overview(links.visit, &credential, NOON_MS).await;
+    let asked = book
+        .overview(links.visit, Asker::Host(&credential), NOON_MS)
+        .await;
     assert_eq!(asked.err(), Some(BookError::NotTheHost));
 }
 
@@ -361,15 +348,26 @@ async fn a_locked_visit_refuses_unused_links_and_nobody_else() {
     let links = book.create(&asked).await.unwrap();
     let redeem = async |book: &Book, link: usize, passcode: Option<&str>| {
         let secret = &links.links[link].secret;
-        book.redeem(links.visit, secret, passcode, holder(1), NOON_MS)
-            .await
+        redeem_as(
+            book,
+            links.visit,
+            secret,
+            passcode,
+            10 + link as u8,
+            NOON_MS,
+        )
+        .await
     };
-    let host = redeem(&book, 0, None).await.unwrap().credential.unwrap();
+    redeem(&book, 0, None).await.unwrap();
+    let host = credential(10);
     let lock = async |book: &Book, who: &str, locked: bool| {
         book.lock(links.visit, who, locked, NOON_MS).await
     };
     let turned_away = async |book: &Book| {
-        let overview = book.overview(links.visit, &host, NOON_MS).await.unwrap();
+        let overview = book
+            .overview(links.visit, Asker::Host(&host), NOON_MS)
+            .await
+            .unwrap();
         let away = overview.participants.iter();
         let away: Vec<_> = away.filter(|entry| entry.turned_away).collect();
         (
@@ -400,11 +398,12 @@ async fn a_locked_visit_refuses_unused_links_and_nobody_else() {
     redeem(&book, 3, None).await.unwrap();
     lock(&book, &host, false).await.unwrap();
     assert_eq!(turned_away(&book).await, (false, vec![]));
-    let patient = redeem(&book, 1, Some("4711")).await.unwrap();
-    let refused = lock(&book, &patient.credential.unwrap(), true).await;
+    redeem(&book, 1, Some("4711")).await.unwrap();
+    let refused = lock(&book, &credential(11), true).await;
     assert_eq!(refused.err(), Some(BookError::NotTheHost));
     // A second clinician, to whom the visit may have been handed over, locks as well.
-    let second = redeem(&book, 2, None).await.unwrap().credential.unwrap();
+    redeem(&book, 2, None).await.unwrap();
+    let second = credential(12);
     lock(&book, &second, true).await.unwrap();
     assert_eq!(
         lock(&book, "guess", false).await.err(),
@@ -419,8 +418,7 @@ async fn says_when_a_visit_closes() {
     let info = book.info(links.visit, NOON_MS).await.unwrap();
     assert_eq!(info.closes_ms, NOON_MS + 3 * HOUR_MS);
     let secret = &links.links[0].secret;
-    let host = book
-        .redeem(links.visit, secret, None, holder(1), NOON_MS)
+    let host = redeem_as(&book, links.visit, secret, None, 1, NOON_MS)
         .await
         .unwrap();
     let pass = Pass::verify_for(&host.pass, &clinic(), links.visit).unwrap();
@@ -437,11 +435,331 @@ async fn no_visit_ends_later_than_a_pass_can_say() {
     asked.ends_ms -= 1;
     let links = book.create(&asked).await.unwrap();
     let secret = &links.links[0].secret;
-    let admitted = book
-        .redeem(links.visit, secret, None, holder(1), NOON_MS)
+    let admitted = redeem_as(&book, links.visit, secret, None, 1, NOON_MS)
         .await
         .unwrap();
     assert!(admitted.pass.unverified_claims().is_ok());
+}
+
+#[tokio::test]
+async fn a_browser_whose_answer_was_lost_gets_the_same_answer_again_and_raises_no_alarm() {
+    let book = book().await;
+    let mut asked = visit(Some("4711"));
+    asked.template = None;
+    let links = book.create(&asked).await.unwrap();
+    let host = credential_of(&book, &links, 0).await;
+    let secret = &links.links[1].secret;
+    let first = redeem_as(&book, links.visit, secret, Some("4711"), 2, NOON_MS)
+        .await
+        .unwrap();
+    // Sent again by the browser; after a reload, which has another pass key and no passcode; while the visit is locked.
+    book.lock(links.visit, &host, true, NOON_MS).await.unwrap();
+    for passcode in [Some("4711"), None, Some("0000")] {
+        let again = redeem_as(&book, links.visit, secret, passcode, 2, NOON_MS + 1)
+            .await
+            .unwrap();
+        assert_eq!(again.participant, first.participant);
+        let pass = Pass::verify_for(&again.pass, &clinic(), links.visit).unwrap();
+        assert_eq!(*pass.key(), holder(2).key);
+    }
+    let seen = person(&book, &links, &host).await;
+    assert_eq!((seen.second_browser, seen.locked), (0, false));
+    assert!(seen.redeemed && seen.browsers.is_empty());
+}
+
+#[tokio::test]
+async fn a_credential_that_could_be_guessed_or_is_somebody_elses_is_refused() {
+    let book = book().await;
+    let links = book.create(&visit(None)).await.unwrap();
+    credential_of(&book, &links, 0).await;
+    for credential in ["", "undefined", "AAAA", &credential(100)] {
+        let shown = Shown {
+            secret: &links.links[1].secret,
+            credential,
+            passcode: None,
+        };
+        let refused = book.redeem(links.visit, shown, holder(1), NOON_MS).await;
+        assert_eq!(
+            refused.err(),
+            Some(BookError::BadCredential),
+            "{credential}"
+        );
+    }
+}
+
+/// The patient, as the host sees it.
+async fn person(book: &Book, links: &VisitLinks, host: &str) -> Invited {
+    let overview = book
+        .overview(links.visit, Asker::Host(host), NOON_MS)
+        .await
+        .unwrap();
+    let mut all = overview.participants.into_iter();
+    all.find(|entry| entry.participant == links.links[1].participant)
+        .unwrap()
+}
+
+#[tokio::test]
+async fn an_approval_is_for_one_browser_and_nobody_else_can_use_it() {
+    let book = book().await;
+    let links = book.create(&visit(Some("4711"))).await.unwrap();
+    let host = credential_of(&book, &links, 0).await;
+    let (secret, patient) = (&links.links[1].secret, links.links[1].participant);
+    let come = async |browser: u8| {
+        redeem_as(&book, links.visit, secret, Some("47 11"), browser, NOON_MS).await
+    };
+    let approve = async |asker: Asker<'_>, code: &str| {
+        book.approve(links.visit, asker, patient, code, NOON_MS)
+            .await
+    };
+    // A mail app's browser was first. Then come the person's real browser, and somebody who stole the link.
+    come(2).await.unwrap();
+    for browser in [3, 4] {
+        assert_eq!(come(browser).await.err(), Some(BookError::LinkUsed));
+    }
+    let shown = credential(3);
+    let shown = Shown {
+        secret,
+        credential: &shown,
+        passcode: None,
+    };
+    let code = book
+        .browser_code(links.visit, shown)
+        .await
+        .unwrap()
+        .unwrap();
+    let seen = person(&book, &links, &host).await;
+    assert_eq!(seen.browsers.len(), 2);
+    assert_eq!(seen.browsers[0].code, code);
+    assert_ne!(seen.browsers[1].code, code, "told apart");
+
+    let by_patient = credential(2);
+    assert_eq!(
+        approve(Asker::Host(&by_patient), &code).await.err(),
+        Some(BookError::NotTheHost)
+    );
+    assert_eq!(
+        approve(Asker::Host(&credential(3)), &code).await.err(),
+        Some(BookError::UnknownCredential)
+    );
+    assert_eq!(
+        approve(Asker::Host(&host), "no such").await.err(),
+        Some(BookError::UnknownBrowser)
+    );
+    approve(Asker::Host(&host), &code).await.unwrap();
+    // The thief is as fast as it likes.
+    assert_eq!(come(4).await.err(), Some(BookError::LinkUsed));
+    assert_eq!(come(5).await.err(), Some(BookError::LinkUsed));
+    // The approval does not stand for the passcode.
+    let without = redeem_as(&book, links.visit, secret, None, 3, NOON_MS).await;
+    assert_eq!(without.err(), Some(BookError::PasscodeNeeded));
+    assert_eq!(come(3).await.unwrap().participant, patient);
+    // One browser for each link: the first one is out.
+    let renewed = book
+        .renew(links.visit, &credential(2), holder(2), NOON_MS)
+        .await;
+    assert_eq!(renewed.err(), Some(BookError::UnknownCredential));
+    assert_eq!(come(2).await.err(), Some(BookError::LinkUsed));
+    let seen = person(&book, &links, &host).await;
+    assert_eq!(
+        seen.help,
+        [Help {
+            what: HelpKind::Approved,
+            by: HelpBy::Host,
+            at_ms: NOON_MS
+        }]
+    );
+    assert!(seen.browsers.iter().all(|browser| !browser.approved));
+}
+
+#[tokio::test]
+async fn of_two_approvals_only_the_last_one_counts() {
+    let book = book().await;
+    let links = book.create(&visit(None)).await.unwrap();
+    let (secret, patient) = (&links.links[1].secret, links.links[1].participant);
+    for browser in [2, 3, 4] {
+        let _ = redeem_as(&book, links.visit, secret, None, browser, NOON_MS).await;
+    }
+    let seen = book
+        .overview(links.visit, Asker::Scheduler, NOON_MS)
+        .await
+        .unwrap();
+    let mut all = seen.participants.into_iter();
+    let entry = all.find(|entry| entry.participant == patient).unwrap();
+    for browser in &entry.browsers {
+        book.approve(
+            links.visit,
+            Asker::Scheduler,
+            patient,
+            &browser.code,
+            NOON_MS,
+        )
+        .await
+        .unwrap();
+    }
+    let first = redeem_as(&book, links.visit, secret, None, 3, NOON_MS).await;
+    assert_eq!(first.err(), Some(BookError::LinkUsed));
+    redeem_as(&book, links.visit, secret, None, 4, NOON_MS)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn after_a_new_link_the_old_one_and_every_browser_that_used_it_are_out() {
+    let book = book().await;
+    let links = book.create(&visit(Some("4711"))).await.unwrap();
+    let host = credential_of(&book, &links, 0).await;
+    let (old, patient) = (&links.links[1].secret, links.links[1].participant);
+    let come = async |secret: &str, browser: u8| {
+        redeem_as(&book, links.visit, secret, Some("4711"), browser, NOON_MS).await
+    };
+    come(old, 2).await.unwrap();
+    come(old, 3).await.err().unwrap();
+    let waiting = person(&book, &links, &host).await.browsers.remove(0);
+    book.approve(
+        links.visit,
+        Asker::Host(&host),
+        patient,
+        &waiting.code,
+        NOON_MS,
+    )
+    .await
+    .unwrap();
+
+    let by_patient = credential(2);
+    let refused = book
+        .renew_link(links.visit, Asker::Host(&by_patient), patient, NOON_MS)
+        .await;
+    assert_eq!(refused.err(), Some(BookError::NotTheHost));
+    let link = book
+        .renew_link(links.visit, Asker::Host(&host), patient, NOON_MS)
+        .await
+        .unwrap();
+    assert_eq!((link.participant, link.role), (patient, Role::Patient));
+    for browser in [2, 3, 4] {
+        let refused = come(old, browser).await;
+        assert_eq!(refused.err(), Some(BookError::UnknownLink));
+        let renewed = book
+            .renew(links.visit, &credential(browser), holder(1), NOON_MS)
+            .await;
+        assert_eq!(renewed.err(), Some(BookError::UnknownCredential));
+    }
+    // The passcode stays.
+    let without = redeem_as(&book, links.visit, &link.secret, None, 5, NOON_MS).await;
+    assert_eq!(without.err(), Some(BookError::PasscodeNeeded));
+    assert_eq!(come(&link.secret, 5).await.unwrap().participant, patient);
+    let done: Vec<_> = person(&book, &links, &host)
+        .await
+        .help
+        .iter()
+        .map(|help| (help.what, help.by))
+        .collect();
+    assert_eq!(
+        done,
+        [
+            (HelpKind::Approved, HelpBy::Host),
+            (HelpKind::NewLink, HelpBy::Host)
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_host_gets_no_link_of_a_colleague_or_of_the_recorder_and_the_scheduler_makes_the_former()
+{
+    let book = book().await;
+    let mut asked = visit(None);
+    for role in [Role::Clinician, Role::Recorder] {
+        asked.participants.push(NewParticipant {
+            role,
+            passcode: None,
+        });
+    }
+    let links = book.create(&asked).await.unwrap();
+    let host = credential_of(&book, &links, 0).await;
+    let new_link = async |asker: Asker<'_>, index: usize| {
+        let participant = links.links[index].participant;
+        let made = book.renew_link(links.visit, asker, participant, NOON_MS);
+        made.await
+    };
+    let by_host = Asker::Host(&host);
+    assert_eq!(
+        new_link(by_host, 2).await.err(),
+        Some(BookError::SchedulerOnly)
+    );
+    assert_eq!(
+        new_link(by_host, 3).await.err(),
+        Some(BookError::UnknownParticipant)
+    );
+    // Also where the host itself is locked out, and days before the visit.
+    let link = new_link(Asker::Scheduler, 0).await.unwrap();
+    assert_eq!(link.participant, links.links[0].participant);
+    let early = book
+        .renew_link(
+            links.visit,
+            Asker::Scheduler,
+            link.participant,
+            NOON_MS - 100 * HOUR_MS,
+        )
+        .await;
+    assert!(early.is_ok());
+    let over = book
+        .renew_link(
+            links.visit,
+            Asker::Scheduler,
+            link.participant,
+            NOON_MS + 3 * HOUR_MS,
+        )
+        .await;
+    assert_eq!(over.err(), Some(BookError::Over));
+}
+
+#[tokio::test]
+async fn a_passcode_that_was_locked_can_be_tried_again_once_it_is_unlocked() {
+    let book = book().await;
+    let links = book.create(&visit(Some("Ab 4711"))).await.unwrap();
+    let host = credential_of(&book, &links, 0).await;
+    let (secret, patient) = (&links.links[1].secret, links.links[1].participant);
+    let come = async |passcode: Option<&str>| {
+        redeem_as(&book, links.visit, secret, passcode, 2, NOON_MS)
+            .await
+            .map(|_| ())
+    };
+    // Whoever was not asked for it yet has not tried.
+    for _ in 0..20 {
+        assert_eq!(come(None).await, Err(BookError::PasscodeNeeded));
+        assert_eq!(come(Some(" ")).await, Err(BookError::PasscodeNeeded));
+    }
+    for _ in 0..MAX_WRONG_PASSCODES {
+        assert_eq!(come(Some("0000")).await, Err(BookError::WrongPasscode));
+    }
+    assert_eq!(come(Some("ab4711")).await, Err(BookError::LinkLocked));
+    let asker = Asker::Host(&host);
+    book.unlock_passcode(links.visit, asker, patient, NOON_MS)
+        .await
+        .unwrap();
+    assert!(!person(&book, &links, &host).await.locked);
+    assert_eq!(come(Some("0000")).await, Err(BookError::WrongPasscode));
+    assert_eq!(come(Some("AB-٤٧١١")).await, Ok(()));
+}
+
+#[tokio::test]
+async fn many_browsers_push_out_nobody_whose_code_is_being_read_to_the_clinic() {
+    let book = book().await;
+    let links = book.create(&visit(None)).await.unwrap();
+    let host = credential_of(&book, &links, 0).await;
+    let secret = &links.links[1].secret;
+    for browser in 2..60 {
+        let _ = redeem_as(&book, links.visit, secret, None, browser, NOON_MS).await;
+    }
+    let seen = person(&book, &links, &host).await;
+    assert_eq!(seen.browsers.len(), 8);
+    let shown = credential(3);
+    let shown = Shown {
+        secret,
+        credential: &shown,
+        passcode: None,
+    };
+    let code = book.browser_code(links.visit, shown).await.unwrap();
+    assert_eq!(code, Some(seen.browsers[0].code.clone()));
 }
 
 #[test]
