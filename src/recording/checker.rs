@@ -1,4 +1,4 @@
-//! Checking without a key: how far a spool is good, and what the vault says of it.
+//! Verification without a key: how far a spool is good, and what the vault says about it.
 
 use js_sys::Object;
 use sealed_visit_protocol::recording::{

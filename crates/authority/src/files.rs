@@ -14,7 +14,7 @@ pub fn read_secret(path: &Path) -> anyhow::Result<String> {
         let mode = fs::metadata(path)?.permissions().mode();
         if mode & 0o007 != 0 {
             bail!(
-                "{} can be read by everybody on this machine (mode {:03o}); run: chmod 600 {}",
+                "{} can be read by everyone on this machine (mode {:03o}); run: chmod 600 {}",
                 path.display(),
                 mode & 0o777,
                 path.display()

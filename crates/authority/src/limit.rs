@@ -1,5 +1,5 @@
 //! Rate limits: a token bucket for each address, for each link that is tried after it was used or with a wrong passcode,
-//! and for each host. The table is bounded; whoever does not fit in shares one bucket.
+//! and for each host. The table is bounded; hosts that do not fit share one bucket.
 
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -58,16 +58,18 @@ impl Exit {
             Self::Ok => "Done. For verify and open: genuine and complete.",
             Self::Failed => "The system failed: disk full, no permission to write, no randomness.",
             Self::Usage => "Wrong arguments.",
-            Self::Incomplete => "Genuine, but not all of it is here.",
-            Self::Tampered => "Altered, or not signed by whom it must be: do not rely on it.",
+            Self::Incomplete => "Genuine, but incomplete.",
+            Self::Tampered => "Altered, or signed by the wrong key: do not rely on it.",
             Self::WrongKey => "Wrong passphrase, or a key that is not among the recipients.",
-            Self::Unreadable => "A file is missing, cannot be read, or is not what it must be.",
-            Self::NoShare => "The vault gave no share for a track: refused, or destroyed.",
+            Self::Unreadable => "A file is missing, unreadable, or not of the expected kind.",
+            Self::NoShare => {
+                "The vault gave no share for a track: it refused, or the share was destroyed."
+            }
             Self::Refused => {
-                "The tool refuses: it would replace a file, reuse a number, or use an unsuitable name or passphrase."
+                "The tool refused: it would have replaced a file, reused a number, or used an unsuitable name or passphrase."
             }
             Self::Interrupted => {
-                "Interrupted by a signal, or the reader of standard output went away."
+                "Interrupted by a signal, or the reader of standard output closed it."
             }
         }
     }

@@ -24,7 +24,7 @@ use crate::files::{self, MAX_RECORDING_BYTES, read_text};
 use crate::text::shown;
 use clap::Args;
 
-/// Where a recording is, and whom to believe about it.
+/// Where a recording is, and which key to trust.
 #[derive(Args)]
 pub struct RecordingArguments {
     /// Folder with recording.json, the tracks, and the clinic document.

@@ -1,4 +1,4 @@
-//! `inspect`: what a file or a recording says of itself, without believing any of it.
+//! `inspect`: shows what a file or recording claims, without verifying it.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
 //! `sealed-visit`: the clinic's tool. It makes keys, signs the clinic document, and inspects, verifies and opens
-//! recordings. It talks to nobody: files in, files out.
+//! recordings. It never uses the network: files in, files out.
 //!
 //! | module | what |
 //! |---|---|
@@ -11,7 +11,7 @@
 //! | [`audit`] | a vault's log against heads that it signed before |
 //! | [`webm`] | opened media made seekable |
 //! | [`files`], [`partial`] | reading and writing that neither hangs nor leaves half a file |
-//! | [`text`], [`output`], [`exit`] | what people and programs are told |
+//! | [`text`], [`output`], [`exit`] | output for people and programs |
 
 mod audit;
 mod clinic;
@@ -53,20 +53,20 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make a recipient's key pair: a passphrase-protected key file, and a public key file beside it.
+    /// Create a recipient's key pair: a passphrase-protected key file and a public key file.
     Keygen(keys::Keygen),
-    /// Show a key's fingerprint, to be read aloud and compared.
+    /// Show a key's fingerprint, to read aloud and compare.
     Fingerprint(keys::ShowFingerprint),
     /// The clinic's root key and the document that it signs.
     #[command(subcommand)]
     Clinic(clinic::ClinicCommand),
-    /// Show what a file or a recording says of itself. Nothing is verified.
+    /// Show what a file or recording claims. Verifies nothing.
     Inspect(inspect::Inspect),
     /// Verify a recording without opening it.
     Verify(verify::Verify),
     /// Verify and open a recording.
     Open(open::Open),
-    /// Check a vault's audit log against heads that it signed before.
+    /// Check a vault's audit log against heads it signed earlier.
     Audit(audit::Audit),
 }
 
@@ -80,7 +80,7 @@ fn main() -> ExitCode {
     };
     // Without it, a signal ends the run at once, and partial files stay; the run itself is not wrong.
     if ctrlc::set_handler(interrupted).is_err() {
-        output::say("signals cannot be handled here: an interrupted run may leave *.partial files");
+        output::say("cannot handle signals: an interrupted run may leave *.partial files");
     }
     let result: anyhow::Result<Outcome> = match arguments.command {
         Command::Keygen(command) => command.run(&output),
@@ -104,7 +104,7 @@ fn usage(error: &clap::Error) -> Exit {
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
     ) {
-        // A reader that goes away has seen enough of it.
+        // The reader may close the pipe early.
         let _ = error.print();
         return Exit::Ok;
     }

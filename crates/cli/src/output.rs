@@ -124,7 +124,7 @@ impl Output {
     }
 }
 
-/// Tells a person something beside the result.
+/// Tells a person something in addition to the result.
 pub fn say(message: &str) {
     // Nowhere to complain.
     let _ = print(

@@ -26,7 +26,7 @@ impl PassphraseSource {
     /// What to try as the passphrase of an existing file: the form used today, then older ones.
     pub fn existing(&self, what: &str) -> anyhow::Result<Vec<Zeroizing<String>>> {
         let typed = match self.automated()? {
-            // Always the first line of it; further lines were never part of the passphrase.
+            // Always its first line; further lines were never part of the passphrase.
             Some(Automated { text, from_file }) if from_file => {
                 Zeroizing::new(first_line(&text).to_owned())
             }

@@ -1,9 +1,9 @@
 //! Foreign text made safe to show.
 //!
-//! Media types, reasons, names and ids in a recording come from whoever made it, and file names from whoever packed it.
+//! Media types, reasons, names and ids in a recording come from its recorder, and file names from the person who packed it.
 //! A terminal obeys control characters, and a reader's eye obeys bidirectional and invisible ones. [`shown`] is the one
 //! way for such text into what people read; [`to_json`] escapes the same characters, which JSON itself allows. What a
-//! command prints passes through [`page`] once more, so that a forgotten [`shown`] costs a line break at most.
+//! command prints passes through [`page`] again, so that a forgotten [`shown`] costs a line break at most.
 
 use std::fmt::{Display, Write as _};
 use std::io::{self, Write};

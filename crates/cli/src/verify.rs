@@ -113,7 +113,7 @@ pub fn outcome(report: &RecordingReport) -> Outcome {
 pub fn describe(report: &RecordingReport) -> String {
     let verdict = match outcome(report) {
         Outcome::Well => "Genuine and complete.",
-        Outcome::Incomplete => "Genuine as far as it goes, but not all of it is here.",
+        Outcome::Incomplete => "Genuine as far as it goes, but incomplete.",
         Outcome::Refused | Outcome::Partly(_) => {
             "REFUSED: something was altered or does not belong here."
         }

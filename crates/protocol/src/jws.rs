@@ -179,7 +179,7 @@ struct Header {
     kid: String,
 }
 
-/// A compact JWS that should hold claims `C`; nothing of it is believed before [`Jws::verify`].
+/// A compact JWS that should hold claims `C`; untrusted until [`Jws::verify`].
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Jws<C> {

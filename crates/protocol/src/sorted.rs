@@ -1,6 +1,6 @@
 //! Maps and sets of a visit's few participants, as sorted vectors.
 //!
-//! `BTreeMap` is compiled anew for every pair of types, some 8 KB of WebAssembly each; at most 62 people are in a
+//! `BTreeMap` is compiled separately for every pair of types, some 8 KB of WebAssembly each; at most 62 people are in a
 //! visit. Serialised as `BTreeMap` and `BTreeSet` are: in order.
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};

@@ -66,7 +66,7 @@ pub struct TrackEnd {
 
 /// Feeds on a track's bytes from the start, in pieces of any size, and gives out its slices.
 ///
-/// A slice is given out once its checkpoint was verified (signature, offset, chain) *and* all of it was
+/// A slice is returned once its checkpoint was verified (signature, offset, chain) *and* all of it was
 /// authenticated by the cipher. Holds at most one segment.
 pub struct TrackOpener {
     state: TrackState,
@@ -124,7 +124,7 @@ impl TrackOpener {
                     plaintext,
                 }),
                 Err(error) => {
-                    // A segment that does not decrypt is not good, whoever signed its checkpoint.
+                    // A segment that does not open is bad, even with a valid checkpoint.
                     self.state = good_up_to(before, bytes, good_bytes);
                     result = Err(error);
                     break;

@@ -24,7 +24,7 @@ use super::sealer::{SealedSegment, TrackSealer};
 use crate::seal::hpke::{PublicKey as WrapKey, Suite};
 use crate::seal::track_key::{ShredShare, TrackSecret, derive_track_key};
 
-/// What one recorder run will record, and for whom.
+/// What one run of the recorder will record, and for which recipients.
 #[derive(Clone, Debug)]
 pub struct PartPlan<'a> {
     /// The visit.
@@ -39,7 +39,7 @@ pub struct PartPlan<'a> {
     pub recipients: &'a [RecipientRef],
     /// Where the recipients' public keys come from.
     pub clinic: &'a ClinicDocument,
-    /// Whether opening shall need the vault's share.
+    /// Whether opening needs the vault's share.
     pub share_required: bool,
 }
 
@@ -119,7 +119,7 @@ impl PartDraft {
             .collect()
     }
 
-    /// Proves to the vault that whoever opens the part holds its recording key, and names the key that renews the
+    /// Proves to the vault that the sender holds the part's recording key, and names the key that renews the
     /// capability later. Good once, for a short time.
     pub fn prove(
         &self,

@@ -30,12 +30,12 @@ impl RenewalKey {
         self.0.seed()
     }
 
-    /// What the vault is told when the part is opened.
+    /// Sent to the vault when the part begins.
     pub fn public(&self) -> PublicKey {
         self.0.public()
     }
 
-    /// A fresh proof for the vault with this key, that whoever shows the statement made the part.
+    /// A fresh proof for the vault, with this key, that the sender of the statement made the part.
     pub fn prove(
         &self,
         open: &Jws<OpenClaims>,

@@ -150,7 +150,7 @@ pub struct RecordingReport {
     pub v: u32,
     /// No alteration was found: everything here is what the recorder sealed.
     pub ok: bool,
-    /// And nothing is missing: every part has a signed end, and all of it is here.
+    /// And nothing is missing: every part is whole, with a signed end.
     pub complete: bool,
     /// Sum over the parts of the longest track's media time.
     pub media_us: u64,

@@ -1,4 +1,4 @@
-//! One track of a part, as a verifier collects what there is of it: its bytes against what was signed about them.
+//! One track of a part during verification: its bytes against the signatures over them.
 
 use super::problem::ProblemCode;
 use super::report::TrackReport;
@@ -10,7 +10,7 @@ pub(super) struct VerifiedTrack {
     pub(super) header: Header,
     pub(super) state: TrackState,
     pub(super) unverified_bytes: u64,
-    /// Named by whoever handed in the part, with or without its bytes.
+    /// Named by the caller, with or without its bytes.
     pub(super) listed: bool,
     /// Its bytes were handed in.
     pub(super) seen: bool,
@@ -45,7 +45,7 @@ impl VerifiedTrack {
         let has_header = self.state.header().is_some();
         let unverified = self.unverified_bytes;
         if has_header && summary.is_some_and(|signed| signed.describes(&self.header, &self.state)) {
-            // Whatever stopped the reading came after the end, even if none of it was counted: a segment that does not decrypt.
+            // Reading stopped after the signed end, at a segment that does not open, even if nothing was counted.
             let more = unverified > 0 || self.error.is_some();
             let message = "bytes after the end that was signed".to_owned();
             return more.then_some((ProblemCode::BytesAfterEnd, message));

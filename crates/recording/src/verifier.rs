@@ -243,7 +243,7 @@ impl PartVerifier {
                 Err(error) => self.problem(ProblemCode::ManifestInvalid, None, error.to_string()),
             }
         }
-        // Beside a manifest it is a part that the vault had closed before its device had more: judged all the same.
+        // With a manifest, it is a part that the vault closed before its device sent more. It is verified too.
         if let Some(closing) = self.closing.clone() {
             match closing.verify(&self.clinic.claims().vault) {
                 Ok(claims) if claims.open == open && (claims.recording, claims.part) == part => {
@@ -275,7 +275,7 @@ impl PartVerifier {
     fn judge_earlier_end(&mut self, earlier: &[TrackSummary], signed: &[TrackSummary]) {
         let covers_more = earlier.iter().find(|summary| {
             let same = signed.iter().find(|signed| signed.track == summary.track);
-            // One that the manifest does not name is told as that.
+            // A track missing from the manifest is reported as such.
             same.is_some_and(|signed| {
                 signed.segments < summary.segments
                     || (signed.segments == summary.segments && signed.head != summary.head)

@@ -2,7 +2,7 @@
 //!
 //! Budgets are token buckets, kept by what a client cannot change at will: the key that its pass is bound to, within its
 //! visit, and the network that it comes from. A connection only draws on them, so a new connection starts where the last
-//! one stopped. Hellos have a budget of their own for each address: whoever has no pass cannot use up what the people
+//! one stopped. Hellos have a separate budget per address, so clients without a pass cannot use up what the people
 //! behind the same address send in their visits.
 //!
 //! Being over a budget costs time and nothing else. [`Budgets`] says how long to wait; the caller does not read the
@@ -115,7 +115,7 @@ impl Budgets {
         Ok(of_pass.max(of_address))
     }
 
-    /// Forgets whoever has not used anything of late. To be called every few seconds.
+    /// Forgets clients that were idle lately. Call it every few seconds.
     pub fn sweep(&self, now: Instant) {
         self.passes.sweep(now);
         self.addresses.sweep(now);
@@ -159,7 +159,7 @@ impl<K: Eq + Hash> Table<K> {
         }
     }
 
-    /// Books, and says how long the sender has to wait. Whoever waits at the same time waits in line: each booking stands.
+    /// Books, and returns how long the sender must wait. Concurrent senders queue: each booking stands.
     /// What would have to wait for longer than `longest` is not booked, so that the refused do not prolong the wait.
     fn spend(
         &self,
@@ -311,7 +311,7 @@ mod tests {
         let address = IpAddr::from([192, 0, 2, 1]);
         let answers = (0..10_000).map(|_| budgets.hello(address, 100, start));
         assert_eq!(answers.last(), Some(Err(Exhausted)));
-        // Those who were refused do not prolong the wait of whoever comes after them.
+        // Refused clients do not prolong the wait of later ones.
         let later = start + MAX_HELLO_WAIT + Duration::from_secs(1);
         assert_eq!(budgets.hello(address, 100, later), NONE);
         let other = IpAddr::from([192, 0, 2, 2]);

@@ -213,7 +213,7 @@ impl Connection<'_> {
         if v != VERSION {
             return Err(RefusedHello::new(
                 RelayErrorCode::Malformed,
-                "this relay speaks version 1: a page of another version needs another relay",
+                "this relay speaks version 1; use a page of the same version",
             ));
         }
         let who = self.admit(&pass, &proof, &nonce)?;

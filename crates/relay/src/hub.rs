@@ -1,4 +1,4 @@
-//! All visits and whoever is connected to them.
+//! All visits and the clients connected to them.
 //!
 //! A visit's lock is held while a message is handled *and* queued for its readers, so everybody sees one order.
 
@@ -118,7 +118,7 @@ impl Hub {
             let slot = match self.slot(who.visit)? {
                 Found::Slot(slot) => slot,
                 Found::Ended(reason) => {
-                    // Whoever was away when it ended learns why.
+                    // A participant who was away when it ended learns why.
                     outbox.send(&RelayMessage::Ended { reason });
                     return Err(Denied {
                         code: RelayErrorCode::VisitOver,

@@ -6,7 +6,7 @@
 //! | [`admission`] | passes, the clinic document, proof of key |
 //! | [`visit`] | one commit for each epoch, the waiting room (sans-IO) |
 //! | [`log`] | the ordered log that all readers share |
-//! | [`hub`] | all visits, and whoever is connected |
+//! | [`hub`] | all visits and their connected clients |
 //! | [`connection`] | one WebSocket |
 //! | [`queue`] | what waits to be written to a connection |
 //! | [`budget`] | how much each pass and each address may send |

@@ -192,7 +192,7 @@ impl Outlet {
 }
 
 impl Drop for Outlet {
-    /// The writer is gone: nothing will be written any more, whoever else still holds the queue.
+    /// The writer is gone: nothing is written anymore, even if others still hold the queue.
     fn drop(&mut self) {
         let mut queue = self.shared.lock();
         queue.clear();

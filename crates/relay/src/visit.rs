@@ -1,13 +1,13 @@
 //! One visit as the relay keeps it: an ordered log, one group, one commit for each epoch, a waiting room.
 //!
-//! Sans-IO: [`Visit`] takes what a participant sent and returns what to send to whom. It knows nothing of the
+//! Sans-IO: [`Visit`] takes a participant's message and returns the messages to send, with their receivers. It knows nothing of the
 //! contents: commits, welcomes and application messages are bytes.
 //!
 //! Order. Entries with a `seq` go to everybody who is connected, *their sender included*: that is how a sender
 //! learns that its commit was ordered, and whether its application message came before or after a commit. A
 //! welcome has no `seq`; it follows the commit that made it.
 //!
-//! Membership. The relay cannot read who is in the group. It takes for members whoever made the current group or
+//! Membership. The relay cannot read who is in the group. It counts as members those who made the current group or
 //! was sent a welcome into it, and lets only them commit, speak in the group, and use media. So nobody in the
 //! waiting room can take an epoch. Whom a commit removes it takes from the committer's word, which it cannot check: a
 //! committer that keeps quiet leaves a removed member with ciphertext that it cannot decrypt, one that names too many
@@ -33,7 +33,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-/// Whom a message is for. Only those connected are meant.
+/// The receivers of a message. Only connected participants get it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum To {
     One(ParticipantId),
@@ -92,9 +92,9 @@ pub struct Visit {
     waiting: BTreeMap<ParticipantId, Waiting>,
     /// Welcomes whose addressee was away, with their group.
     undelivered: BTreeMap<ParticipantId, (B64, RelayMessage)>,
-    /// Whoever was a member of any of this visit's groups: a new group must not cut anybody's media. Bounded, as `vouched`.
+    /// Participants who were members of any group of this visit: a new group must not cut anyone's media. Bounded, as `vouched`.
     admitted_to_media: BTreeSet<ParticipantId>,
-    /// Whom the visit itself let in: see the module's text.
+    /// Participants the visit itself admitted: see the module docs.
     vouched: BTreeSet<ParticipantId>,
     /// Everybody who ever spoke with a clinician's pass.
     clinicians: BTreeSet<ParticipantId>,
@@ -133,7 +133,7 @@ impl Visit {
             return Err(denied(RelayErrorCode::TooMuch, "the visit is full"));
         }
         let is_new = self.present.insert(who);
-        // Whoever asked to be let in asks again: a key package belongs to one connection's state.
+        // A waiting participant asks again: a key package belongs to one connection's state.
         self.waiting.remove(&who);
         let mut deliveries = vec![Delivery::message(
             To::One(who),
@@ -175,7 +175,7 @@ impl Visit {
         }
         let who = from.participant;
         if from.role == Role::Clinician {
-            // Whoever is let in has asked before.
+            // An admitted participant has asked before.
             self.clinicians.insert(who);
         }
         match message {
@@ -208,10 +208,7 @@ impl Visit {
             ClientMessage::Refusal { refusal } => self.refusal(from, refusal),
             ClientMessage::Leave {} => Ok(self.disconnect(who)),
             ClientMessage::End {} => self.end(from),
-            _ => Err(denied(
-                RelayErrorCode::Malformed,
-                "a message that is not expected here",
-            )),
+            _ => Err(denied(RelayErrorCode::Malformed, "an unexpected message")),
         }
     }
 
@@ -225,7 +222,7 @@ impl Visit {
         self.log.0.clone()
     }
 
-    /// The messages that a parcel brings, for whoever plays a visit without a wire.
+    /// The messages of a parcel, for tests that play a visit without a wire.
     pub fn messages_of(&self, parcel: Parcel) -> Vec<RelayMessage> {
         match parcel {
             Parcel::Message(message) | Parcel::Entry(_, message) => vec![message],
@@ -247,7 +244,7 @@ impl Visit {
         self.over
     }
 
-    /// Whether anybody ever opened its group: until then nobody met, and there is nothing to end.
+    /// Whether anyone ever created a group. Until then nobody met, and there is nothing to end.
     pub fn has_begun(&self) -> bool {
         self.group.is_some()
     }
@@ -368,7 +365,7 @@ impl Visit {
         }
     }
 
-    /// Whether whom this member's commit welcomes is let in by the visit.
+    /// Whether the visit admits the participants that this member's commit welcomes.
     fn vouches(&self, from: ParticipantId) -> bool {
         let Some(group) = self.group.as_ref().filter(|group| group.is_the_visits) else {
             return false;
@@ -435,8 +432,8 @@ impl Visit {
         }
         let is_known = |who| waiting.contains_key(who) || present.contains(who);
         if !welcomes.iter().all(|welcome| is_known(&welcome.to)) {
-            // Whoever asked to be let in may be gone by now; the commit stands, the welcome has no reader.
-            tracing::debug!("a welcome for somebody who is away");
+            // The waiting participant may be gone by now. The commit stands; nobody reads the Welcome.
+            tracing::debug!("a welcome for someone who is away");
         }
         let is_new = |to: &&ParticipantId| !group.members.contains(to);
         let joining: BTreeSet<_> = welcomes.iter().map(|it| &it.to).filter(is_new).collect();
@@ -511,7 +508,7 @@ impl Visit {
         }
     }
 
-    /// A message of an older epoch is ordered all the same: its sender sees from the order that it came late.
+    /// A message of an older epoch is ordered too: its sender sees from the order that it came late.
     fn app(&mut self, from: ParticipantId, group_id: B64, epoch: u64, data: B64) -> Outcome {
         check_size(&data, limits::MAX_APP_BYTES)?;
         let group = member_group(&mut self.group, &group_id, from)?;
@@ -554,7 +551,7 @@ impl Visit {
     fn end(&mut self, from: &Admitted) -> Outcome {
         if from.role != Role::Clinician || !self.vouched.contains(&from.participant) {
             return Err(not_allowed(
-                "only a clinician who is in the visit ends it for all",
+                "only a clinician in the visit can end it for everyone",
             ));
         }
         Ok(self.close(EndedBy::Host))
@@ -580,7 +577,7 @@ impl Visit {
                 to,
                 RelayMessage::Error {
                     code: RelayErrorCode::TooMuch,
-                    detail: "the log no longer reaches back that far: join anew".into(),
+                    detail: "the log no longer reaches back that far: rejoin".into(),
                 },
             ),
         }

@@ -41,7 +41,7 @@ impl<S, H> Stall<S, H> {
         let limit = self.limit;
         let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(limit)));
         ready!(waiting.as_mut().poll(context));
-        // Whoever asks once more waits once more.
+        // Each new request waits again.
         waiting.as_mut().reset(Instant::now() + limit);
         Poll::Ready(Err(io::Error::new(
             io::ErrorKind::TimedOut,

@@ -50,7 +50,7 @@ async fn connect(
         .busy_timeout(LOCK_PATIENCE);
     pool.idle_timeout(None)
         .max_lifetime(None)
-        // SQLite rolls back by itself when the disk is full; sqlx then counts a transaction that is none, and the connection
+        // SQLite rolls back automatically when the disk is full; sqlx then counts a transaction that is none, and the connection
         // could never begin another.
         .before_acquire(|connection, _| {
             Box::pin(async move { Ok(!connection.is_in_transaction()) })

@@ -79,7 +79,7 @@ fn apply_to_member(base: &Folder, recording: &mut Value, edit: &Value) {
     }
 }
 
-/// A document signed anew, or its text altered.
+/// A document signed again, or its text altered.
 pub fn changed_text(before: &str, edit: &Value) -> String {
     let insert = edit["insert"].as_str().unwrap().as_bytes();
     if op_of(edit) == "alter" {

@@ -97,7 +97,7 @@ async fn method_not_allowed(method: http::Method) -> axum::response::Response {
     ApiError::new(
         http::StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",
-        "this path does not take that method",
+        "this path does not accept that method",
     )
     .into_response()
 }

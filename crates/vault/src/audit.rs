@@ -64,7 +64,7 @@ pub enum Actor {
     },
     /// Somebody with an order that the clinic's root key signed.
     Clinic,
-    /// The vault by itself.
+    /// The vault itself.
     Vault,
 }
 
@@ -164,7 +164,7 @@ async fn end(tx: &mut Tx) -> ApiResult<(u64, Hash32)> {
     }
 }
 
-/// The log's head as this transaction leaves it, signed: whoever keeps it notices when the log is rewritten. It must not
+/// The log's head as this transaction leaves it, signed: anyone who keeps it can detect a rewritten log. It must not
 /// leave the vault before the transaction is committed.
 pub async fn signed_head(
     tx: &mut Tx,

@@ -1,4 +1,4 @@
-//! Readers: whoever shows one of the clinic's bearer tokens. People and their roles come from the clinic's own
+//! Readers: clients with one of the clinic's bearer tokens. People and their roles come from the clinic's own
 //! sign-in later; until then a token file names them.
 
 use crate::error::{ApiError, ApiResult};

@@ -58,7 +58,7 @@ impl Clinic {
             Ok(loaded) => {
                 tracing::info!(
                     number = loaded.document.claims().number,
-                    "took a new clinic document"
+                    "loaded a new clinic document"
                 );
                 let document = loaded.document.clone();
                 *self.lock() = loaded;

@@ -207,7 +207,7 @@ impl Db {
         match row {
             Some(row) => Ok(part_row(row)?),
             None => Err(ApiError::not_found(format!(
-                "the vault knows no part {part} of recording {recording}"
+                "the vault has no part {part} of recording {recording}"
             ))),
         }
     }
@@ -264,7 +264,7 @@ impl Db {
         match row {
             Some(row) => Ok(track_row(row)?),
             None => Err(ApiError::not_found(format!(
-                "the vault knows no track {track} in part {part} of recording {recording}"
+                "the vault has no track {track} in part {part} of recording {recording}"
             ))),
         }
     }

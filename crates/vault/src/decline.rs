@@ -2,7 +2,7 @@
 //! its root key. Opening works again from then on; the wish stays on record, in the withdrawals and in the audit log.
 //!
 //! Only a wish can be declined. Where the consent said that a withdrawal deletes, or that the person decides, the clinic has
-//! promised it. The decision names every wish that it answers, so that it answers no later one: whoever wishes for the
+//! promised it. The decision names every wish that it answers, so that it answers no later one: another wish for the
 //! first time after it blocks the recording again.
 
 use crate::Vault;
@@ -57,7 +57,7 @@ async fn check(tx: &mut Tx, row: &RecordingRow, claims: &DeclineClaims) -> ApiRe
             Effect::Deletes => {
                 return Err(ApiError::forbidden(
                     "deletion_promised",
-                    "under the terms of the consent this withdrawal deletes the recording: that cannot be declined",
+                    "under the terms of the consent, this withdrawal deletes the recording; the clinic cannot decline",
                 ));
             }
             Effect::Asks if claims.withdrawals.contains(&statement.hash()) => {}

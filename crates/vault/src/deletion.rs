@@ -132,7 +132,7 @@ pub fn refuse_requested(row: &RecordingRow) -> ApiResult<()> {
         (Some(_), None) => Err(ApiError::forbidden(
             "deletion_requested",
             format!(
-                "the deletion of recording {} was requested: nobody opens it until the clinic has decided",
+                "deletion of recording {} was requested: nobody can open it until the clinic decides",
                 row.recording
             ),
         )),
@@ -190,7 +190,7 @@ pub async fn obey(vault: &Arc<Vault>, order: &Jws<WipeClaims>) -> ApiResult<Vec<
     if claims.reason != WipeReason::DeletionGranted {
         return Err(ApiError::unprocessable(
             "not_a_deletion",
-            "the order is for devices: it grants no deletion",
+            "the order is for devices and grants no deletion",
         ));
     }
     let now_ms = vault.now_ms();

@@ -1,4 +1,4 @@
-//! The one way a part ends, whoever ends it: its uploads locked, its tracks stored, then its rows with the receipt, then
+//! The one way a part ends: its uploads locked, its tracks stored, then its rows with the receipt, then
 //! the staging files let go. Whatever a crash leaves of that, either the part is still open with all its bytes, or it
 //! has ended with all of them stored.
 
@@ -145,8 +145,8 @@ pub struct HeldTrack {
 }
 
 impl HeldTrack {
-    /// Leaves exactly what was verified.
-    pub async fn settle(&mut self) -> ApiResult<()> {
+    /// Drops bytes that were not verified.
+    pub async fn drop_unverified(&mut self) -> ApiResult<()> {
         if let Some(writer) = self.held.writer() {
             writer.drop_tail().await?;
             self.state = writer.state().clone();

@@ -72,7 +72,7 @@ impl ApiError {
         Self::new(
             StatusCode::INSUFFICIENT_STORAGE,
             "storage_full",
-            "the vault has no space left; nothing that it acknowledged is lost",
+            "the vault is out of space; nothing it acknowledged is lost",
         )
     }
 
@@ -82,7 +82,7 @@ impl ApiError {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
-            "the vault failed to do this; its log says why",
+            "the vault failed; its log says why",
         )
     }
 

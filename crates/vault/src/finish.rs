@@ -1,4 +1,4 @@
-//! How a part ends: by the recorder's manifest (`POST …/finish`), by whoever holds the capability when the recorder's
+//! How a part ends: by the recorder's manifest (`POST …/finish`), by the holder of the capability when the recorder's
 //! key is lost (`POST …/close`), or by expiry. Output in every case: a receipt, signed by the vault's key.
 //!
 //! A track without a byte is named with length 0 and a chain head of all zeros.
@@ -198,7 +198,7 @@ async fn finish(
         }
     };
     for track in &mut tracks {
-        track.settle().await?;
+        track.drop_unverified().await?;
     }
     // What it deletes is deleted after the receipt, which the device waits for.
     let mut granted = Vec::new();
@@ -241,8 +241,8 @@ fn verify_manifest(
             return Err(ApiError::conflict(
                 "track_incomplete",
                 format!(
-                    "track {} is here up to {here} of {} bytes",
-                    track.row.track, summary.length_bytes
+                    "the vault has {here} of {} bytes of track {}",
+                    summary.length_bytes, track.row.track
                 ),
             ));
         }
@@ -292,7 +292,7 @@ async fn close(
             return Err(ApiError::conflict(
                 "track_incomplete",
                 format!(
-                    "track {} is here up to {here} of {expected} bytes",
+                    "the vault has {here} of {expected} bytes of track {}",
                     track.row.track
                 ),
             ));
@@ -302,7 +302,7 @@ async fn close(
         return Ok(Some(part_row));
     }
     for track in &mut tracks {
-        track.settle().await?;
+        track.drop_unverified().await?;
     }
     let closing = closing_record(vault, &part_row, &tracks).await?;
     let jws = vault.key().sign(&closing);

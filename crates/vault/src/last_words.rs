@@ -46,7 +46,7 @@ pub async fn refuse_overridden(tx: &mut Tx, jws: &Jws<StatementClaims>) -> ApiRe
         return Err(ApiError::forbidden(
             "grant_overridden",
             format!(
-                "participant {author} has made a later statement than this grant (number {})",
+                "participant {author} made a statement after this grant (number {})",
                 claims.seq
             ),
         ));
@@ -54,7 +54,7 @@ pub async fn refuse_overridden(tx: &mut Tx, jws: &Jws<StatementClaims>) -> ApiRe
     Ok(())
 }
 
-/// Whom an open statement names, the recorder left out: the roster, and everybody whose grant it carries.
+/// The participants named by an open statement, except the recorder: its roster and the authors of its grants.
 pub fn people_of(claims: &OpenClaims) -> ApiResult<Vec<ParticipantId>> {
     let mut people = Vec::new();
     for pass in &claims.roster {

@@ -88,7 +88,7 @@ pub struct Vault {
     clock: Clock,
 }
 
-/// Who the vault is and whom it believes.
+/// The vault's identity and the keys it trusts.
 pub struct Identity {
     pub key: SigningKey,
     pub root: RootKey,
@@ -161,7 +161,7 @@ impl Vault {
             }
         };
         for row in open {
-            // Whoever was faster verifies it as well.
+            // The faster one verifies it too.
             let Some(mut held) = self.staging.slot(row.track).take(Duration::MAX).await else {
                 continue;
             };

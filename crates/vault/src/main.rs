@@ -246,7 +246,7 @@ where
     }));
 }
 
-/// Ends some time after the program was told to stop.
+/// Ends some time after the program was asked to stop.
 async fn patience(stopped: tokio::sync::oneshot::Receiver<()>) {
     if stopped.await.is_err() {
         std::future::pending::<()>().await;

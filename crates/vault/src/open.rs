@@ -104,7 +104,7 @@ async fn verify(vault: &Vault, jws: &Jws<OpenClaims>) -> ApiResult<OpenStatement
     {
         return Err(ApiError::unprocessable(
             "previous_part",
-            "the part before must have a lower number",
+            "the previous part must have a lower number",
         ));
     }
     Ok(statement)
@@ -160,7 +160,9 @@ async fn refuse_withdrawn(tx: &mut Tx, claims: &OpenClaims) -> ApiResult<()> {
         if is_here || row.try_get::<Option<&str>, _>("request")? == Some(request.as_str()) {
             return Err(ApiError::forbidden(
                 "round_withdrawn",
-                format!("somebody withdrew from consent round {round}: it records nothing more"),
+                format!(
+                    "someone withdrew from consent round {round}: nothing more can be recorded under it"
+                ),
             ));
         }
     }
@@ -199,7 +201,7 @@ async fn insert_recording(vault: &Vault, tx: &mut Tx, statement: &OpenStatement)
             return Err(ApiError::forbidden(
                 "other_request",
                 format!(
-                    "recording {} stands on another consent request",
+                    "recording {} belongs to another consent request",
                     claims.recording
                 ),
             ));

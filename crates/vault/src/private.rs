@@ -50,7 +50,7 @@ pub fn read_secret(path: &Path, what: &str) -> anyhow::Result<String> {
         .with_context(|| format!("cannot read the {what} {}", path.display()))?;
     if metadata.permissions().mode() & 0o077 != 0 {
         bail!(
-            "other users can read the {what} {}: replace the secret if they may have, and run chmod 600",
+            "other users can read the {what} {}: run chmod 600, and replace the secret if they may have read it",
             path.display()
         );
     }

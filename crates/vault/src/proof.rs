@@ -1,4 +1,4 @@
-//! Who may open a part, or renew its capability: whoever proves a key, or the clinic's own sign-in.
+//! Who may begin a part or renew its capability: a client that proves a key, or the clinic's own sign-in.
 //!
 //! | shown | opens a part | renews its capability | gets shares again |
 //! |---|---|---|---|
@@ -7,7 +7,7 @@
 //! | a reader's token: the clinic authorizes a device that lost its key | no | yes | no |
 //!
 //! The text of an open statement alone does nothing: every reader has it. A proof is short-lived, for this vault and this
-//! statement, and good once. A device whose clock is wrong is told the vault's time in the header `Vault-Time`.
+//! statement, and good once. The header `Vault-Time` gives the vault's time to a device whose clock is wrong.
 
 use crate::Vault;
 use crate::audit::Actor;

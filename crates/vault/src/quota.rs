@@ -96,7 +96,7 @@ pub fn no_room() -> ApiError {
     ApiError::new(
         StatusCode::PAYLOAD_TOO_LARGE,
         "quota_bytes",
-        "this recorder, or this visit, has uploaded as much as it may",
+        "this recorder or this visit has reached its upload limit",
     )
 }
 

@@ -121,7 +121,7 @@ pub struct AuditQuery {
     limit: Option<u32>,
 }
 
-/// `GET /v1/audit`: entries with their hashes, to be followed by whoever wants to check the chain.
+/// `GET /v1/audit`: entries with their hashes, for anyone who checks the chain.
 pub async fn audit_log(
     State(vault): State<Arc<Vault>>,
     Query(query): Query<AuditQuery>,

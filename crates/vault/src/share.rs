@@ -31,7 +31,7 @@ impl ShareKey {
         if !path.try_exists()? {
             if !may_create {
                 bail!(
-                    "the share key {} is missing, and the database holds shares under it: restore the file",
+                    "the share key {} is missing, but the database has shares under it: restore the file",
                     path.display()
                 );
             }
@@ -75,7 +75,7 @@ impl ShareKey {
     pub fn open_share(&self, track: TrackId, stored: &[u8]) -> ApiResult<Vec<u8>> {
         let unreadable = || {
             ApiError::internal(format!(
-                "the share of track {track} does not open under this key"
+                "this key does not decrypt the share of track {track}"
             ))
         };
         let [VERSION, rest @ ..] = stored else {

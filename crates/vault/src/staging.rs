@@ -111,7 +111,7 @@ pub fn key_of(row: &TrackRow) -> TrackKey {
     }
 }
 
-/// One upload's lock: whoever holds it may write.
+/// One upload's lock: its holder may write.
 #[derive(Debug)]
 pub struct Slot {
     writer: Arc<tokio::sync::Mutex<Option<Writer>>>,
@@ -205,7 +205,7 @@ impl Slot {
             return false;
         }
         if let Some(interrupt) = activity.interrupt.take() {
-            // The holder may have ended by itself: then the lock is about to be free.
+            // The holder may have ended on its own: then the lock is about to be free.
             let _ = interrupt.send(());
         }
         true
@@ -248,7 +248,7 @@ impl Held {
         activity.last = Instant::now();
     }
 
-    /// Makes everything written durable and remembers the offset; only then may it be told to anybody.
+    /// Makes everything written durable and remembers the offset; only then may anyone learn it.
     pub async fn acknowledge(&mut self, row: &TrackRow, db: &Db, now_ms: u64) -> ApiResult<u64> {
         let Some(writer) = self.guard.as_mut() else {
             return Err(ApiError::internal("an upload is not loaded"));

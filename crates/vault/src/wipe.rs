@@ -1,6 +1,6 @@
 //! `POST /v1/recordings/{recording}/parts/{part}/wiped`: a device has obeyed the clinic's wipe order, and says so.
 //!
-//! Input: the order itself, by whoever holds the part's capability. It is verified again, and written into the audit
+//! Input: the order itself, from the holder of the part's capability. It is verified again, and written into the audit
 //! log once for each part. An order against a device leaves alone what the vault holds; one that grants a deletion is as
 //! good here as at `/v1/deletions`.
 

@@ -2,7 +2,7 @@
 //!
 //! No bearer token: the signature is the authority. It is recorded whatever a manifest says, also when the vault knows
 //! no recording of its round yet: none may be opened any more then. The pass may have expired: who has left may still
-//! withdraw. Whoever takes no part in a recording cannot end it, and no number of withdrawals fills the disk.
+//! withdraw. Outsiders cannot end a recording, and no number of withdrawals fills the disk.
 
 use crate::audit::{self, Action, Actor};
 use crate::db::Tx;
@@ -66,7 +66,7 @@ pub async fn record(vault: &Vault, jws: &Jws<StatementClaims>) -> ApiResult<Reco
     }
     let mut granted = Vec::new();
     if is_news && affected.is_empty() {
-        // Nothing happened to any recording: whoever makes up rounds must not fill the log.
+        // Nothing happened to any recording: made-up rounds must not fill the log.
         forget_older_unknown_rounds(&mut tx, &statement).await?;
     }
     for one in affected.iter().filter(|one| one.is_news) {
@@ -208,7 +208,7 @@ struct Affected {
 
 /// The recordings of the round, if its author takes part in them: is named in an open statement, or was shown the very
 /// request that they stand on, as somebody who joined during a part was. The request travels inside the group, and sealed
-/// to those whom the host asks in the waiting room; whoever only holds a pass of the visit does not know it.
+/// to those whom the host asks in the waiting room; a mere pass holder does not know it.
 async fn affected_recordings(tx: &mut Tx, statement: &Statement) -> ApiResult<Vec<Affected>> {
     let claims = statement.claims();
     let rows = sqlx::query(
@@ -245,7 +245,7 @@ async fn affected_recordings(tx: &mut Tx, statement: &Statement) -> ApiResult<Ve
     if affected.is_empty() && !rows.is_empty() {
         return Err(ApiError::forbidden(
             "not_in_recording",
-            "the recordings of this round are not of whoever signed this withdrawal",
+            "the signer of this withdrawal is not in the recordings of this round",
         ));
     }
     Ok(affected)

@@ -2,7 +2,7 @@
 //!
 //! - 0: a compact serialisation, as it comes;
 //! - 1: a payload, put under the genuine header and signature;
-//! - 2: a payload, signed anew by the key that may sign such a document: what a dishonest signer can do.
+//! - 2: a payload, re-signed by a key that may sign such a document: what a dishonest signer can do.
 //!
 //! Law: without a new signature only the genuine document is accepted.
 

@@ -1,4 +1,4 @@
-//! MLS messages (RFC 9420) at a member and at somebody who joins. Input: a byte that chooses a genuine message, then
+//! MLS messages (RFC 9420) at a member and at a newcomer. Input: a byte that chooses a genuine message, then
 //! edits of five bytes each.
 //!
 //! Law: what is not genuine is not followed and lets nobody in, and the member's state stays as it is.

@@ -1,4 +1,4 @@
-//! A track file at whoever verifies and opens it: header, segments, checkpoints. Input: a byte for the size of the
+//! A track file at a verifier and an opener: header, segments, checkpoints. Input: a byte for the size of the
 //! pieces, then the file; with 255 for that byte, a header alone.
 //!
 //! Law: what is called verified, and what is released, is a prefix of what was recorded.

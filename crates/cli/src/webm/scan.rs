@@ -66,7 +66,7 @@ impl<'a, R: Read + Seek> Scan<'a, R> {
                 TRACKS => self.tracks(&element)?,
                 CLUSTER => self.cluster(&element)?,
                 EBML | SEGMENT => return Err(WebmError::SeveralFiles),
-                // Made anew, of no use, or unknown.
+                // Rewritten, useless, or unknown.
                 _ => {
                     if !self.skip(&element)? {
                         break;
@@ -129,7 +129,7 @@ impl<'a, R: Read + Seek> Scan<'a, R> {
                 break;
             }
             let Some(child_end) = child.end.filter(|end| *end <= self.length) else {
-                // Torn, or of unknown size where that is not allowed: nothing after it can be told.
+                // Torn, or of unknown size where that is not allowed: nothing after it can be read.
                 self.jump(before)?;
                 break;
             };

@@ -1,4 +1,4 @@
-//! What became of a frame, and how often which of it happened.
+//! The outcome for a frame, and counts of outcomes.
 
 use std::fmt;
 
@@ -33,7 +33,7 @@ pub struct Decrypted {
     pub layer: u8,
 }
 
-/// A frame that waited, and what became of it.
+/// A frame that waited, and its outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Released {
     /// The track it arrived on.

@@ -182,7 +182,7 @@ impl DecryptionKey {
         Ok(AuthenticFrame(token))
     }
 
-    /// Remembers an opened frame, so that a copy of it is a duplicate from now on.
+    /// Remembers a decrypted frame, so that a copy counts as a duplicate.
     pub fn accept(&mut self, frame: AuthenticFrame) {
         self.accepted.record(frame.0);
     }

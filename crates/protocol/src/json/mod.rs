@@ -1,4 +1,4 @@
-//! JSON in, values out, in little code: everybody who joins a visit downloads it.
+//! A small JSON parser: everyone who joins a visit downloads it.
 //!
 //! `serde`'s own way with internally tagged enums buffers whatever they hold, and compiles every nested type once
 //! more for that buffer and for every format. Here a text becomes a tree first ([`from_slice`], [`Tree`]), and every

@@ -1,4 +1,4 @@
-//! Enums: those that are told by a word, and those whose JSON is an object that names the variant in one of its members.
+//! Enums: those written as a word, and those written as an object whose member names the variant.
 
 use super::error::{Error, Problem};
 use super::reader::{TreeReader, index_of, read_fields};

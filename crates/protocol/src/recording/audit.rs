@@ -2,7 +2,7 @@
 //!
 //! Entry `n` is a JSON text that names its number and the hash of entry `n - 1`; its own hash is SHA-256 over
 //! `sealed-visit vault audit v1`, a zero byte and that text. A chain alone shows no entry that was cut out before
-//! everything after it was computed again: whoever kept a signed head notices.
+//! everything after it was recomputed: anyone who kept a signed head can detect it.
 
 use crate::bytes::Hash32;
 use crate::hash::sha256;

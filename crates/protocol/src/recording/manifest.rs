@@ -170,7 +170,7 @@ pub struct ReceiptClaims {
     /// Hash of the signed manifest or closing record that ended the part.
     pub ended_by: Hash32,
     pub finished: bool,
-    /// The audit log's signed head, the part's ending included: whoever has the receipt notices when that is cut out.
+    /// The audit log's signed head, including the part's end: the receipt reveals its removal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_head: Option<Jws<AuditHeadClaims>>,
     pub at_ms: u64,

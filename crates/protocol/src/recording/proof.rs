@@ -1,4 +1,4 @@
-//! Proof of possession for the vault: whoever opens a part, or wants a new upload capability for it, holds its key. The
+//! Proof of possession for the vault: to begin a part, or to renew its upload capability, one must hold its key. The
 //! text of an open statement is no secret (readers get it), so it alone opens nothing.
 
 use crate::VERSION;

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! *s* is drawn by the recorder and leaves it only wrapped to recipients; *v* is drawn by the vault, which never
-//! sees *s*. Whoever lacks either learns nothing, so destroying *v* makes every copy that was not opened
+//! sees *s*. Without both nothing can be read, so destroying *v* makes every copy that was not opened
 //! unreadable. A track that needs no share has an empty *v*, and its header, whose hash is bound here, says so:
 //! a share can be neither left out nor added.
 //!

@@ -1,6 +1,6 @@
 //! A sender's clock on the relay's: lets sound and picture of one sender stay together.
 //!
-//! Receivers align tracks by sender reports (RFC 3550 section 6.4.1), which the relay writes anew. Arrival times
+//! Receivers align tracks by sender reports (RFC 3550 section 6.4.1), which the relay rewrites. Arrival times
 //! would carry the jitter of the way into them; so the sender's own reports are mapped to the relay's clock with
 //! one offset for all its tracks.
 

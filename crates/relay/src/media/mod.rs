@@ -1,7 +1,7 @@
 //! The embedded SFU: opaque RTP payloads from each publisher to everybody else in its visit.
 //!
 //! One UDP socket and one thread. Each participant has at most one *publish* connection (it offers) and one
-//! *subscribe* connection (the relay offers, anew whenever the published tracks change). Payloads are SFrame
+//! *subscribe* connection (the relay makes a new offer whenever the published tracks change). Payloads are SFrame
 //! ciphertext and pass unread; the relay looks at RTP headers, at codecs' payload descriptors, and at the few bytes
 //! that say whether a frame is a key frame.
 //!
@@ -91,7 +91,7 @@ pub enum MediaCommand {
     Suspend(VisitId, ParticipantId),
     /// It came back and goes on.
     Resume(VisitId, ParticipantId),
-    /// It left, or starts anew.
+    /// It left, or starts over.
     Drop(VisitId, ParticipantId),
     DropVisit(VisitId),
 }
@@ -283,7 +283,7 @@ pub(crate) enum Side {
     Subscribe,
 }
 
-/// What running a room has for effects outside of it.
+/// A room's effects outside of it.
 pub(crate) struct Effects {
     outgoing: Vec<(SocketAddr, Vec<u8>)>,
     pub(crate) replies: Replies,
@@ -359,7 +359,7 @@ struct Sfu {
 
 type Route = (VisitId, ParticipantId, Side);
 
-/// Where datagrams from an address belong. Whoever forges source addresses only replaces their own.
+/// Which connection an address belongs to. Forged source addresses replace only the forger's own.
 #[derive(Debug, Default)]
 struct Routes {
     by_source: HashMap<SocketAddr, Route>,
@@ -622,7 +622,7 @@ mod tests {
         assert_eq!(sfu.rooms.len(), 2);
         assert!(sfu.rooms[&visit(0)].has_connection(person(0), Side::Subscribe));
         assert!(sfu.rooms[&visit(2)].has_connection(person(2), Side::Subscribe));
-        // The visit itself can begin anew, and others are still answered.
+        // The visit can start over, and others are still served.
         while replies.try_recv().is_ok() {}
         for number in 0..3 {
             let nonsense = ClientMessage::PublishOffer {

@@ -132,7 +132,7 @@ pub fn without_candidates(sdp: &str) -> String {
         .collect()
 }
 
-/// What tells a browser's peer connections apart: the session id of the `o=` line (RFC 8829 section 5.2.1).
+/// What distinguishes a browser's peer connections: the session id of the `o=` line (RFC 8829 section 5.2.1).
 pub fn session_id(sdp: &str) -> Option<&str> {
     let origin = sdp.lines().find_map(|line| line.strip_prefix("o="))?;
     origin.split(' ').nth(1)

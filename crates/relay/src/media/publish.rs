@@ -13,7 +13,7 @@ use str0m::format::CodecSpec;
 use str0m::media::{KeyframeRequestKind, Mid};
 use str0m::rtp::{RtpPacket, Ssrc};
 
-/// Key frames are dear on slow lines: no more often than this, whoever asks.
+/// Key frames are expensive on slow lines: at most one per interval.
 const KEY_FRAME_INTERVAL: Duration = Duration::from_millis(500);
 /// Beyond this nobody's camera goes: no limit, in other words.
 const UNLIMITED_BPS: u64 = 20_000_000;
@@ -173,7 +173,7 @@ impl Publication {
         sent
     }
 
-    /// Tells the sender by REMB how much its receivers can take of its video; None lifts the limit.
+    /// Limits the sender's video by REMB to what its receivers can take; None lifts the limit.
     ///
     /// The sender's own estimate of its uplink (from the relay's transport-wide feedback) is separate: it uses the
     /// lower of both.

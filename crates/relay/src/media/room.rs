@@ -114,7 +114,7 @@ impl Room {
                 outcome
             }
             ClientMessage::Subscribe {} => {
-                // Always a new connection: whoever asks again has lost the old one.
+                // Always a new connection: a client that asks again has lost the old one.
                 party.subscription = Some(Driven::new(Subscription::new(factory, now), now));
                 self.offer_to(from, effects, now);
                 Ok(())
@@ -216,7 +216,7 @@ impl Room {
         self.rtc(who, side).is_some_and(|rtc| rtc.accepts(input))
     }
 
-    /// Hands a datagram to the connection that accepts it, and takes out what came of it.
+    /// Passes a datagram to the connection that accepts it, and collects the results.
     ///
     /// str0m holds one received packet at a time: without draining after each, all but the last would be lost.
     pub fn receive(
@@ -314,7 +314,7 @@ impl Room {
                     if picture != PictureOnLine::Full {
                         slow_for.entry(track.participant).or_default().insert(*who);
                     }
-                    // Whoever gets nothing of it does not hold the sender back for the others, but keeps it low
+                    // A receiver that gets no video does not limit the sender for the others, but keeps it low
                     // enough to get something again.
                     let bps = match share {
                         Share::Limit(bps) => bps.max(FLOOR_VIDEO_BPS),

@@ -34,7 +34,7 @@ const RESTART_VIDEO_BPS: u64 = 500_000;
 const MAX_QUEUE_DELAY: Duration = Duration::from_millis(700);
 /// A withheld video comes back no sooner.
 const WITHHELD_AT_LEAST: Duration = Duration::from_secs(3);
-/// With no key frame found by then, packets are forwarded all the same: the receiver asks for what it needs.
+/// After this time without a key frame, packets are forwarded anyway: the receiver requests what it needs.
 const KEY_FRAME_PATIENCE: Duration = Duration::from_secs(3);
 const QUALITY_INTERVAL: Duration = Duration::from_secs(2);
 const QUALITY_REFRESH: Duration = Duration::from_secs(10);
@@ -60,7 +60,7 @@ pub struct Subscription {
     told: Option<(Quality, Instant)>,
 }
 
-/// What a participant is told of its line, in both directions.
+/// The line quality reported to a participant, in both directions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Quality {
     down_bps: u64,
@@ -324,7 +324,7 @@ impl Subscription {
         }
     }
 
-    /// Shares the line out anew. `bps_of` says what a track's sender sends; `limit` hears what a sender may send,
+    /// Redistributes the line. `bps_of` returns a track's send rate; `limit` receives what a sender may send,
     /// and whether that makes its picture worse.
     pub fn adapt(
         &mut self,
@@ -575,7 +575,7 @@ fn stream_name(track: &TrackRef) -> String {
 }
 
 /// Header extensions that mean the same at both ends. `mid` and `rid` belong to a connection; the transport's own
-/// (sequence numbers, send time) are written anew.
+/// (sequence numbers, send time) are rewritten.
 fn kept_extensions(received: &ExtensionValues) -> ExtensionValues {
     ExtensionValues {
         video_orientation: received.video_orientation,

@@ -33,7 +33,7 @@ pub async fn post(
         if vault.db.part(recording, part).await?.state == PartState::Finished {
             return Err(ApiError::unprocessable(
                 "part_finished",
-                "the part is finished; it takes no more uploads",
+                "the part is finished and accepts no more uploads",
             ));
         }
         sqlx::query(

@@ -142,7 +142,7 @@ impl Patch {
     async fn run(mut self, offset: u64, length: Option<u64>, declared: Option<u64>) -> ApiResult {
         let outcome = self.take(offset, length, declared).await;
         let Self { body, held, .. } = self;
-        // Whoever comes next need not wait for the rest of a refused body.
+        // The next request need not wait for the rest of a refused body.
         drop(held);
         if outcome.is_err() {
             drain(body).await;
@@ -183,7 +183,7 @@ impl Patch {
             BodyEnd::Complete => self.answer(durable).await,
             BodyEnd::Broken => Err(ApiError::bad_request(
                 "body_broken",
-                "the connection broke within the body",
+                "the connection broke in the middle of the body",
             )),
             BodyEnd::Idle => Err(ApiError::new(
                 StatusCode::REQUEST_TIMEOUT,
@@ -205,7 +205,7 @@ impl Patch {
         if part.state == PartState::Finished {
             return Err(ApiError::unprocessable(
                 "part_finished",
-                "the part is finished; it takes no more bytes",
+                "the part is finished and accepts no more bytes",
             ));
         }
         let at = if part.state == PartState::Unfinished {
@@ -222,7 +222,7 @@ impl Patch {
             let at = HeaderValue::from(self.durable_hint(at));
             return Err(ApiError::conflict(
                 "offset_mismatch",
-                "the upload ends at another offset; HEAD says where",
+                "the upload ends at another offset; use HEAD to get it",
             )
             .with_header(http::HeaderName::from_static("upload-offset"), at));
         }

@@ -20,10 +20,10 @@ use zeroize::Zeroizing;
 /// What a commit should do. Empty: new keys for the committer.
 #[derive(Debug, Clone, Default)]
 pub struct Changes {
-    /// Key packages of whom to let in. One of a participant already present is a rejoin: the old leaf goes, the
+    /// Key packages of participants to admit. One of a participant already present is a rejoin: the old leaf goes, the
     /// new one comes, in the same commit.
     pub add: Vec<Vec<u8>>,
-    /// Whom to remove; never oneself.
+    /// Participants to remove; never the committer.
     pub remove: Vec<ParticipantId>,
     /// Signed consent documents, applied in this order.
     pub consent: Vec<Change>,

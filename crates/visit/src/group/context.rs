@@ -32,7 +32,7 @@ pub(super) const PASS_CREDENTIAL: CredentialType = CredentialType::new(PRIVATE_T
 pub(super) struct VisitContext {
     pub v: u32,
     pub visit: VisitId,
-    /// Everybody who ever was in the group: a role is fixed for the visit, also for who leaves and comes back.
+    /// Everyone who was ever in the group: a role is fixed for the visit, even if its holder leaves and comes back.
     pub roles: SortedMap<ParticipantId, Role>,
     pub meeting: Meeting,
     pub consent: ConsentState,

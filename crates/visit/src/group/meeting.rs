@@ -14,7 +14,7 @@ const MAX_TOLD: usize = 1_024;
 /// What the group agrees on about running the meeting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Meeting {
-    /// The clinician to whom hosting was handed; none as long as nobody did.
+    /// The clinician who was made host; none before a handover.
     pub host: Option<ParticipantId>,
     /// Nobody is let in who never was in the group.
     pub locked: bool,
@@ -56,7 +56,7 @@ impl Meeting {
         Ok(self)
     }
 
-    /// The state after this change, whoever makes it.
+    /// The state after this change.
     pub fn with(mut self, change: MeetingChange) -> Self {
         match change {
             MeetingChange::Lock { locked } => self.locked = locked,

@@ -1,7 +1,7 @@
 //! What `mls-rs` wants to keep: nothing but one key package's private keys while somebody waits.
 //!
 //! Groups are never written anywhere ([`NoStore`]), so no past epoch's secrets stay; pre-shared keys are not used. The
-//! library's own in-memory stores would do as well, with more code.
+//! library's own in-memory stores would also do, with more code.
 
 use mls_rs_core::error::IntoAnyError;
 use mls_rs_core::group::{EpochRecord, GroupState, GroupStateStorage};

@@ -11,7 +11,7 @@ tagged_enum! {
     #[derive(Debug, Clone, Serialize)]
     #[serde(tag = "m", rename_all = "snake_case")]
     pub(super) enum AppMessage("AppMessage", tag = "m") {
-        /// Opens the pass's name commitment, and proves the epoch to whoever just joined.
+        /// Opens the pass's name commitment, and proves the epoch to a newcomer.
         Hello {
             name: String,
             salt: B64,
@@ -24,7 +24,7 @@ tagged_enum! {
             request: Jws<RequestClaims>,
             words: Words,
         },
-        /// The words of the open round, for who came later.
+        /// The texts of the current round, for late joiners.
         Texts {
             round: RoundId,
             words: Words,
@@ -38,7 +38,7 @@ tagged_enum! {
         RecorderStop { why: RecorderLeft },
         /// Recording goes on soon.
         Resuming { in_ms: u64 },
-        /// Whoever paused agrees to go on.
+        /// The person who paused agrees to resume.
         AgreeResume,
         /// The recorder is alive; an older count never replaces a newer.
         Heartbeat {
