@@ -1,10 +1,11 @@
 /** The little that must be known of codecs and session descriptions (RFC 8866, RFC 8829). */
+import { CODECS } from "../generated/codecs.js";
 import type { MediaKind } from "../worker/protocol.js";
 
 /** Codecs whose frames can be protected, in order of preference, and the retransmissions that go with them. */
 const handled: Readonly<Record<MediaKind, readonly string[]>> = {
-  audio: ["audio/opus"],
-  video: ["video/vp8", "video/vp9", "video/rtx"],
+  audio: CODECS,
+  video: [...CODECS, "video/rtx"],
 };
 
 /** Leaves only codecs that can be protected in what a transceiver will offer. */

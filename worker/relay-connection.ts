@@ -6,7 +6,7 @@
  * again is of no use.
  */
 import { Backoff } from "./backoff.js";
-import type { RelayErrorCode, WireMessage } from "./core-types.js";
+import type { RelayErrorCode, RelayMessage } from "./core-types.js";
 
 /** A ping goes out after so long without a message from the relay. */
 const PING_AFTER_MS = 4_000;
@@ -23,7 +23,7 @@ const FINAL_ERRORS: readonly RelayErrorCode[] = ["not_admitted", "replaced_by_an
 
 export interface RelayHooks {
   readonly onOpen: () => void;
-  readonly onMessage: (message: WireMessage) => void;
+  readonly onMessage: (message: RelayMessage) => void;
   readonly onLost: (retryInMs: number) => void;
   /** No further attempt is made. */
   readonly onRefused: (code: RelayErrorCode, detail: string) => void;
@@ -163,13 +163,14 @@ export class RelayConnection {
   }
 }
 
-function parse(data: unknown): WireMessage | null {
+/** A message that says what it is. The rest is the relay's word until the core, or the page, has checked it by using it. */
+function parse(data: unknown): RelayMessage | null {
   if (typeof data !== "string") return null;
   try {
     const message: unknown = JSON.parse(data);
     const isMessage =
       typeof message === "object" && message !== null && "t" in message && typeof message.t === "string";
-    return isMessage ? (message as WireMessage) : null;
+    return isMessage ? (message as RelayMessage) : null;
   } catch {
     return null;
   }

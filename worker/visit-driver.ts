@@ -3,17 +3,17 @@
  * out in order. Whatever is the relay's media signalling does not concern the core.
  */
 import type {
+  ClientMessage,
   Command,
   CompactJws,
   ConfirmedPlace,
   CoreConfig,
   Input,
-  LineQuality,
   Output,
+  RelayMessage,
   VisitCore,
   VisitMemory,
   VisitState,
-  WireMessage,
 } from "./core-types.js";
 import { WorkerError } from "./failure.js";
 import type { FrameCrypto } from "./frames/frame-crypto.js";
@@ -63,7 +63,7 @@ export class VisitDriver {
   /** Memories that are being written. */
   #saving = 0;
   /** What waits for them, in order. */
-  #unsent: WireMessage[] = [];
+  #unsent: ClientMessage[] = [];
   #hasEnded = false;
 
   constructor(
@@ -161,10 +161,10 @@ export class VisitDriver {
     this.#commands.clear();
   }
 
-  #onRelayMessage(message: WireMessage): void {
+  #onRelayMessage(message: RelayMessage): void {
     switch (message.t) {
       case "line_quality": {
-        const { down_bps, loss_percent, picture, slow_for, up_limit_bps } = message as unknown as LineQuality;
+        const { down_bps, loss_percent, picture, slow_for, up_limit_bps } = message;
         // The last three are newer than the relay may be.
         this.#hooks.emit({
           ...{ e: "line_quality", down_bps, loss_percent },
@@ -172,11 +172,13 @@ export class VisitDriver {
         });
         break;
       }
+      // The fields are the relay's; the page checks them by using them.
       case "publish_answer":
+        this.#hooks.emit({ e: "publish_answer", sdp: message.sdp });
+        break;
       case "subscribe_offer": {
-        const { t, ...rest } = message;
-        // The fields are the relay's; the page checks them by using them.
-        this.#hooks.emit({ e: t, ...rest } as unknown as Event);
+        const { generation, sdp, tracks } = message;
+        this.#hooks.emit({ e: "subscribe_offer", generation, sdp, tracks });
         break;
       }
       default:
@@ -263,8 +265,8 @@ export class VisitDriver {
         this.#answer(output.id, ({ resolve }) => resolve(output.result ?? null));
         break;
       case "failed": {
-        const { code, message, detail } = output.error;
-        const error = new WorkerError(`visit-${code.replaceAll("_", "-")}`, message, { detail });
+        const { code, message } = output.error;
+        const error = new WorkerError(`visit-${code.replaceAll("_", "-")}`, message);
         this.#answer(output.id, ({ reject }) => reject(error));
         break;
       }

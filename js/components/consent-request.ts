@@ -15,6 +15,7 @@ import {
   CHECKLIST,
   type ChecklistItem,
   type ConsentRequest,
+  needsAuthorization,
   type Purpose,
   type RecipientRole,
   type Terms,
@@ -257,7 +258,7 @@ export class ConsentRequestElement extends VisitElement {
   /** Sorted by fingerprint, as the signed request needs them. */
   #recipientsOf(rule: PurposeRule): ClinicRecipient[] {
     return this.recipients
-      .filter(({ role }) => rule.recipient_roles.includes(role as RecipientRole))
+      .filter(({ role }) => rule.recipient_roles.includes(role))
       .toSorted((a, b) => (a.fingerprint < b.fingerprint ? -1 : 1));
   }
 
@@ -280,7 +281,7 @@ export class ConsentRequestElement extends VisitElement {
   }
 
   #request(rule: PurposeRule, { clinic }: VisitView): ConsentRequest {
-    const authorization = ["dispute", "research", "other"].includes(rule.purpose) || this.#part2;
+    const authorization = needsAuthorization(rule.purpose) || this.#part2;
     const terms: Terms = {
       retention_days: rule.retention_days,
       on_withdrawal: rule.on_withdrawal,

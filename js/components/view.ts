@@ -2,183 +2,86 @@
  * What the components show: the parts of the visit's state that they read.
  *
  * Structural on purpose: the package's `VisitState` fits, and so does what a page with its own state
- * management hands in. Field names are the core's.
+ * management hands in. Field names and types are the core's.
  */
+import type {
+  AnswerInput,
+  Answered,
+  ConsentRequestInput,
+  ConsentState,
+  ConsentText,
+  Indicator,
+  Layer,
+  ParticipantAnswer as CoreAnswer,
+  PersonAnswer,
+  Purpose,
+  RecipientRef,
+  RecipientRole,
+  Role,
+  RosterEntry as CoreEntry,
+  Terms,
+  Tick,
+  VisitState,
+  WaitingEntry as CoreWaiting,
+  WithdrawalPolicy,
+} from "../../worker/protocol.js";
 
-export type Role = "clinician" | "patient" | "guest" | "representative" | "interpreter" | "recorder" | "server";
+import { PURPOSES_WITH_AUTHORIZATION } from "../../generated/constants.js";
 
-export type Purpose =
-  | "medical_record"
-  | "supervision"
-  | "quality_review"
-  | "ai_note"
-  | "dispute"
-  | "research"
-  | "other";
+export { CHECKLIST, PURPOSES } from "../../generated/constants.js";
+export type {
+  Answered,
+  ConsentText,
+  Indicator,
+  Layer,
+  PersonAnswer as ConsentAnswer,
+  Purpose,
+  RecipientRef as Recipient,
+  RecipientRole,
+  Role,
+  Terms,
+  WithdrawalPolicy,
+};
 
-/** In the order in which the host is offered them; none is preselected. */
-export const PURPOSES: readonly Purpose[] = [
-  "medical_record",
-  "supervision",
-  "quality_review",
-  "ai_note",
-  "dispute",
-  "research",
-  "other",
-];
+/** These parts, and those that a page may leave out. */
+type Parts<T, Needed extends keyof T, Optional extends keyof T> = Pick<T, Needed> & Partial<Pick<T, Optional>>;
 
-export type RecipientRole =
-  | "responsible_clinician"
-  | "archive"
-  | "supervisor"
-  | "quality_reviewer"
-  | "ai_processor"
-  | "legal"
-  | "researcher";
+export type RosterEntry = Parts<CoreEntry, "participant" | "role" | "connected" | "is_me", "name">;
 
-/** `role` is one of {@link RecipientRole}, or a newer one that these components do not know yet. */
-export interface Recipient {
-  /** SHA-256 of suite and public key, base64url. */
-  fingerprint: string;
-  role: string;
-}
+export type ParticipantAnswer = Parts<CoreAnswer, "participant" | "answer", "place" | "place_confirmed">;
 
-export type Layer = "information" | "recording";
+export type WaitingEntry = Parts<CoreWaiting, "participant" | "role", "asked" | "answer">;
 
-export interface ConsentText {
-  layer: Layer;
-  /** BCP 47. */
-  language: string;
-  version: string;
-  /** SHA-256 of the text's UTF-8 bytes, base64url. */
-  hash: string;
-  /** Null when the words behind the hash have not arrived, or did not match it. */
-  text: string | null;
-}
+export type ConsentRound = Parts<
+  ConsentState,
+  | "round"
+  | "purpose"
+  | "host"
+  | "recorder"
+  | "recipients"
+  | "terms"
+  | "texts"
+  | "all_agreed"
+  | "someone_refused"
+  | "answered"
+  | "asked"
+  | "asked_again",
+  "host_name" | "my_answer" | "emergency" | "interpreter_needed"
+> & { readonly by_participant: readonly ParticipantAnswer[] };
 
-export type WithdrawalPolicy = "keep" | "delete" | "ask";
-
-export interface Terms {
-  retention_days: number;
-  on_withdrawal: WithdrawalPolicy;
-  processor_retention_days?: number;
-  part2?: boolean;
-  authorization_expires_ms?: number;
-}
-
-export interface RosterEntry {
-  participant: string;
-  role: Role;
-  /** Null until the member has told its name inside the group. */
-  name?: string | null;
-  connected: boolean;
-  is_me: boolean;
-}
-
-export type Indicator =
-  | { kind: "not_recorded" }
-  | { kind: "recording"; purpose: Purpose; since_ms: number }
-  | { kind: "recorder_present"; purpose?: Purpose | null }
-  | { kind: "paused"; purpose: Purpose; by_me: boolean }
-  | { kind: "stopped_by_you" }
-  | { kind: "stopped" };
-
-export type Answered = "grant" | "refusal" | "withdrawal";
-
-export interface ConsentRound {
-  round: string;
-  purpose: Purpose;
-  host: string;
-  host_name?: string | null;
-  recorder: string;
-  recipients: readonly Recipient[];
-  terms: Terms;
-  texts: readonly ConsentText[];
-  my_answer?: Answered | null;
-  all_agreed: boolean;
-  someone_refused: boolean;
-  answered: number;
-  asked: number;
-  /** Filled for the host only. */
-  by_participant: readonly ParticipantAnswer[];
-  asked_again: boolean;
-  /** Filled for clinicians only; empty when the host noted no number. */
-  emergency?: string;
-  /** For whom an interpreter has still to sign; filled for interpreters and the host. */
-  interpreter_needed?: readonly string[];
-}
-
-export interface ParticipantAnswer {
-  participant: string;
-  answer: Answered;
-  /** ISO 3166 code such as `US-CA`; empty when none was stated. */
-  place?: string;
-  /** By the host. */
-  place_confirmed?: boolean;
-}
-
-export interface WaitingEntry {
-  participant: string;
-  role: Role;
-  /** The host asked this person for consent while it waits. */
-  asked?: boolean;
-  answer?: Answered | null;
-}
-
-export interface VisitView {
-  phase: "connecting" | "waiting" | "live" | "rekeying" | "ended";
-  me: { participant: string; role: Role; name: string; host: boolean };
-  clinic: { name: string; contact: string };
-  /** While the host is away, who commits in its place. */
-  host?: string | null;
-  /** Nobody joins who was never in. */
-  locked: boolean;
-  roster: readonly RosterEntry[];
-  waiting: readonly WaitingEntry[];
-  label: { kind: "end_to_end" } | { kind: "server_present" };
-  indicator: Indicator;
-  consent?: ConsentRound | null;
-}
-
-/** One person's decision on both layers, as the statement carries it. */
-export interface ConsentAnswer {
-  /** `self`, or an opaque label for another person at this device. */
-  person: string;
-  on_behalf_of: { kind: "myself" } | { kind: "represented"; whom?: string; capacity: string; basis: string };
-  information: boolean;
-  recording: boolean;
-}
+export type VisitView = Parts<VisitState, "phase" | "me" | "clinic" | "locked" | "label" | "indicator", "host"> & {
+  readonly roster: readonly RosterEntry[];
+  readonly waiting: readonly WaitingEntry[];
+  readonly consent?: ConsentRound | null;
+};
 
 /** Detail of the `sv-answer` event. */
-export interface ConsentReply {
-  kind: "grant" | "refusal";
-  answers: ConsentAnswer[];
-  language: string;
-  /** ISO 3166 code such as `US-CA`; empty when not stated. */
-  place: string;
-  /** BCP 47 tag of the person's language, when no text is in it: an interpreter has to sign too. Empty otherwise. */
-  spoken: string;
-  /** An interpreter's: for whom it interpreted the words. */
-  interpreted_for: string[];
-}
+export type ConsentReply = Required<AnswerInput> & { readonly kind: "grant" | "refusal" };
 
-export type ChecklistItem = "identity_verified" | "emergency_place_known" | "private_setting";
+export type ChecklistItem = Tick["what"];
 
-export const CHECKLIST: readonly ChecklistItem[] = ["identity_verified", "emergency_place_known", "private_setting"];
-
-/** Detail of the `sv-request` event: what the host asks for. */
-export interface ConsentRequest {
-  purpose: Purpose;
-  recipients: Recipient[];
-  texts: { layer: Layer; language: string; version: string; text: string }[];
-  terms: Terms;
-  checklist: { what: ChecklistItem; at_ms: number }[];
-  again_after?: string;
-  /** Why again, or the purpose in words when it is `other`. Stays inside the encryption. */
-  note?: string;
-  /** Call-back number for an emergency; inside the encryption, for clinicians only. */
-  emergency?: string;
-}
+/** Detail of the `sv-request` event: what the host asks for. Which recorder it is for, the page adds. */
+export type ConsentRequest = Omit<ConsentRequestInput, "recorder">;
 
 /** Whether a recorder can derive this visit's keys right now. */
 export function recorderInRoster(view: Pick<VisitView, "roster">): boolean {
@@ -196,4 +99,9 @@ export function mustAnswer(view: Pick<VisitView, "me" | "consent">): boolean {
 export function mustInterpret({ me, consent }: Pick<VisitView, "me" | "consent">): boolean {
   const needed = consent?.interpreter_needed ?? [];
   return me.role === "interpreter" && consent?.my_answer === "grant" && needed.length > 0;
+}
+
+/** Whether a purpose goes beyond treatment, payment and operations, so that a written authorization is due. */
+export function needsAuthorization(purpose: Purpose): boolean {
+  return PURPOSES_WITH_AUTHORIZATION.includes(purpose);
 }

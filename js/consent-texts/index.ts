@@ -11,7 +11,7 @@ import { formatDay, formatDays, formatList, formatText } from "../components/for
 import { en as enStrings } from "../components/strings/en.js";
 import { es as esStrings } from "../components/strings/es.js";
 import { recipientName, type Strings } from "../components/strings/index.js";
-import type { Layer, Purpose, Recipient, Terms } from "../components/view.js";
+import { type Layer, needsAuthorization, type Purpose, type Recipient, type Terms } from "../components/view.js";
 import { en } from "./en.js";
 import { es } from "./es.js";
 import type { ConsentWording } from "./types.js";
@@ -44,9 +44,6 @@ const wordings: readonly ConsentWording[] = [en, es];
 /** Independent of what a page has loaded: texts are written in all languages. */
 const strings: Record<string, Strings> = { en: enStrings, es: esStrings };
 
-/** Purposes beyond treatment, payment and operations: a written authorization is due. */
-const beyondOperations: readonly Purpose[] = ["dispute", "research", "other"];
-
 /** The languages that the package ships texts in. */
 export const consentLanguages: readonly string[] = wordings.map(({ language }) => language);
 
@@ -56,7 +53,7 @@ export function consentTexts(
   languages: readonly string[] = consentLanguages,
 ): WrittenText[] {
   if (options.purpose === "other" && !options.reason?.trim()) throw new Error('purpose "other" needs a reason');
-  const needsExpiry = beyondOperations.includes(options.purpose) || options.terms.part2 === true;
+  const needsExpiry = needsAuthorization(options.purpose) || options.terms.part2 === true;
   if (needsExpiry && options.terms.authorization_expires_ms === undefined)
     throw new Error("a written authorization needs terms.authorization_expires_ms");
   if (options.purpose === "ai_note" && options.terms.processor_retention_days === undefined)
@@ -112,7 +109,7 @@ function write(
 }
 
 function informationBlocks(wording: ConsentWording, { purpose, terms }: ConsentTextOptions): string[] {
-  const permission = beyondOperations.includes(purpose) ? wording.authorization : wording.acknowledgement;
+  const permission = needsAuthorization(purpose) ? wording.authorization : wording.acknowledgement;
   return [
     wording.use[purpose],
     ...(purpose === "ai_note" ? [wording.processor] : []),

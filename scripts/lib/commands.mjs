@@ -73,6 +73,12 @@ export const longCommands = {
     builds: [],
     run: ["scripts/api.mjs"],
   },
+  types: {
+    about: "writes generated/, the TypeScript made from the Rust types",
+    needs: ["node", "rust"],
+    builds: [],
+    run: ["scripts/types.mjs"],
+  },
 };
 
 /** Commands with a program of their own. */

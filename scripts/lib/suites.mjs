@@ -72,6 +72,13 @@ export const suites = [
         counts: "exit",
       })),
       {
+        title: "generated/ is what the Rust sources say (npm run types)",
+        command: process.execPath,
+        args: commandLine("types", "--check"),
+        counts: "exit",
+        quietMinutes: QUIET_MINUTES,
+      },
+      {
         title: "docs/api-report.md is what the package offers (npm run api)",
         command: process.execPath,
         args: commandLine("api", "--check"),

@@ -54,7 +54,7 @@ test("every drop reason of the engine, and every problem of the core, is explain
   assert.ok(names.length >= 8);
   for (const name of names) {
     assert.ok(read("docs", "errors", "problems.md").includes(`\`${name}\``), name);
-    assert.ok(read("worker", "core-types.ts").includes(`"${name}"`), name);
+    assert.ok(read("generated", "types.ts").includes(`"${name}"`), name);
     for (const language of ["en", "es"])
       assert.match(
         read("www", "strings", `${language}.ts`),

@@ -4,6 +4,7 @@
  * Law: a frame is forwarded as the engine made it, or dropped and counted. There is no path on
  * which it passes unchanged: whatever throws, is unknown, or comes too early, drops the frame.
  */
+import { CODECS } from "../../generated/codecs.js";
 import type { EpochLeaf, ParticipantId } from "../core-types.js";
 import type { Event, TrackCounts, TransformOptions, WorkerStats } from "../protocol.js";
 import type { FrameEngine, FramesModule } from "../wasm.js";
@@ -414,7 +415,7 @@ export class FrameCrypto {
   }
 }
 
-const HANDLED_CODECS: ReadonlySet<string> = new Set(["audio/opus", "video/vp8", "video/vp9"]);
+const HANDLED_CODECS: ReadonlySet<string> = new Set(CODECS);
 
 function total(dropped: Readonly<Record<string, number | undefined>>): number {
   return Object.values(dropped).reduce<number>((sum, count) => sum + (count ?? 0), 0);

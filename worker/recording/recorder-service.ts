@@ -1,4 +1,5 @@
 /** What the recorder's worker does with recordings: one part being made, and uploads of all of them. */
+import { HEARTBEAT_EVERY_MS } from "../../generated/constants.js";
 import type {
   CompactJws,
   ConfirmedPlace,
@@ -24,7 +25,6 @@ import { type OriginStorage, openOpfsStorage } from "./spool-opfs.js";
 import { RESERVE_BYTES } from "./reserve.js";
 import type { SpoolStorage } from "./spool-storage.js";
 
-const HEARTBEAT_MS = 1_000;
 /** More lost answers in a row are no accident. */
 const TAKEN_PARTS_AT_MOST = 20;
 /** About 15 minutes at 2.5 Mbit/s: the most a page holds in memory without a disk. */
@@ -301,7 +301,7 @@ export class RecorderService {
       this.#context.driver.command({ c: "heartbeat", part, segments, sealed_media_us }).catch(() => undefined);
     };
     beat();
-    this.#heartbeat = setInterval(beat, HEARTBEAT_MS);
+    this.#heartbeat = setInterval(beat, HEARTBEAT_EVERY_MS);
   }
 
   /** Warns while there is time. The page then ends the part while its last slices and manifest still fit. */

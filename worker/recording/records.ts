@@ -2,10 +2,10 @@
  * The framing of a track file (crates/protocol/src/track.rs), as far as the spool needs it: where
  * the last whole checkpoint ends. Whether it is genuine is for the vault, and the core, to say.
  */
+import { RECORD_PREFIX_BYTES } from "../../generated/constants.js";
 import type { SpoolFile } from "./spool-storage.js";
 
 const MAGIC_BYTES = 8;
-const PREFIX_BYTES = 5;
 const HEADER = 0x48;
 const SEGMENT = 0x53;
 const CHECKPOINT = 0x43;
@@ -23,9 +23,9 @@ export function trackExtent(file: SpoolFile): TrackExtent {
   let offset = MAGIC_BYTES;
   let expected = HEADER;
   for (;;) {
-    const prefix = file.read(offset, PREFIX_BYTES);
-    if (prefix.byteLength < PREFIX_BYTES || prefix[0] !== expected) return { goodBytes, segments };
-    const end = offset + PREFIX_BYTES + new DataView(prefix.buffer, prefix.byteOffset).getUint32(1);
+    const prefix = file.read(offset, RECORD_PREFIX_BYTES);
+    if (prefix.byteLength < RECORD_PREFIX_BYTES || prefix[0] !== expected) return { goodBytes, segments };
+    const end = offset + RECORD_PREFIX_BYTES + new DataView(prefix.buffer, prefix.byteOffset).getUint32(1);
     if (end > file.size) return { goodBytes, segments };
     offset = end;
     if (expected === SEGMENT) {

@@ -1,4 +1,5 @@
 /** Finds spools that a dead page left behind, and finishes their uploads. */
+import { CAPABILITY_DAYS } from "../../generated/constants.js";
 import type { CompactJws, RecordingId } from "../core-types.js";
 import { toFailure } from "../failure.js";
 import type { Event, SpoolStatus } from "../protocol.js";
@@ -10,8 +11,6 @@ import type { RecordingPlatform } from "./recorder-service.js";
 import { renewalProofOf } from "./renewal.js";
 import { openOpfsStorage } from "./spool-opfs.js";
 
-/** A spool this old is reported to a person. */
-const OLD_AFTER_DAYS = 14;
 const DAY_MS = 86_400_000;
 
 export interface RecoveryContext {
@@ -68,7 +67,8 @@ async function recoverPart(
 ): Promise<void> {
   const { recording, part } = spool;
   const ageDays = Math.floor((Date.now() - spool.about.created_ms) / DAY_MS);
-  if (ageDays >= OLD_AFTER_DAYS) emit({ e: "spool_warning", warning: { kind: "old_spool", age_days: ageDays } });
+  // Its upload capability has run out: a person has to know.
+  if (ageDays >= CAPABILITY_DAYS) emit({ e: "spool_warning", warning: { kind: "old_spool", age_days: ageDays } });
   spool.publish();
   const hooks = {
     verifyReceipt:

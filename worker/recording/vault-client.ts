@@ -1,5 +1,5 @@
 /** The vault's HTTP interface for recorders: open, envelopes, finish or close, receipt. Bytes go by tus. */
-import type { CompactJws, RecordingId, TrackId } from "../core-types.js";
+import type { CompactJws, RecordingId, TrackId, VaultAnswer } from "../core-types.js";
 import { WorkerError } from "../failure.js";
 import { retryAfterMs } from "../retry-after.js";
 import type { Prove } from "./renewal.js";
@@ -11,15 +11,6 @@ export const REDIRECTED = "redirected";
 export const METHOD_REFUSED = "method_refused";
 /** The vault's code for a recording whose deletion was granted. */
 export const RECORDING_DELETED = "recording_deleted";
-
-/** `protocol::recording::VaultAnswer`. */
-export interface VaultAnswer {
-  readonly recording: RecordingId;
-  readonly part: number;
-  readonly tracks: readonly { readonly track: TrackId; readonly share: string; readonly create_url: string }[];
-  readonly capability: string;
-  readonly capability_expires_ms: number;
-}
 
 /** A refusal, with the vault's own code and words; `status` 0: no answer. */
 export class VaultError extends Error {

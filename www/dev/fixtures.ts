@@ -37,14 +37,24 @@ const withInterpreter = [...people, person(ines, "interpreter", "Inés Vega", 3)
 const recorder = person(recorderId, "recorder", "Recorder", 3);
 const server = person(serverId, "server", null, 3);
 
+type Consent = NonNullable<VisitState["consent"]>;
+type Waiting = VisitState["waiting"][number];
+
+/** Somebody in the waiting room, who was not asked unless it says so. */
+const waits = (participant: string, role: Waiting["role"], change: Partial<Waiting> = {}): Waiting => ({
+  participant,
+  role,
+  asked: false,
+  answer: null,
+  ...change,
+});
+
 const terms = { retention_days: 2555, on_withdrawal: "ask", part2: false } as const;
-const recipients = [
+const recipients: Consent["recipients"] = [
   { fingerprint: "f1", role: "responsible_clinician" },
   { fingerprint: "f2", role: "archive" },
 ];
 const since_ms = new Date(2026, 10, 22, 14, 2).getTime();
-
-type Consent = NonNullable<VisitState["consent"]>;
 
 const consent = (change: Partial<Consent> = {}): Consent => ({
   round: id("q"),
@@ -95,15 +105,12 @@ export const examples: Record<string, Example> = {
   alone: { me: ana, roster: people.slice(0, 1) },
   live: {},
   "live-host": { me: ana },
-  "recorder-waits-host": { me: ana, change: { waiting: [{ participant: elsewhereId, role: "recorder" }] } },
+  "recorder-waits-host": { me: ana, change: { waiting: [waits(elsewhereId, "recorder")] } },
   "waiting-people": {
     me: ana,
     roster: people.slice(0, 1),
     change: {
-      waiting: [
-        { participant: ben, role: "patient" },
-        { participant: carla, role: "guest" },
-      ],
+      waiting: [waits(ben, "patient"), waits(carla, "guest")],
     },
   },
   "asked-patient": { consent: consent() },
@@ -151,7 +158,7 @@ export const examples: Record<string, Example> = {
       .filter((entry) => entry !== undefined),
     indicator: recording,
     consent: agreed,
-    change: { waiting: [{ participant: carla, role: "guest" }] },
+    change: { waiting: [waits(carla, "guest")] },
   },
   "recording-late-asked": {
     me: ana,
@@ -159,17 +166,14 @@ export const examples: Record<string, Example> = {
     indicator: recording,
     consent: agreed,
     change: {
-      waiting: [
-        { participant: ben, role: "patient", asked: true },
-        { participant: carla, role: "guest", asked: true, answer: "refusal" },
-      ],
+      waiting: [waits(ben, "patient", { asked: true }), waits(carla, "guest", { asked: true, answer: "refusal" })],
     },
   },
   "recorder-silent": {
     roster: withRecorder,
     indicator: { kind: "recorder_present", purpose: "medical_record" },
     consent: agreed,
-    change: { problems: [{ code: "recorder_silent", at_ms: 1 }] },
+    change: { problems: [{ code: "recorder_silent", at_ms: 1, participant: null }] },
   },
   "paused-by-me": { indicator: { kind: "paused", purpose: "medical_record", by_me: true }, consent: agreed },
   "paused-host": { me: ana, indicator: { kind: "paused", purpose: "medical_record", by_me: true }, consent: agreed },
@@ -180,7 +184,7 @@ export const examples: Record<string, Example> = {
     indicator: recording,
     change: { sending: { open: false, reason: "withdrawn" } },
   },
-  "key-swapped": { change: { problems: [{ code: "key_swapped", at_ms: 1 }] } },
+  "key-swapped": { change: { problems: [{ code: "key_swapped", at_ms: 1, participant: null }] } },
   server: { roster: [...people, server], change: { label: { kind: "server_present" } } },
   "outside-asked": outside(consent({ asked: 0 })),
   "outside-granted": outside(consent({ asked: 0, my_answer: "grant" })),
@@ -191,14 +195,14 @@ export const examples: Record<string, Example> = {
   "locked-host": {
     me: ana,
     roster: people.slice(0, 2),
-    change: { locked: true, waiting: [{ participant: carla, role: "guest" }] },
+    change: { locked: true, waiting: [waits(carla, "guest")] },
   },
   "locked-recording-host": {
     me: ana,
     roster: [...people.slice(0, 2), recorder],
     indicator: recording,
     consent: agreed,
-    change: { locked: true, waiting: [{ participant: carla, role: "guest" }] },
+    change: { locked: true, waiting: [waits(carla, "guest")] },
   },
   "two-clinicians-host": { me: ana, roster: withSecondClinician },
   "two-clinicians": { me: dan, roster: withSecondClinician },
@@ -206,7 +210,7 @@ export const examples: Record<string, Example> = {
   "handed-over-before": { me: ana, roster: withSecondClinician, change: hostIs(dan) },
   "host-away": {
     roster: people.map((entry) => ({ ...entry, connected: entry.participant !== ana })),
-    change: { host: ben, waiting: [{ participant: carla, role: "guest" }] },
+    change: { host: ben, waiting: [waits(carla, "guest")] },
   },
   "emergency-host": {
     me: ana,
@@ -271,6 +275,8 @@ export function stateOf({
   const host = change.host ?? ana;
   return {
     phase: "live",
+    end_reason: null,
+    end_is_final: false,
     visit: id("v"),
     me: {
       participant: me,
@@ -289,7 +295,7 @@ export function stateOf({
     verified: false,
     indicator,
     consent: round ?? null,
-    sending: { open: true },
+    sending: { open: true, reason: null },
     problems: [],
     ...change,
   };
