@@ -49,7 +49,7 @@ function segmentsOf({ parts = [] }) {
   return parts.flatMap(({ tracks = [] }) => tracks).reduce((sum, track) => sum + (track.segments ?? 0), 0);
 }
 
-/** Pictures a second of everyone that a recording should hold. Mixing on a loaded machine does not reach them yet. */
+/** Pictures a second of everyone that a recording must hold. */
 const LEAST_FPS = 5;
 
 /** Different pictures of one person a second of the file: the same picture again is no new one. */
@@ -75,10 +75,11 @@ export async function checkOpened(file, { recordedS, shown: { fromMs, untilMs, s
   for (const source of sources) {
     const seen = media.sources.get(source);
     fps[source] = seen ? picturesPerSecond(seen, media.duration_s) : 0;
-    if (fps[source] < LEAST_FPS)
-      say(
-        `participant ${source} has ${fps[source]} different pictures a second in the recording; ${LEAST_FPS} are wanted`,
-      );
+    check(
+      `participant ${source} has at least ${LEAST_FPS} different pictures a second in the recording`,
+      fps[source] >= LEAST_FPS,
+      `${fps[source]}`,
+    );
     check(
       `participant ${source}'s picture is in the recording`,
       (seen?.frames ?? 0) > 20,
