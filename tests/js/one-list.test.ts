@@ -1,0 +1,47 @@
+/** Lists that several languages or folders keep: whoever adds to one of them is told which other one lacks it. */
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { test } from "node:test";
+import { PURPOSES } from "../../js/components/view.js";
+
+const root = path.join(import.meta.dirname, "..", "..");
+const read = (...parts: string[]) => readFileSync(path.join(root, ...parts), "utf8");
+
+test("every purpose of the core is offered by the pages, and no other", () => {
+  const variants = /pub enum Purpose \{([\s\S]*?)\n\}/.exec(
+    read("crates", "protocol", "src", "consent", "request.rs"),
+  )?.[1];
+  const names = [...(variants ?? "").matchAll(/^ {4}([A-Z]\w+),/gm)].map(([, name]) =>
+    (name ?? "").replace(/(?!^)[A-Z]/g, (letter) => `_${letter}`).toLowerCase(),
+  );
+  assert.ok(names.length >= 7);
+  assert.deepEqual([...PURPOSES], names);
+});
+
+test("every codec that the core protects is negotiated by the page and handled by the worker", () => {
+  const codecs = [...read("crates", "frames", "src", "codec", "mod.rs").matchAll(/=> "((?:audio|video)\/\w+)"/g)].map(
+    ([, type]) => (type ?? "").toLowerCase(),
+  );
+  assert.ok(codecs.length >= 3);
+  for (const codec of codecs) {
+    assert.ok(read("js", "sdp.ts").includes(`"${codec}"`), `js/sdp.ts: ${codec}`);
+    const worker = read("worker", "frames", "frame-crypto.ts");
+    assert.match(worker, new RegExp(`HANDLED_CODECS[^;]*"${codec}"`), `worker/frames/frame-crypto.ts: ${codec}`);
+  }
+});
+
+test("components, consent texts and pages come in the same languages", () => {
+  const languagesIn = (folder: string) =>
+    readdirSync(path.join(root, folder)).filter((name) => /^[a-z]{2}\.ts$/.test(name));
+  const languages = languagesIn("js/components/strings");
+  assert.deepEqual(languagesIn("js/consent-texts"), languages);
+  assert.deepEqual(languagesIn("www/strings"), languages);
+});
+
+test("CONTRIBUTING.md names files that exist", () => {
+  const text = read("CONTRIBUTING.md");
+  for (const [, file = ""] of text.matchAll(/`((?:crates|js|worker|www|tests|docs|scripts|src)\/[\w./-]+)`/g)) {
+    if (!file.includes("CODE")) assert.ok(existsSync(path.join(root, file)), file);
+  }
+});
