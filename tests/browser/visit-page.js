@@ -99,7 +99,7 @@ const page = {
       },
     });
     this.recorderLog = [];
-    for (const name of ["state", "problem", "receipt", "recorder_health"]) {
+    for (const name of ["state", "problem", "receipt", "warning", "recorder_health"]) {
       this.recorder.on(name, (detail) =>
         this.recorderLog.push([
           name,
