@@ -4,7 +4,6 @@ use js_sys::{Array, Object, Uint8Array};
 use sealed_visit_protocol::recording::{
     ClosingClaims, EnvelopeClaims, ManifestClaims, ReceiptClaims,
 };
-use sealed_visit_protocol::track::TrackState;
 use sealed_visit_protocol::{Hash32, Jws, RecordingId, TrackId, VisitId};
 use serde::Serialize;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
@@ -14,7 +13,7 @@ use crate::error::js_error;
 use sealed_visit_recording::seal::hpke::PrivateKey;
 use sealed_visit_recording::seal::key_file;
 use sealed_visit_recording::{
-    OpenTrackError, PartVerifier, RecordError, TrackOpener, report_recording, unwrap_track_key,
+    PartVerifier, RecordError, TrackFollower, TrackOpener, report_recording, unwrap_track_key,
 };
 
 /// A recipient's private key. `free()` wipes it.
@@ -128,16 +127,11 @@ impl RecordingReader {
     pub fn check_track(&mut self, part: u32, track: &str) -> Result<TrackReader> {
         let track = track_of(track)?;
         let header = self.part(part)?.open_statement().header(track);
-        let state = header.map_or_else(TrackState::new, |header| {
-            TrackState::expecting(header.hash())
-        });
+        let follower = TrackFollower::new(header);
         Ok(TrackReader {
             part,
             track,
-            reading: Reading::Checking {
-                state: Box::new(state),
-                error: None,
-            },
+            reading: Reading::Checking(Box::new(follower)),
         })
     }
 
@@ -181,16 +175,12 @@ impl RecordingReader {
     /// Takes a track's result into the report; the reader is used up. Returns how far it was good.
     #[wasm_bindgen(js_name = closeTrack, unchecked_return_type = "CheckedTrack")]
     pub fn close_track(&mut self, reader: TrackReader) -> Result<Object> {
-        let (state, error) = match reader.reading {
-            Reading::Opening(opener) => {
-                let end = opener.finish();
-                (end.state, end.error)
-            }
-            Reading::Checking { state, error } => (*state, error),
+        let end = match reader.reading {
+            Reading::Opening(opener) => opener.finish(),
+            Reading::Checking(follower) => follower.finish(),
         };
-        let result = checked(&state);
-        let error = error.map(|error| error.to_string());
-        self.part(reader.part)?.track(reader.track, state, error);
+        let result = checked(&end.state);
+        self.part(reader.part)?.track(reader.track, end);
         Ok(result)
     }
 
@@ -243,10 +233,7 @@ pub struct TrackReader {
 
 enum Reading {
     Opening(Box<TrackOpener>),
-    Checking {
-        state: Box<TrackState>,
-        error: Option<OpenTrackError>,
-    },
+    Checking(Box<TrackFollower>),
 }
 
 #[wasm_bindgen]
@@ -259,13 +246,8 @@ impl TrackReader {
         let slices = Array::new();
         let opener = match &mut self.reading {
             Reading::Opening(opener) => opener,
-            Reading::Checking { state, error } => {
-                let fed = state.feed(bytes, |_| {}).map_err(OpenTrackError::from);
-                // The first one says what is wrong.
-                if let (Err(refused), None) = (&fed, &error) {
-                    *error = Some(refused.clone());
-                }
-                return fed.map(|()| slices).map_err(open_error);
+            Reading::Checking(follower) => {
+                return follower.feed(bytes).map(|()| slices).map_err(open_error);
             }
         };
         let fed = opener.feed(bytes, |segment| {

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256, SHA512
 from cryptography.hazmat.primitives.kdf import hkdf, pbkdf2
 sys.dont_write_bytecode = True
-from recording_documents import b64, by_pass, encode, jws, name, need, read_clinics, read_json, read_listing, read_open, read_statement, sha256
+from recording_documents import b64, by_pass, encode, first_head, jws, name, need, read_clinics, read_json, read_listing, read_open, read_statement, sha256
 
 # --- Keys
 def read_key(path, passphrase_file):  # a compact JWE (RFC 7516, RFC 7518), with every form of its passphrase
@@ -59,7 +59,7 @@ def track_key(text, header, share, key):
 
 # --- A track's bytes
 def follow(data, header, key, out):  # the summary of the good part, as a manifest has it; `failed` if something stopped it
-    head, ends = sha256(b"sealed-visit chain v1\0" + b64(header["hash"])), b""
+    head, ends, heads = b64(first_head(header)), b"", {first_head(header)}
     good = dict(track=header["track"], header_hash=header["hash"], segments=0, length_bytes=0, media_end_us=0, failed=None)
     def record(at, kind, limit):  # its body, or None if the file ends before
         length = int.from_bytes(data[at + 1 : at + 5], "big")
@@ -84,13 +84,14 @@ def follow(data, header, key, out):  # the summary of the good part, as a manife
                 context = b"sealed-visit segment v1\0" + b64(header["hash"]) + struct.pack(">Q", good["segments"]) + before
                 decryptor = Cobblestone256Decryptor(key, context)
                 out.write(decryptor.update(sealed) + decryptor.finalize())
+            heads.add(encode(after))
             head, ends = after, ends + struct.pack(">Q", end) + sha256(sealed)
             good |= dict(segments=good["segments"] + 1, length_bytes=end + 5 + len(checkpoint), media_end_us=said["media_end_us"])
     except Exception as error: good["failed"] = f"{type(error).__name__}: {error}"
-    return good | dict(head=encode(head), index_hash=encode(sha256(ends)), size=len(data))
+    return good | dict(head=encode(head), heads=heads, index_hash=encode(sha256(ends)), size=len(data))
 
 def judge_bytes(here, signed):  # the code of its problem, or None
-    if here is None: return "track-missing"
+    if here is None: return None if signed and signed["length_bytes"] == 0 else "track-missing"
     if signed and here["length_bytes"] and all(signed[k] == here[k] for k in SUMMARY):
         return "bytes-after-end" if here["size"] > here["length_bytes"] else None
     if here["failed"]: return "track-altered"
@@ -126,7 +127,8 @@ def judge_receipt(receipt, part, opened, here, usable):
     more = 0
     for said in receipt["tracks"]:
         good, envelopes = here[said["track"]], usable[said["track"]]
-        if not good or not good["length_bytes"] or said["segments"] > good["segments"]: more += 1
+        if good is None and said["length_bytes"] == 0: pass
+        elif not good or not good["length_bytes"] or said["segments"] > good["segments"]: more += 1
         elif any(said[k] != good[k] for k in ("length_bytes", "segments", "head")): return ["receipt-differs"]
         if envelopes and said["envelope"] not in map(name, envelopes): return ["receipt-differs"]
     return ["receipt-covers-more"] * more
@@ -168,7 +170,7 @@ def judge_part(part, clinic, is_its_clinic, opened, headers, recording, folder, 
             while target.exists(): target = target.with_name(target.name + "-again")  # of a part that is here twice
             tracks[-1]["file"], out = str(target), open(target, "xb")
         with out: here[track] = follow(path.read_bytes(), header, opening, out)
-        tracks[-1] |= here[track]
+        tracks[-1] |= {k: v for k, v in here[track].items() if k != "heads"}
     problems += ["envelope-missing" for track in headers if here[track] and not usable[track]]
     ends = []
     for kind, signer in (("manifest", opened["recording_key"]["x"]), ("closing", clinic["vault"]["x"])):
@@ -188,28 +190,31 @@ def judge_part(part, clinic, is_its_clinic, opened, headers, recording, folder, 
     if part.get("receipt") is not None:
         receipt = attempt(jws, part["receipt"], "sv-receipt+jwt", clinic["vault"]["x"])
         problems += judge_receipt(receipt, part, opened, here, usable) if receipt else ["receipt-invalid"]
-    return dict(opened=opened, end=ends[0] if ends else None, problems=problems, errors=errors, tracks=tracks)
+    return dict(opened=opened, end=next(iter(ends), None), problems=problems, errors=errors, tracks=tracks,
+                heads={t: here[t]["heads"] if here[t] else {first_head(headers[t])} for t in headers},
+                is_empty=(not ends or "closed_ms" in ends[0]) and not any(g and g["segments"] for g in here.values()))
 
 def judge_parts(parts):  # in order
     if not parts: yield "no-part"
     identity = lambda part: [part["opened"][k] for k in ("recording", "visit", "request_hash")]
-    for before, part in zip([None, *parts], parts):
+    for position, (before, part) in enumerate(zip([None, *parts], parts)):
         number, previous = part["opened"]["part"], part["opened"].get("previous")
         last = before["opened"]["part"] if before else -1
         if identity(part) != identity(parts[0]): yield "other-recording"
         if number == last: yield "part-twice"
-        elif previous is None:
-            if number > 0: yield "previous-missing"
-            if number > last + 1: yield "part-missing"
+        elif previous is None: yield from ["previous-missing"] * (number > 0) + ["part-missing"] * (number > last + 1)
         else:
-            named, known = {track for track, _ in previous["heads"]}, {t["track"] for t in before["opened"]["tracks"]} if before else set()
-            if not last <= previous["part"] < number or previous["part"] == last and not named <= known: yield "previous-differs"
-            elif previous["part"] not in (0, last): yield "part-missing"
+            known = next((one["heads"] for one in parts[:position][::-1] if one["opened"]["part"] == previous["part"]), {})
+            skipped = any(one["opened"]["part"] > previous["part"] and not one["is_empty"] for one in parts[:position])
+            named = {track: {head for of, head in previous["heads"] if of == track} for track, _ in previous["heads"]}
+            if previous["part"] >= number or skipped or known and not set(named) <= set(known): yield "previous-differs"
+            elif not known and previous["part"] > 0: yield "part-missing"
+            else: yield from ("previous-head-missing" for track in known if not named.get(track, {None}) <= known[track])
     if parts and parts[0]["opened"]["part"] > 0 and parts[0]["opened"].get("previous") is not None: yield "part-missing"
     if parts and parts[-1]["end"] and parts[-1]["end"]["reason"] == "paused": yield "ends-in-pause"
 
-MISSING = {"part-missing", "ends-in-pause", "previous-missing", "track-missing", "track-truncated", "track-without-header",
-           "envelope-missing", "receipt-covers-more"}
+MISSING = {"part-missing", "ends-in-pause", "previous-missing", "previous-head-missing", "track-missing", "track-truncated",
+           "track-without-header", "envelope-missing", "receipt-covers-more"}
 
 class Refused(ValueError):  # nothing can be judged
     def __init__(self, code, error): super().__init__(f"{type(error).__name__}: {error}"); self.code = code

@@ -13,6 +13,7 @@ def b64(text):  # R-8: one text for each sequence of bytes
 
 def encode(data): return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 def sha256(data): return hashlib.sha256(data).digest()
+def first_head(header): return encode(sha256(b"sealed-visit chain v1\0" + b64(header["hash"])))
 def name(text): return encode(sha256(text.encode()))  # how documents name one another
 def thumbprint(x): return name('{"crv":"Ed25519","kty":"OKP","x":"%s"}' % x)  # RFC 7638
 

@@ -243,11 +243,7 @@ impl Open {
             let path = folder.track_path(track.track);
             let (end, opened) = self.write_track(opener, &path, &mut sealed, &header, progress)?;
             progress.files.push(opened);
-            verifier.track(
-                track.track,
-                end.state,
-                end.error.map(|error| error.to_string()),
-            );
+            verifier.track(track.track, end);
         }
         hand_in_documents(&mut verifier, part);
         Ok(verifier.report())

@@ -4,9 +4,9 @@ use std::io::Read;
 
 use clap::Args;
 use sealed_visit_protocol::TrackId;
-use sealed_visit_protocol::track::TrackState;
 use sealed_visit_recording::{
-    Ending, PartReport, PartVerifier, Problem, ReceiptState, RecordingReport, report_recording,
+    Ending, PartReport, PartVerifier, Problem, ReceiptState, RecordingReport, TrackFollower,
+    report_recording,
 };
 
 use crate::files;
@@ -67,24 +67,17 @@ pub fn verify_track(
         verifier.track_not_here(track);
         return Ok(());
     };
-    let expected = verifier
-        .open_statement()
-        .header(track)
-        .map(|header| header.hash());
-    let mut state = expected.map_or_else(TrackState::new, TrackState::expecting);
+    let mut follower = TrackFollower::new(verifier.open_statement().header(track));
     let mut buffer = vec![0; PIECE_BYTES];
-    let error = loop {
+    loop {
         let length = file
             .read(&mut buffer)
             .map_err(|error| files::unreadable(&folder.track_path(track), &error))?;
-        if length == 0 {
-            break None;
+        if length == 0 || follower.feed(&buffer[..length]).is_err() {
+            break;
         }
-        if let Err(error) = state.feed(&buffer[..length], |_| {}) {
-            break Some(error.to_string());
-        }
-    };
-    verifier.track(track, state, error);
+    }
+    verifier.track(track, follower.finish());
     Ok(())
 }
 

@@ -27,7 +27,7 @@ mod verifier;
 
 pub use error::{OpenTrackError, RecordError};
 pub use events::{Event, EventLine, MEDIA_TYPE as EVENTS_MEDIA_TYPE, encode_events, parse_events};
-pub use opener::{OpenedSegment, TrackEnd, TrackOpener, unwrap_track_key};
+pub use opener::{OpenedSegment, TrackEnd, TrackFollower, TrackOpener, unwrap_track_key};
 pub use part::{PartDraft, PartEnd, PartPlan, PartRecorder, TrackPlan};
 pub use problem::{Problem, ProblemClass, ProblemCode};
 pub use renewal::RenewalKey;

@@ -1,11 +1,11 @@
 //! Opens one track as its bytes arrive.
 
-use sealed_visit_protocol::Jws;
 use sealed_visit_protocol::hash::sha256;
 use sealed_visit_protocol::recording::{EnvelopeClaims, WrappedKey};
 use sealed_visit_protocol::track::{
     CheckpointClaims, Header, SegmentRef, TrackEvent, TrackState, segment_context,
 };
+use sealed_visit_protocol::{Hash32, Jws};
 use zeroize::Zeroizing;
 
 use super::OpenTrackError;
@@ -62,6 +62,52 @@ pub struct TrackEnd {
     pub unverified_bytes: u64,
     /// What stopped it, if anything did. A torn last record is not an error: any prefix is good.
     pub error: Option<OpenTrackError>,
+    /// The chain head after each good segment: what a later part may name as known.
+    pub heads: Vec<Hash32>,
+}
+
+/// Follows a track without its key: how far it is good, and no slice comes out.
+pub struct TrackFollower {
+    state: TrackState,
+    heads: Vec<Hash32>,
+    error: Option<OpenTrackError>,
+}
+
+impl TrackFollower {
+    /// A follower of the track with this header; without one, of whatever track comes.
+    pub fn new(header: Option<&Header>) -> Self {
+        Self {
+            state: header.map_or_else(TrackState::new, |header| {
+                TrackState::expecting(header.hash())
+            }),
+            heads: Vec::new(),
+            error: None,
+        }
+    }
+
+    /// Takes the next bytes. After an error no more are taken; what was good before stays good.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<(), OpenTrackError> {
+        let heads = &mut self.heads;
+        let fed = self.state.feed(bytes, |event| {
+            if let TrackEvent::Segment { checkpoint, .. } = event {
+                heads.push(checkpoint.head);
+            }
+        });
+        fed.map_err(OpenTrackError::from).inspect_err(|error| {
+            // The first one says what is wrong.
+            self.error.get_or_insert_with(|| error.clone());
+        })
+    }
+
+    /// Ends the track, wherever its bytes ended.
+    pub fn finish(self) -> TrackEnd {
+        TrackEnd {
+            unverified_bytes: self.state.offset() - self.state.verified_bytes(),
+            state: self.state,
+            error: self.error,
+            heads: self.heads,
+        }
+    }
 }
 
 /// Feeds on a track's bytes from the start, in pieces of any size, and gives out its slices.
@@ -76,6 +122,7 @@ pub struct TrackOpener {
     pending: Vec<u8>,
     pending_offset: u64,
     error: Option<OpenTrackError>,
+    heads: Vec<Hash32>,
 }
 
 impl TrackOpener {
@@ -88,6 +135,7 @@ impl TrackOpener {
             pending: Vec::new(),
             pending_offset: 0,
             error: None,
+            heads: Vec::new(),
         }
     }
 
@@ -119,10 +167,13 @@ impl TrackOpener {
         let mut good_bytes = before.verified_bytes();
         for (checkpoint, segment, verified_bytes) in verified {
             match self.open(&segment) {
-                Ok(plaintext) => on_segment(OpenedSegment {
-                    checkpoint,
-                    plaintext,
-                }),
+                Ok(plaintext) => {
+                    self.heads.push(checkpoint.head);
+                    on_segment(OpenedSegment {
+                        checkpoint,
+                        plaintext,
+                    });
+                }
                 Err(error) => {
                     // A segment that does not open is bad, even with a valid checkpoint.
                     self.state = good_up_to(before, bytes, good_bytes);
@@ -145,6 +196,7 @@ impl TrackOpener {
             unverified_bytes: self.pending.len() as u64,
             state: self.state,
             error: self.error,
+            heads: self.heads,
         }
     }
 

@@ -106,6 +106,8 @@ problem_codes! {
     EndsInPause = "ends-in-pause", Missing;
     /// A part does not name the part before it.
     PreviousMissing = "previous-missing", Missing;
+    /// A track is shorter than the recorder of the next part knew it.
+    PreviousHeadMissing = "previous-head-missing", Missing;
     /// A track is not here.
     TrackMissing = "track-missing", Missing;
     /// A track is shorter than was signed.

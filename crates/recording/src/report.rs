@@ -79,6 +79,9 @@ pub struct TrackReport {
     pub gaps: Vec<Gap>,
     /// Whether a valid envelope was there.
     pub envelope: bool,
+    /// The chain head before the first segment, and after each good one.
+    #[serde(skip)]
+    pub heads: Vec<Hash32>,
 }
 
 /// One part.
@@ -244,7 +247,7 @@ fn judge_parts(parts: &[PartReport]) -> Vec<Problem> {
                 problems.push(problem(ProblemCode::PreviousMissing, message));
             }
             None => {}
-            Some(previous) => problems.extend(judge_previous(part, previous, before)),
+            Some(previous) => problems.extend(judge_previous(part, previous, &parts[..index])),
         }
     }
     if parts
@@ -257,31 +260,60 @@ fn judge_parts(parts: &[PartReport]) -> Vec<Problem> {
     problems
 }
 
-/// Whether the part before this one is the one that it names. A number in between may never have been recorded: an attempt
-/// to begin a part takes one. The chain heads are as far as the recorder knew them, which may be before the end.
+/// Whether the part before this one is the one that it names, and holds at least as much as the recorder knew of it. A number in
+/// between may never have been recorded: an attempt to begin a part takes one.
 fn judge_previous(
     part: &PartReport,
     previous: &PreviousPart,
-    before: Option<&PartReport>,
-) -> Option<Problem> {
+    earlier: &[PartReport],
+) -> Vec<Problem> {
     let number = part.part;
-    let is_here = before.filter(|before| before.part == previous.part);
-    let is_its =
-        |before: &PartReport, track| before.tracks.iter().any(|known| known.track == track);
-    let names_its_tracks = is_here.is_none_or(|before| {
+    let named = earlier.iter().rfind(|one| one.part == previous.part);
+    let is_its = |named: &PartReport, track| named.tracks.iter().any(|known| known.track == track);
+    let names_its_tracks = named.is_none_or(|named| {
         let mut heads = previous.heads.iter();
-        heads.all(|(track, _)| is_its(before, *track))
+        heads.all(|(track, _)| is_its(named, *track))
     });
-    let is_skipped = before.is_some_and(|before| before.part > previous.part);
+    let is_skipped = earlier
+        .iter()
+        .any(|one| one.part > previous.part && !is_empty(one));
     if previous.part >= number || is_skipped || !names_its_tracks {
         let message = format!("part {number} names another part as the one before it");
-        Some(problem(ProblemCode::PreviousDiffers, message))
-    } else if is_here.is_none() && previous.part > 0 {
-        let message = format!("part {} is not here", previous.part);
-        Some(problem(ProblemCode::PartMissing, message))
-    } else {
-        None
+        return vec![problem(ProblemCode::PreviousDiffers, message)];
     }
+    match named {
+        Some(named) => judge_heads(number, previous, named),
+        None if previous.part > 0 => {
+            let message = format!("part {} is not here", previous.part);
+            vec![problem(ProblemCode::PartMissing, message)]
+        }
+        None => Vec::new(),
+    }
+}
+
+/// The chain of every track must pass through the head that the next part names: a track that was cut further back, and whose
+/// cut end was then signed, looks whole by itself.
+fn judge_heads(number: u32, previous: &PreviousPart, named: &PartReport) -> Vec<Problem> {
+    let cut = named.tracks.iter().filter(|track| {
+        let mut heads = previous.heads.iter().filter(|(id, _)| *id == track.track);
+        heads.clone().count() == 0 || !heads.all(|(_, head)| track.heads.contains(head))
+    });
+    cut.map(|track| Problem {
+        code: ProblemCode::PreviousHeadMissing,
+        message: format!(
+            "part {} does not reach the place that part {number} names as already recorded",
+            named.part
+        ),
+        track: Some(track.track),
+    })
+    .collect()
+}
+
+/// A part that the vault opened and that never got a segment: the recorder did not get the vault's answer, and took the next number.
+/// After a while the vault closes it.
+fn is_empty(part: &PartReport) -> bool {
+    !matches!(part.ending, Ending::Finished { .. })
+        && part.tracks.iter().all(|track| track.segments == 0)
 }
 
 fn problem(code: ProblemCode, message: String) -> Problem {

@@ -2,9 +2,9 @@
 
 use super::problem::ProblemCode;
 use super::report::TrackReport;
-use sealed_visit_protocol::Jws;
 use sealed_visit_protocol::recording::{EnvelopeClaims, ReceiptClaims, TrackSummary};
-use sealed_visit_protocol::track::{Header, TrackState};
+use sealed_visit_protocol::track::{Header, TrackState, first_head};
+use sealed_visit_protocol::{Hash32, Jws};
 
 pub(super) struct VerifiedTrack {
     pub(super) header: Header,
@@ -16,6 +16,8 @@ pub(super) struct VerifiedTrack {
     pub(super) seen: bool,
     /// What stopped the state.
     pub(super) error: Option<String>,
+    /// The chain head before the first segment, and after each good one.
+    pub(super) heads: Vec<Hash32>,
     pub(super) envelopes: Vec<Jws<EnvelopeClaims>>,
 }
 
@@ -29,6 +31,7 @@ impl VerifiedTrack {
             listed: false,
             seen: false,
             error: None,
+            heads: vec![first_head(&header.hash())],
             envelopes: Vec::new(),
         }
     }
@@ -39,6 +42,10 @@ impl VerifiedTrack {
         summary: Option<&TrackSummary>,
     ) -> Option<(ProblemCode, String)> {
         if !self.seen {
+            // The vault closed a part of which it never had a byte.
+            if summary.is_some_and(|signed| signed.length_bytes == 0) {
+                return None;
+            }
             let message = "the open statement names a track that is not here";
             return Some((ProblemCode::TrackMissing, message.to_owned()));
         }
@@ -97,6 +104,7 @@ impl VerifiedTrack {
             last_at_ms: self.state.last_at_ms(),
             gaps,
             envelope: !self.envelopes.is_empty(),
+            heads: self.heads.clone(),
         }
     }
 
@@ -111,7 +119,8 @@ impl VerifiedTrack {
                 self.state.segments(),
                 self.state.head(),
             );
-        if !same && !self.is_shorter_than(receipt) {
+        let nothing_was_here = !self.seen && said.length_bytes == 0;
+        if !same && !nothing_was_here && !self.is_shorter_than(receipt) {
             return Some(format!("the receipt is for other bytes of track {track}"));
         }
         // More may have been added since.
@@ -124,7 +133,9 @@ impl VerifiedTrack {
         let track = self.header.claims().track;
         let said = receipt.tracks.iter().find(|said| said.track == track);
         said.is_some_and(|said| {
-            self.state.header().is_none() || self.state.segments() < said.segments
+            let has_header = self.state.header().is_some();
+            let nothing_was_here = !self.seen && said.length_bytes == 0;
+            !nothing_was_here && (!has_header || self.state.segments() < said.segments)
         })
     }
 }

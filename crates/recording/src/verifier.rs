@@ -4,6 +4,7 @@
 //! parts' documents claim is checked against the tracks' own bytes; what cannot be checked is listed as a problem,
 //! never left out. A part without an end is no problem but a state: any prefix of a track is good on its own.
 
+use super::opener::TrackEnd;
 use super::problem::{Problem, ProblemCode};
 use super::report::{Ending, PartReport, ReceiptState, StatedPlace};
 use super::verified_track::VerifiedTrack;
@@ -15,7 +16,6 @@ use sealed_visit_protocol::recording::{
     ClosingClaims, EnvelopeClaims, EnvelopeError, Gap, ManifestClaims, OpenClaims, OpenError,
     OpenStatement, ReceiptClaims, TrackSummary,
 };
-use sealed_visit_protocol::track::TrackState;
 use sealed_visit_protocol::{Jws, ParticipantId, RecordingId, TrackId};
 
 /// Verifies one part: begin with its open statement, hand in what there is, ask for the report.
@@ -89,20 +89,26 @@ impl PartVerifier {
         }
     }
 
-    /// Hands in a track's verified state: of a [`TrackState`] that was fed with its bytes, or of a
-    /// [`super::TrackEnd`]. `error` is what stopped it.
-    pub fn track(&mut self, track: TrackId, state: TrackState, error: Option<String>) {
+    /// Hands in how far a track is good: of a [`super::TrackFollower`] or a [`super::TrackOpener`] that was fed with its bytes.
+    pub fn track(&mut self, track: TrackId, end: TrackEnd) {
         let Some(known) = self.listed(track) else {
             return;
         };
+        let TrackEnd {
+            state,
+            error,
+            heads,
+            ..
+        } = end;
         known.unverified_bytes = state.offset() - state.verified_bytes();
         known.seen = true;
-        known.error = error;
+        known.error = error.map(|error| error.to_string());
         if state
             .header()
             .is_some_and(|header| header.hash() == known.header.hash())
         {
             known.state = state;
+            known.heads.extend(heads);
         }
     }
 

@@ -63,6 +63,7 @@ pub async fn post(
             check_show_time(&vault, &statement)?;
             quota::refuse_part(&vault, &mut tx, claims, statement.recorder().participant()).await?;
             refuse_withdrawn(&mut tx, claims).await?;
+            refuse_other_previous(&mut tx, claims).await?;
             for grant in &claims.grants {
                 last_words::refuse_overridden(&mut tx, grant).await?;
             }
@@ -165,6 +166,28 @@ async fn refuse_withdrawn(tx: &mut Tx, claims: &OpenClaims) -> ApiResult<()> {
                 ),
             ));
         }
+    }
+    Ok(())
+}
+
+/// The part before must have the tracks that are named as its own, if it is here. Whether their chain heads are its is for
+/// readers to judge: its bytes may still be on their way, and a vault that cut them would not tell.
+async fn refuse_other_previous(tx: &mut Tx, claims: &OpenClaims) -> ApiResult<()> {
+    let Some(previous) = &claims.previous else {
+        return Ok(());
+    };
+    let known: Vec<String> =
+        sqlx::query_scalar("SELECT track FROM tracks WHERE recording = ? AND part = ?")
+            .bind(claims.recording.to_string())
+            .bind(previous.part)
+            .fetch_all(&mut **tx)
+            .await?;
+    let is_its = |track: &TrackId| known.contains(&track.to_string());
+    if !known.is_empty() && !previous.heads.iter().all(|(track, _)| is_its(track)) {
+        return Err(ApiError::unprocessable(
+            "previous_tracks",
+            format!("part {} has no such track", previous.part),
+        ));
     }
     Ok(())
 }

@@ -1,7 +1,6 @@
 use super::*;
 use sealed_visit_protocol::VERSION;
 use sealed_visit_protocol::recording::{ClosingClaims, ReceiptClaims, TrackReceipt};
-use sealed_visit_protocol::track::TrackState;
 
 #[cfg_attr(not(target_arch = "wasm32"), test)]
 #[cfg_attr(target_arch = "wasm32", wasm_bindgen_test::wasm_bindgen_test)]
@@ -127,8 +126,8 @@ fn an_unfinished_part_closed_by_the_vault_is_complete_as_it_stands() {
     let mut verifier = PartVerifier::new(&part.open, &world.clinic).unwrap();
     let (mut summaries, mut receipts) = (vec![], vec![]);
     for track in &part.tracks {
-        let mut state = TrackState::expecting(track.header.hash());
-        state.feed(&track.file[..track.ends[3]], |_| {}).unwrap();
+        let end = followed(&track.header, &track.file[..track.ends[3]]);
+        let state = &end.state;
         summaries.push(sealed_visit_protocol::recording::TrackSummary {
             track: track.header.claims().track,
             header_hash: track.header.hash(),
@@ -146,7 +145,7 @@ fn an_unfinished_part_closed_by_the_vault_is_complete_as_it_stands() {
             head: state.head(),
             envelope: track.envelope.hash(),
         });
-        verifier.track(track.header.claims().track, state, None);
+        verifier.track(track.header.claims().track, end);
         verifier.envelope(track.header.claims().track, track.envelope.clone());
     }
     let closing = world.vault.sign(&ClosingClaims {
@@ -189,9 +188,8 @@ fn an_unfinished_part_closed_by_the_vault_is_complete_as_it_stands() {
     let judge = |receipt: &ReceiptClaims| {
         let mut verifier = PartVerifier::new(&part.open, &world.clinic).unwrap();
         for track in &part.tracks {
-            let mut state = TrackState::expecting(track.header.hash());
-            state.feed(&track.file[..track.ends[3]], |_| {}).unwrap();
-            verifier.track(track.header.claims().track, state, None);
+            let end = followed(&track.header, &track.file[..track.ends[3]]);
+            verifier.track(track.header.claims().track, end);
             verifier.envelope(track.header.claims().track, track.envelope.clone());
         }
         verifier.manifest(part.manifest.clone());

@@ -1,6 +1,6 @@
 //! What must not be called genuine and complete, whoever signed it.
 
-use super::{codes, draft, record, verify};
+use super::{codes, draft, followed, record, verify};
 use sealed_visit_protocol::consent::StatementKind;
 use sealed_visit_protocol::recording::{
     ClosingClaims, EndReason, Gap, ManifestClaims, OpenClaims, OpenTrack, PreviousPart,
@@ -67,6 +67,10 @@ impl Signed {
         state
     }
 
+    fn end(&self, index: usize) -> TrackEnd {
+        followed(&self.headers[index], &self.file(index))
+    }
+
     fn summary(&self, index: usize) -> TrackSummary {
         let state = self.state(index);
         TrackSummary {
@@ -114,7 +118,7 @@ impl Signed {
     fn verifier(&self) -> PartVerifier {
         let mut verifier = PartVerifier::new(&self.open, &self.world.clinic).unwrap();
         for (index, track) in self.ids().into_iter().enumerate() {
-            verifier.track(track, self.state(index), None);
+            verifier.track(track, self.end(index));
         }
         verifier
     }
@@ -242,8 +246,7 @@ fn documents_listed_under_another_recording_or_part_are_told() {
 #[test]
 fn a_track_that_stands_here_twice_is_told() {
     let signed = Signed::new();
-    let twice =
-        |verifier: &mut PartVerifier| verifier.track(signed.ids()[0], signed.state(0), None);
+    let twice = |verifier: &mut PartVerifier| verifier.track(signed.ids()[0], signed.end(0));
     assert_eq!(signed.judge(twice), ["track-twice"]);
 }
 
@@ -327,12 +330,16 @@ fn what_stops_an_opener_after_the_signed_end_keeps_the_recording_from_being_comp
     let world = super::world(&super::clinic_keys());
     let part = record(&world, 0, true);
     let mut verifier = PartVerifier::new(&part.open, &world.clinic).unwrap();
-    for (track, error) in part.tracks.iter().zip([Some("does not decrypt"), None]) {
+    for (track, error) in part
+        .tracks
+        .iter()
+        .zip([Some(OpenTrackError::Poisoned), None])
+    {
         let id = track.header.claims().track;
-        let mut state = TrackState::expecting(track.header.hash());
-        state.feed(&track.file, |_| {}).unwrap();
         // An opener gives back the state of the good part, and none of the bytes of a segment that did not decrypt.
-        verifier.track(id, state, error.map(str::to_owned));
+        let mut end = followed(&track.header, &track.file);
+        end.error = error;
+        verifier.track(id, end);
         verifier.envelope(id, track.envelope.clone());
     }
     verifier.manifest(part.manifest.clone());
@@ -459,9 +466,8 @@ fn a_track_that_is_not_here_is_missing_even_if_nothing_was_recorded_in_it() {
     });
     let mut verifier = PartVerifier::new(&signed.open, &signed.world.clinic).unwrap();
     // The first track's file ends inside its header; the second one's is not here.
-    let mut torn = TrackState::expecting(signed.headers[0].hash());
-    torn.feed(&signed.file(0)[..40], |_| {}).unwrap();
-    verifier.track(signed.ids()[0], torn, None);
+    let torn = followed(&signed.headers[0], &signed.file(0)[..40]);
+    verifier.track(signed.ids()[0], torn);
     verifier.manifest(manifest);
     verifier.receipt(receipt);
     let report = verifier.report();

@@ -79,6 +79,10 @@ enum End {
     Manifest(EndReason),
     /// The vault closed it after so many segments.
     Closed(usize),
+    /// The recorder died after three segments, and the vault closed the part after so many.
+    Crashed(usize),
+    /// The vault opened the part, its answer was lost, and the recorder took the next number.
+    Attempted,
     /// The vault closed it after so many segments, and then its device finished it.
     ClosedAndFinished(usize),
     Open,
@@ -113,6 +117,10 @@ const fn plan(name: &'static str, parts: &'static [End]) -> Plan {
 const PLANS: &[Plan] = &[
     plan("finished", &[STOPPED]),
     plan("two-parts", &[PAUSED, STOPPED]),
+    plan("after-a-crash", &[End::Crashed(3), STOPPED]),
+    plan("cut-after-a-crash", &[End::Crashed(2), STOPPED]),
+    plan("crash-in-the-middle", &[PAUSED, End::Crashed(3), STOPPED]),
+    plan("after-an-attempt", &[PAUSED, End::Attempted, STOPPED]),
     plan("paused", &[PAUSED]),
     plan("closed", &[End::Closed(2)]),
     plan("closed-and-finished", &[End::ClosedAndFinished(2)]),
@@ -200,6 +208,7 @@ impl Made {
     fn part(&mut self, part: usize) -> Value {
         let number = part as u32;
         let end = self.plan.parts[part];
+        let before = self.previous.clone();
         let document = sealed_visit_protocol::ClinicDocument::verify(
             &Jws::from_text(self.clinic.as_str()),
             &self.world.root.public(),
@@ -232,7 +241,7 @@ impl Made {
             number,
             draft.recording_key(),
             draft.open_tracks(),
-            self.previous.take(),
+            before.clone(),
         );
         open.clinic = sha256(self.clinic.as_bytes());
         let open = serde_json::to_value(open).unwrap();
@@ -284,14 +293,38 @@ impl Made {
             .map(|header| recorder.envelope(header.claims().track).unwrap().as_str())
             .map(|jws| signed::sign("sv-envelope+jwt", &signed::payload(jws), &recording_key))
             .collect();
-        self.previous = Some(PreviousPart {
-            part: number,
-            heads: recorder.heads(),
-        });
+        self.previous = match end {
+            End::Attempted => before,
+            End::Crashed(_) => Some(PreviousPart {
+                part: number,
+                heads: headers
+                    .iter()
+                    .zip(&states)
+                    .enumerate()
+                    // Its last word before it died: of one track all there was, of the other less.
+                    .map(|(index, (header, along))| {
+                        (header.claims().track, along[3 - index].head())
+                    })
+                    .collect(),
+            }),
+            _ => Some(PreviousPart {
+                part: number,
+                heads: recorder.heads(),
+            }),
+        };
         let closed_after = match end {
-            End::Closed(segments) | End::ClosedAndFinished(segments) => Some(segments),
+            End::Closed(segments) | End::ClosedAndFinished(segments) | End::Crashed(segments) => {
+                Some(segments)
+            }
             _ => None,
         };
+        let is_attempt = matches!(end, End::Attempted);
+        if is_attempt {
+            for (header, along) in headers.iter().zip(&mut states) {
+                *along = vec![TrackState::expecting(header.hash())];
+            }
+        }
+        let closed_after = closed_after.or(is_attempt.then_some(0));
         let closing = closed_after.map(|segments| {
             let at: Vec<&TrackState> = states.iter().map(|along| &along[segments]).collect();
             let claims = self.closing(number, &open, &headers, &at);
@@ -300,7 +333,7 @@ impl Made {
         let reason = match end {
             End::Manifest(reason) => Some(reason),
             End::ClosedAndFinished(_) => Some(EndReason::Stopped),
-            End::Closed(_) | End::Open => None,
+            End::Closed(_) | End::Crashed(_) | End::Attempted | End::Open => None,
         };
         let manifest = reason.map(|reason| {
             let withdrawn = reason == EndReason::Withdrawn;
@@ -334,7 +367,10 @@ impl Made {
                         length_bytes: along[kept].verified_bytes(),
                         segments: along[kept].segments(),
                         head: along[kept].head(),
-                        envelope: sha256(envelope.as_bytes()),
+                        envelope: match is_attempt {
+                            true => Hash32([0; 32]),
+                            false => sha256(envelope.as_bytes()),
+                        },
                     })
                     .collect(),
                 ended_by: sha256(ended_by.as_bytes()),
@@ -349,15 +385,17 @@ impl Made {
         for (index, header) in headers.iter().enumerate() {
             let id = header.claims().track;
             files[index].truncate(states[index][kept].verified_bytes() as usize);
-            self.tracks
-                .insert(format!("{id}.track"), files[index].clone());
+            if !is_attempt {
+                let name = format!("{id}.track");
+                self.tracks.insert(name, files[index].clone());
+            }
             let share = shares.iter().find(|share| share.track == id);
             tracks.push(json!({
                 "track": id,
                 "share": share.map_or(String::new(), |share| {
                     sealed_visit_protocol::bytes::to_base64url(share.share.as_slice())
                 }),
-                "envelopes": [envelopes[index]],
+                "envelopes": if is_attempt { vec![] } else { vec![&envelopes[index]] },
             }));
         }
         json!({
@@ -388,6 +426,7 @@ impl Made {
 
     fn closing(&self, part: u32, open: &str, headers: &[Header], states: &[&TrackState]) -> Value {
         let last = states.iter().map(|state| state.last_at_ms()).max();
+        let last = last.filter(|at_ms| *at_ms > 0).or(Some(START_MS));
         let claims = ClosingClaims {
             v: VERSION,
             recording: self.world.recording,

@@ -5,7 +5,10 @@ use super::base::{AUTHORITY, Base, CLINICIAN, PATIENT, RECORDER, ROOT, VAULT};
 use super::signed::{self, Seed};
 use super::stored::Folder;
 use sealed_visit_protocol::bytes::to_base64url;
-use sealed_visit_protocol::track::{MAGIC, RECORD_PREFIX_BYTES, RecordType, write_record};
+use sealed_visit_protocol::hash::sha256;
+use sealed_visit_protocol::track::{
+    MAGIC, RECORD_PREFIX_BYTES, RecordType, first_head, write_record,
+};
 use serde_json::{Value, json};
 
 pub struct Edit {
@@ -306,6 +309,21 @@ impl Edit {
         let mut changed = Vec::new();
         write_record(&mut changed, RecordType::Checkpoint, jws.as_bytes()).unwrap();
         file.splice(at.start..at.body.end, changed);
+    }
+
+    /// The chain head in a checkpoint.
+    pub fn head(&mut self, part: usize, track: usize, index: usize) -> Value {
+        let file = self.file(part, track);
+        let body = record(file, 2 + 2 * index).body;
+        let text = std::str::from_utf8(&file[body]).unwrap();
+        signed::payload(text)["head"].clone()
+    }
+
+    /// The chain head before the first segment.
+    pub fn first_head(&mut self, part: usize, track: usize) -> Value {
+        let file = self.file(part, track);
+        let body = record(file, 0).body;
+        json!(first_head(&sha256(&file[body])))
     }
 
     /// A record's first byte and its body: 0 is the header, then segment and checkpoint by turns.

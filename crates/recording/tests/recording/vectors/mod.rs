@@ -14,9 +14,12 @@ mod signed;
 use base::Base;
 use edit::Edit;
 use sealed_visit_protocol::bytes::to_base64url;
+use sealed_visit_protocol::{ClinicDocument, Jws, TrackId};
 use sealed_visit_recording::seal::hpke::Suite;
 use sealed_visit_recording::seal::key_file;
-use sealed_visit_recording::{ProblemClass, ProblemCode};
+use sealed_visit_recording::{
+    PartVerifier, ProblemClass, ProblemCode, TrackFollower, report_recording,
+};
 use sealed_visit_testing::recording_vectors as stored;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -243,4 +246,69 @@ fn verdicts_are_as_the_classes_of_their_codes_say() {
         };
         assert!(agrees, "{}: {:?}", vector.name, vector.problems);
     }
+}
+
+/// The codes that the verifier finds; without a key, as whoever keeps a recording does it.
+fn judged(folder: &stored::Folder) -> Vec<&'static str> {
+    let root = base::world(Suite::X25519).root.public();
+    let clinic = ClinicDocument::verify(&Jws::from_text(folder.clinic.as_str()), &root).unwrap();
+    let recording = folder.recording["recording"].as_str().unwrap();
+    let mut reports = Vec::new();
+    for part in folder.recording["parts"].as_array().unwrap() {
+        let text = |name: &str| part[name].as_str().map(str::to_owned);
+        let open = Jws::from_text(text("open").unwrap());
+        let mut verifier = PartVerifier::new(&open, &clinic).unwrap();
+        let number = part["part"].as_u64().unwrap() as u32;
+        verifier.listed_as(recording.parse().unwrap(), number);
+        for listed in part["tracks"].as_array().unwrap() {
+            let track: TrackId = listed["track"].as_str().unwrap().parse().unwrap();
+            let envelopes = listed["envelopes"].as_array().into_iter().flatten();
+            for envelope in envelopes {
+                verifier.envelope(track, Jws::from_text(envelope.as_str().unwrap()));
+            }
+            let Some(bytes) = folder.tracks.get(&format!("{track}.track")) else {
+                verifier.track_not_here(track);
+                continue;
+            };
+            let mut follower = TrackFollower::new(verifier.open_statement().header(track));
+            let _ = follower.feed(bytes);
+            verifier.track(track, follower.finish());
+        }
+        if let Some(jws) = text("manifest") {
+            verifier.manifest(Jws::from_text(jws));
+        }
+        if let Some(jws) = text("closing") {
+            verifier.closing(Jws::from_text(jws));
+        }
+        if let Some(jws) = text("receipt") {
+            verifier.receipt(Jws::from_text(jws));
+        }
+        reports.push(verifier.report());
+    }
+    let report = report_recording(reports);
+    let of_parts = report.parts.iter().flat_map(|part| &part.problems);
+    let codes: BTreeSet<_> = of_parts
+        .chain(&report.problems)
+        .map(|problem| problem.code.as_str())
+        .collect();
+    codes.into_iter().collect()
+}
+
+#[test]
+fn the_verifier_says_of_every_vector_that_it_can_judge_what_the_vector_says() {
+    let bases = base::all();
+    let mut count = 0;
+    for vector in faults::all() {
+        if vector.verdict == Verdict::Refused || vector.only_as_text {
+            continue;
+        }
+        let base = bases.iter().find(|base| base.name == vector.base).unwrap();
+        let mut edit = Edit::of(base);
+        (vector.edit)(&mut edit);
+        let expected: BTreeSet<_> = vector.problems.iter().copied().collect();
+        let expected: Vec<_> = expected.into_iter().collect();
+        assert_eq!(judged(&edit.folder), expected, "{}", vector.name);
+        count += 1;
+    }
+    assert!(count > 100, "{count}");
 }

@@ -2,6 +2,9 @@
 
 use super::*;
 
+const NOT_COMPARED: VaultSays =
+    CannotJudge("a vault does not read an earlier part again to find a chain head");
+
 pub fn vectors() -> Vec<Vector> {
     let mut g = Group::new();
     g.requirement("R-58 The parts together");
@@ -100,12 +103,103 @@ pub fn vectors() -> Vec<Vector> {
         "previous-names-other-tracks",
         "two-parts",
         altered(&["previous-differs"]),
-        CannotJudge("a vault compares only the number in `previous`"),
+        Refuses("open", "previous_tracks"),
         "The second part names a track that the first does not have.",
         |e| {
             e.sign(1, "open", |open| {
                 open["previous"]["heads"][0][0] = other_id(9)
             });
+        },
+    );
+    let cut = incomplete(&["previous-head-missing"]);
+    g.add(
+        "previous-head-of-another-track",
+        "two-parts",
+        cut,
+        NOT_COMPARED,
+        "The second part names the events track's chain head as the media track's.",
+        |e| {
+            e.sign(1, "open", |open| {
+                open["previous"]["heads"][0][1] = open["previous"]["heads"][1][1].clone()
+            });
+        },
+    );
+    g.add(
+        "previous-head-beyond-the-end",
+        "two-parts",
+        cut,
+        NOT_COMPARED,
+        "The second part names a chain head that no checkpoint of the first has.",
+        |e| {
+            e.sign(1, "open", |open| {
+                open["previous"]["heads"][0][1] = other_hash(9)
+            });
+        },
+    );
+    g.add(
+        "previous-names-one-track-of-two",
+        "two-parts",
+        cut,
+        NOT_COMPARED,
+        "The second part names a chain head for only one of the first part's tracks.",
+        |e| {
+            e.sign(1, "open", |open| {
+                drop(open["previous"]["heads"].as_array_mut().unwrap().pop())
+            });
+        },
+    );
+    g.add(
+        "previous-without-heads",
+        "two-parts",
+        cut,
+        NOT_COMPARED,
+        "The second part names the first without any chain heads.",
+        |e| {
+            e.sign(1, "open", |open| open["previous"]["heads"] = json!([]));
+        },
+    );
+    g.add(
+        "previous-names-two-heads-of-a-track",
+        "two-parts",
+        cut,
+        NOT_COMPARED,
+        "The second part names two chain heads of one track, and the first part has only one of them.",
+        |e| {
+            e.sign(1, "open", |open| {
+                let heads = open["previous"]["heads"].as_array_mut().unwrap();
+                heads.push(json!([heads[0][0], other_hash(9)]));
+            });
+        },
+    );
+    g.add(
+        "cut-after-a-crash",
+        "cut-after-a-crash",
+        cut,
+        ITS_OWN,
+        "The recorder died after three segments. The vault cut the part to two, closed it, and signed a receipt for that.",
+        |_| {},
+    );
+    g.requirement("R-66");
+    g.add(
+        "closed-part-with-media-is-skipped",
+        "crash-in-the-middle",
+        altered(&["previous-differs"]),
+        ITS_OWN,
+        "The vault closed part 1, which holds media. Part 2 names part 0.",
+        |e| {
+            let previous = e.claims(1, "open")["previous"].clone();
+            e.sign(2, "open", |open| open["previous"] = previous);
+        },
+    );
+    g.add(
+        "attempt-not-closed-yet",
+        "after-an-attempt",
+        incomplete(&["track-missing"]),
+        ITS_OWN,
+        "The vault opened part 1, but its answer was lost, and the vault has not closed the part yet.",
+        |e| {
+            e.part(1)["closing"] = Value::Null;
+            e.part(1)["receipt"] = Value::Null;
         },
     );
     g.requirement("R-57");

@@ -194,27 +194,45 @@ pub fn vectors() -> Vec<Vector> {
     );
     g.requirement("R-58 The parts together");
     g.add(
+        "after-a-crash",
+        "after-a-crash",
+        COMPLETE,
+        ITS_OWN,
+        "The recorder died and came back. The chain heads it names lie at the end of one track and before the end of the other.",
+        |_| {},
+    );
+    g.add(
         "previous-head-before-the-end",
         "two-parts",
         COMPLETE,
         Takes,
-        "A chain head in `previous` differs: it is only as far as the recorder knew.",
+        "A chain head in `previous` is that of an earlier checkpoint: the recorder wrote it down before the last one.",
         |e| {
-            e.sign(1, "open", |open| {
-                open["previous"]["heads"][0][1] = other_hash(9)
-            });
+            let head = e.head(0, 0, 0);
+            e.sign(1, "open", |open| open["previous"]["heads"][0][1] = head);
         },
     );
     g.add(
-        "previous-without-heads",
+        "previous-head-before-the-first-segment",
         "two-parts",
         COMPLETE,
         Takes,
-        "A recorder that knew no chain heads names only the part.",
+        "A chain head in `previous` is the one before the first segment: nothing was recorded in that track yet.",
         |e| {
-            e.sign(1, "open", |open| open["previous"]["heads"] = json!([]));
+            let head = e.first_head(0, 0);
+            e.sign(1, "open", |open| open["previous"]["heads"][0][1] = head);
         },
     );
+    g.requirement("R-66");
+    g.add(
+        "after-an-attempt",
+        "after-an-attempt",
+        COMPLETE,
+        ITS_OWN,
+        "The vault opened part 1, but its answer was lost. Part 2 names part 0, and part 1 holds nothing.",
+        |_| {},
+    );
+    g.requirement("R-58 The parts together");
     g.requirement("R-57");
     g.add(
         "manifest-without-places",
