@@ -246,7 +246,7 @@ export class VisitDriver {
         this.#frames.useEpoch(output.epoch);
         break;
       case "retire_epoch":
-        this.#frames.retireEpoch(output.epoch, output.at_ms);
+        this.#frames.retireEpoch(output.epoch, output.at_ms - this.now());
         break;
       case "drop_leaf":
         this.#frames.dropLeaf(output.epoch, output.leaf);

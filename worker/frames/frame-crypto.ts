@@ -79,11 +79,11 @@ export class FrameCrypto {
     this.#engine.sendInEpoch(BigInt(epoch));
   }
 
-  /** The epoch's keys die at `diesAtMs`. */
-  retireEpoch(epoch: number, diesAtMs: number): void {
+  /** The epoch's keys die after `remainingMs`: a span, because whoever decides may go by a corrected clock. */
+  retireEpoch(epoch: number, remainingMs: number): void {
     // An epoch that had to make room for a newer one is gone already.
     if (!this.#engine.liveEpochs().includes(BigInt(epoch))) return;
-    this.#engine.retireEpoch(BigInt(epoch), diesAtMs - RETIRED_KEY_LIFETIME_MS);
+    this.#engine.retireEpoch(BigInt(epoch), nowMs() + remainingMs - RETIRED_KEY_LIFETIME_MS);
   }
 
   /** What `leaf` sent with up to `epoch` opens nothing anymore. */
@@ -214,7 +214,7 @@ export class FrameCrypto {
     const handle = this.#receiveHandle(track, mimeType);
     if (typeof handle === "string") return handle;
     if (!this.#load(frame)) return "too-large";
-    return this.#engine.decrypt(handle, performance.timeOrigin + performance.now());
+    return this.#engine.decrypt(handle, nowMs());
   }
 
   /** Hands on, or gives up, what waited for a key. */
@@ -222,7 +222,7 @@ export class FrameCrypto {
     if (this.#isDead) return;
     try {
       for (;;) {
-        const result = this.#engine.nextReleased(performance.timeOrigin + performance.now());
+        const result = this.#engine.nextReleased(nowMs());
         if (result === this.#module.FrameEngine.NOTHING_DUE) break;
         const ticket = this.#engine.ticket();
         const waiting = this.#waiting.get(ticket);
@@ -377,7 +377,7 @@ export class FrameCrypto {
   }
 
   #emitFirst(track: FrameTrack, stage: "seen" | "passed"): void {
-    const at_ms = performance.timeOrigin + performance.now();
+    const at_ms = nowMs();
     this.#hooks.emit({ e: "first_frame", key: track.options.key, stage, at_ms });
   }
 
@@ -419,6 +419,11 @@ const HANDLED_CODECS: ReadonlySet<string> = new Set(CODECS);
 
 function total(dropped: Readonly<Record<string, number | undefined>>): number {
   return Object.values(dropped).reduce<number>((sum, count) => sum + (count ?? 0), 0);
+}
+
+/** The clock on which the engine's keys and waiting frames age. */
+function nowMs(): number {
+  return performance.timeOrigin + performance.now();
 }
 
 /** One clock for all tracks of this sender: the encoder's capture time if known, else now. */
