@@ -120,7 +120,7 @@ impl VisitCore {
     pub fn handle(&mut self, input: &str, now_ms: f64) -> Result<String, JsValue> {
         let input: Input = json::from_slice(input.as_bytes())
             .map_err(|error| js_error("bad_input", &error.to_string(), JsValue::UNDEFINED))?;
-        let outputs = self.visit.handle(input, now_ms as u64);
+        let outputs = self.visit.handle(input, now_ms as u64).in_order();
         self.base_keys = outputs.iter().filter_map(base_key).collect();
         to_json(&outputs)
     }

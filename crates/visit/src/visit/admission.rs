@@ -74,7 +74,7 @@ impl Visit {
     }
 
     /// Lets back in who may come back, and takes out who said goodbye.
-    pub(super) fn settle_admissions(&mut self) {
+    pub(super) fn admit_returning(&mut self) {
         if self.acting() != Some(self.me) {
             return;
         }

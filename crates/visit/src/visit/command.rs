@@ -169,7 +169,7 @@ impl Visit {
     fn leave(&mut self) {
         if self.member().is_some() {
             self.say(AppMessage::Leaving);
-            self.flush_app_messages();
+            self.send_app_messages();
         }
         self.send(ClientMessage::Leave {});
         self.end_for_good(EndReason::Left);
@@ -180,7 +180,7 @@ impl Visit {
         self.require_member()?;
         // The members hear it from the host, whatever the relay says.
         self.say(AppMessage::Ending);
-        self.flush_app_messages();
+        self.send_app_messages();
         self.send(ClientMessage::End {});
         self.end_for_good(EndReason::EndedByHost);
         Ok(())

@@ -50,7 +50,7 @@ pub(super) struct Pending {
 
 impl Visit {
     /// Builds and sends a commit of everything that is wanted and not yet true.
-    pub(super) fn flush_commits(&mut self) {
+    pub(super) fn send_commits(&mut self) {
         if !self.link.caught_up() {
             return;
         }
@@ -135,7 +135,7 @@ impl Visit {
     }
 
     /// A commit that the relay keeps back is said again: it is ordered once, or rejected.
-    pub(super) fn settle_withheld(&mut self) {
+    pub(super) fn resend_withheld_commit(&mut self) {
         let again_at = self.commit_again_at_ms();
         if self.link.caught_up() && again_at.is_some_and(|at_ms| self.now_ms >= at_ms) {
             self.resend_pending();

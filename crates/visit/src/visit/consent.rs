@@ -205,7 +205,7 @@ impl Visit {
     }
 
     /// The committer puts what was heard into the group.
-    pub(super) fn settle_statements(&mut self) {
+    pub(super) fn commit_statements(&mut self) {
         if self.acting() != Some(self.me) {
             return;
         }

@@ -4,7 +4,7 @@
 //! somebody, at once. Old keys live two seconds longer than anybody may send with them.
 
 use super::membership::Membership;
-use super::output::{BaseKey, LeafOf, Output};
+use super::output::{BaseKey, LeafOf, Output, Outputs};
 use super::{Role, Visit};
 #[cfg(test)]
 use crate::sabotage::{Rule, breaks};
@@ -33,12 +33,12 @@ impl KeySchedule {
         self.next.map(|(_, at_ms)| at_ms)
     }
 
-    pub(super) fn clear(&mut self, out: &mut Vec<Output>) {
+    pub(super) fn clear(&mut self, out: &mut Outputs) {
         *self = Self::default();
         out.push(Output::ClearKeys);
     }
 
-    fn switch(&mut self, epoch: u64, retire_at_ms: u64, out: &mut Vec<Output>) {
+    fn switch(&mut self, epoch: u64, retire_at_ms: u64, out: &mut Outputs) {
         self.next = None;
         if self.sending == Some(epoch) {
             return;
@@ -109,7 +109,7 @@ impl Visit {
     }
 
     /// Switches when everybody has the new key, or time is up.
-    pub(super) fn settle_keys(&mut self) {
+    pub(super) fn switch_keys(&mut self) {
         let Some((epoch, at_ms)) = self.keys.next else {
             return;
         };

@@ -136,7 +136,7 @@ impl Visit {
         self.say(AppMessage::Confirm { proof });
     }
 
-    pub(super) fn flush_app_messages(&mut self) {
+    pub(super) fn send_app_messages(&mut self) {
         if !self.link.caught_up() {
             return;
         }
@@ -294,7 +294,7 @@ impl Visit {
     }
 
     /// What the relay does not echo for long is said again.
-    pub(super) fn settle_outbox(&mut self) {
+    pub(super) fn resend_unheard(&mut self) {
         let now_ms = self.now_ms;
         if self.link.caught_up() {
             self.link

@@ -227,12 +227,19 @@ impl Visit {
     }
 
     /// What the relay neither started nor refused is asked for again.
-    pub(super) fn settle_creation(&mut self) {
+    pub(super) fn keep_creating(&mut self) {
         if let Stage::Creating { said_ms, .. } = self.stage
             && self.link.ready
             && self.now_ms >= said_ms + ASK_AGAIN_AFTER_MS
         {
             self.say_creation();
+        }
+    }
+
+    pub(super) fn asks_for_group_at(&self) -> Option<u64> {
+        match self.stage {
+            Stage::Creating { said_ms, .. } => Some(said_ms + ASK_AGAIN_AFTER_MS),
+            _ => None,
         }
     }
 
@@ -439,7 +446,7 @@ impl Visit {
 
     /// Goes live once somebody proved to be in the epoch of the welcome. The inviter's word counts where there is nobody
     /// else to ask, or where nobody else answers: they may all have come back at the same time.
-    pub(super) fn settle_confirmation(&mut self) {
+    pub(super) fn go_live_once_proved(&mut self) {
         let Some(member) = self.member().filter(|member| !member.confirmed) else {
             return;
         };
@@ -469,13 +476,20 @@ impl Visit {
         }
     }
 
+    /// When silence says something about an epoch that nobody has proved.
+    pub(super) fn judges_proofs_at(&self) -> Option<u64> {
+        let unproved = self.member().filter(|member| !member.confirmed)?;
+        let after = [INVITER_ALONE_AFTER_MS, UNPROVED_AFTER_MS];
+        self.soonest(after.map(|after_ms| Some(unproved.since_ms + after_ms)))
+    }
+
     /// The relay does not let a clinician who never was inside replace the group of one who is: it asks more seldom then.
     fn unanswered_after_ms(&self) -> u64 {
         HOST_UNANSWERED_AFTER_MS << self.refused_creations.min(6)
     }
 
     /// What follows while waiting: asking again, and a host that finds nobody to let it in starts anew.
-    pub(super) fn settle_waiting(&mut self) {
+    pub(super) fn keep_asking(&mut self) {
         let now_ms = self.now_ms;
         let Stage::Waiting {
             since_ms, said_ms, ..
@@ -501,48 +515,29 @@ impl Visit {
         }
     }
 
-    pub(super) fn membership_deadlines(&self) -> Vec<Option<u64>> {
-        let (alone, again) = match self.stage {
-            Stage::Waiting {
-                since_ms, said_ms, ..
-            } => {
-                let alone = [HOST_ALONE_AFTER_MS, self.unanswered_after_ms()]
-                    .map(|after| since_ms + after)
-                    .into_iter()
-                    .find(|at_ms| *at_ms > self.now_ms);
-                (
-                    alone.filter(|_| self.is_clinician()),
-                    Some(said_ms + ASK_AGAIN_AFTER_MS),
-                )
-            }
-            Stage::Creating { said_ms, .. } => (None, Some(said_ms + ASK_AGAIN_AFTER_MS)),
-            _ => (None, None),
+    pub(super) fn asks_next_at(&self) -> Option<u64> {
+        let Stage::Waiting {
+            since_ms, said_ms, ..
+        } = self.stage
+        else {
+            return None;
         };
-        let withheld = self
-            .member()
-            .and_then(Membership::commit_withheld_since)
-            .map(|sent_ms| sent_ms + WITHHELD_AFTER_MS);
-        let commit_again = self.commit_again_at_ms();
-        let unproved = self.member().filter(|member| !member.confirmed);
-        let after = |after_ms| unproved.map(|member| member.since_ms + after_ms);
-        vec![
-            alone,
-            again,
-            self.regroup_at_ms(),
-            withheld,
-            commit_again,
-            after(INVITER_ALONE_AFTER_MS),
-            after(UNPROVED_AFTER_MS),
-        ]
+        let alone = [HOST_ALONE_AFTER_MS, self.unanswered_after_ms()];
+        let alone = alone.map(|after_ms| self.is_clinician().then_some(since_ms + after_ms));
+        self.soonest([Some(said_ms + ASK_AGAIN_AFTER_MS), alone[0], alone[1]])
     }
 
-    pub(super) fn settle_problems(&mut self) {
+    /// When a commit that is under way has been withheld.
+    pub(super) fn commit_withheld_at(&self) -> Option<u64> {
         let since = self.member().and_then(Membership::commit_withheld_since);
-        if since.is_some_and(|sent_ms| self.now_ms >= sent_ms + WITHHELD_AFTER_MS)
-            && self.link.ready
-        {
+        since.map(|sent_ms| sent_ms + WITHHELD_AFTER_MS)
+    }
+
+    pub(super) fn report_commit_problems(&mut self) {
+        let withheld_at = self.commit_withheld_at();
+        if withheld_at.is_some_and(|at_ms| self.now_ms >= at_ms) && self.link.ready {
             self.problem(ProblemCode::CommitWithheld, None);
-        } else if since.is_none() {
+        } else if withheld_at.is_none() {
             self.clear_problem(ProblemCode::CommitWithheld);
         }
         if self

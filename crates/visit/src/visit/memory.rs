@@ -238,7 +238,7 @@ impl Visit {
     }
 
     /// Says so once more.
-    pub(super) fn settle_dead_grants(&mut self) {
+    pub(super) fn take_back_dead_grant(&mut self) {
         let is_live = self.member().is_some_and(|member| member.confirmed);
         if is_live && self.open_withdrawal().is_none() && self.is_recorded_on_a_dead_grant() {
             // Without a command: nobody waits for an answer.
@@ -259,13 +259,12 @@ impl Visit {
     }
 
     /// Hands the memory out before anything that follows from it leaves the device.
-    pub(super) fn settle_memory(&mut self) {
+    pub(super) fn hand_out_memory(&mut self) {
         if self.kept.as_ref() == Some(&self.memory) {
             return;
         }
         self.kept = Some(self.memory.clone());
-        let memory = Box::new(self.memory.clone());
-        self.out.insert(0, super::Output::Remember { memory });
+        self.out.remember(self.memory.clone());
     }
 }
 

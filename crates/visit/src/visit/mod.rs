@@ -13,6 +13,7 @@
 //! | file | what |
 //! |---|---|
 //! | `input`, `output`, `state` | the shapes that cross the boundary |
+//! | `rules` | what follows from the state after every input, and when something follows next |
 //! | `link` | the relay: hello, order, catching up, what was sent and not yet heard back |
 //! | `membership` | asking to join, joining, losing one's place |
 //! | `admission` | who waits, and who is let in |
@@ -43,13 +44,16 @@ mod outside;
 mod recorder;
 mod recording;
 mod refusal;
+mod rules;
 mod state;
 mod view;
 mod withdrawal;
 
 pub use input::{Command, ConsentRequest, GivenAnswer, Input, OpenPart, TextBody};
 pub use memory::VisitMemory;
-pub use output::{BaseKey, CommandError, ErrorCode, LeafOf, Output, RecorderLeft, VisitEvent};
+pub use output::{
+    BaseKey, CommandError, ErrorCode, LeafOf, Output, Outputs, RecorderLeft, VisitEvent,
+};
 pub use state::{
     AnswerOf, ClinicView, ConsentView, EndReason, Indicator, Label, Me, Member, NotSending, Phase,
     Problem, ProblemCode, Sending, TextView, VisitState, WaitingView,
@@ -154,7 +158,7 @@ pub struct Visit {
     gate_open: bool,
     shown: Option<VisitState>,
     timer_ms: Option<u64>,
-    out: Vec<Output>,
+    out: Outputs,
 }
 
 #[derive(Clone)]
@@ -265,12 +269,12 @@ impl Visit {
             gate_open: false,
             shown: None,
             timer_ms: None,
-            out: Vec::new(),
+            out: Outputs::default(),
         })
     }
 
     /// Takes one input at a time (milliseconds since the Unix epoch) and returns what is to be done.
-    pub fn handle(&mut self, input: Input, now_ms: u64) -> Vec<Output> {
+    pub fn handle(&mut self, input: Input, now_ms: u64) -> Outputs {
         // A clock that jumps back must not bring a timer back.
         self.now_ms = self.now_ms.max(now_ms);
         match input {
@@ -279,86 +283,13 @@ impl Visit {
             Input::Tick => self.timer_ms = None,
             Input::Command { id, command } => self.on_command(id, command),
         }
-        self.settle();
+        self.run_rules();
         std::mem::take(&mut self.out)
     }
 
     /// What is shown now.
     pub fn state(&self) -> VisitState {
         self.view()
-    }
-
-    /// Does what follows from the state as it is now; every rule here may run any number of times.
-    fn settle(&mut self) {
-        self.settle_waiting();
-        self.settle_creation();
-        self.settle_confirmation();
-        self.settle_refused();
-        self.settle_withheld();
-        self.settle_admissions();
-        self.settle_statements();
-        self.settle_second_thoughts();
-        self.settle_dead_grants();
-        self.settle_withdrawal();
-        self.settle_resume();
-        self.settle_keys();
-        self.settle_outbox();
-        // What explains a commit is said before it, in the epoch that everybody can still read.
-        self.flush_app_messages();
-        self.flush_commits();
-        self.settle_memory();
-        self.settle_gate();
-        self.settle_problems();
-        self.settle_silence();
-        self.show();
-        self.set_timer();
-    }
-
-    fn settle_gate(&mut self) {
-        let open = self.not_sending().is_none();
-        if open != self.gate_open {
-            self.gate_open = open;
-            let gate = Output::Gate { open };
-            if open {
-                self.out.push(gate);
-            } else {
-                // Closing comes before anything else that this input caused.
-                self.out.insert(0, gate);
-            }
-        }
-    }
-
-    fn show(&mut self) {
-        let state = self.view();
-        if self.shown.as_ref() != Some(&state) {
-            self.shown = Some(state.clone());
-            self.out.push(Output::State {
-                state: Box::new(state),
-            });
-        }
-    }
-
-    fn set_timer(&mut self) {
-        let next = self
-            .deadlines()
-            .into_iter()
-            .flatten()
-            .filter(|at| *at > self.now_ms)
-            .min();
-        if next != self.timer_ms {
-            self.timer_ms = next;
-            if let Some(at_ms) = next {
-                self.out.push(Output::Timer { at_ms });
-            }
-        }
-    }
-
-    /// Every time at which [`Self::settle`] may have something new to do.
-    fn deadlines(&self) -> Vec<Option<u64>> {
-        let mut times = vec![self.keys.deadline_ms(), self.link.say_again_at_ms()];
-        times.extend(self.membership_deadlines());
-        times.extend(self.recording_deadlines());
-        times
     }
 
     #[inline(never)]

@@ -89,6 +89,50 @@ pub enum Output {
     },
 }
 
+/// What one input leads to. What must come first stands apart, so that no rule can put anything before it.
+#[derive(Debug, Clone, Default)]
+pub struct Outputs {
+    /// The sending gate closes before anything else that the input caused.
+    closes_gate: bool,
+    /// The memory is kept before anything that follows from it leaves the device.
+    memory: Option<Box<super::VisitMemory>>,
+    rest: Vec<Output>,
+}
+
+impl Outputs {
+    pub(super) fn push(&mut self, output: Output) {
+        self.rest.push(output);
+    }
+
+    pub(super) fn close_gate(&mut self) {
+        self.closes_gate = true;
+    }
+
+    pub(super) fn remember(&mut self, memory: super::VisitMemory) {
+        self.memory = Some(Box::new(memory));
+    }
+
+    /// All of them, in the order in which they are carried out.
+    pub fn in_order(self) -> Vec<Output> {
+        let mut outputs = Vec::with_capacity(self.rest.len() + 2);
+        if self.closes_gate {
+            outputs.push(Output::Gate { open: false });
+        }
+        outputs.extend(self.memory.map(|memory| Output::Remember { memory }));
+        outputs.extend(self.rest);
+        outputs
+    }
+}
+
+impl IntoIterator for Outputs {
+    type Item = Output;
+    type IntoIter = std::vec::IntoIter<Output>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.in_order().into_iter()
+    }
+}
+
 /// JSON inside JSON: JavaScript's numbers do not hold all of ours, and nobody there needs to look inside.
 fn as_text<S: serde::Serializer>(
     memory: &super::VisitMemory,

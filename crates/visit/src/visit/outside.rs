@@ -401,7 +401,7 @@ impl Visit {
     }
 
     /// Who thought again while the answer was under way, and was let in meanwhile, withdraws.
-    pub(super) fn settle_second_thoughts(&mut self) {
+    pub(super) fn take_back_outside_grant(&mut self) {
         let refused = self
             .asking
             .as_ref()

@@ -66,7 +66,7 @@ impl Visit {
         Ok(())
     }
 
-    pub(super) fn settle_resume(&mut self) {
+    pub(super) fn resume_recording(&mut self) {
         let Some((at_ms, id)) = self.recording.resume else {
             return;
         };
@@ -168,7 +168,14 @@ impl Visit {
         Ok(())
     }
 
-    pub(super) fn settle_silence(&mut self) {
+    /// When a recorder that nothing was heard of is silent for too long.
+    pub(super) fn recorder_silent_at(&self) -> Option<u64> {
+        let since_ms = self.recording.since_ms + HEARTBEAT_FRESH_MS;
+        let recorder = self.member().and_then(Membership::recorder);
+        recorder.and(self.soonest([Some(since_ms), self.heartbeat_stale_at()]))
+    }
+
+    pub(super) fn report_silent_recorder(&mut self) {
         let recorder = self.member().and_then(Membership::recorder);
         let silent = recorder.is_some()
             && self.now_ms >= self.recording.since_ms + HEARTBEAT_FRESH_MS

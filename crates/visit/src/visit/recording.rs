@@ -2,7 +2,6 @@
 
 use super::Visit;
 use super::input::TextBody;
-use super::membership::Membership;
 use super::output::{RecorderLeft, VisitEvent};
 use crate::group::{CommitSummary, Policy};
 #[cfg(test)]
@@ -296,14 +295,9 @@ impl Visit {
         }
     }
 
-    pub(super) fn recording_deadlines(&self) -> Vec<Option<u64>> {
-        let recorder = self.member().and_then(Membership::recorder);
-        let fresh_until = self
-            .recording
-            .heartbeat
-            .map(|(_, at_ms)| at_ms + HEARTBEAT_FRESH_MS);
-        let silent_at = recorder.map(|_| self.recording.since_ms + HEARTBEAT_FRESH_MS);
-        let resume = self.recording.resume.map(|(at_ms, _)| at_ms);
-        vec![fresh_until, silent_at, resume, self.removal_at_ms()]
+    /// When the last heartbeat says no longer that the recorder records.
+    pub(super) fn heartbeat_stale_at(&self) -> Option<u64> {
+        let (_, at_ms) = self.recording.heartbeat?;
+        Some(at_ms + HEARTBEAT_FRESH_MS)
     }
 }

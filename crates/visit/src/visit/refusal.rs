@@ -130,7 +130,7 @@ impl Visit {
     }
 
     /// Leaves an epoch that stays refused: a new group, from the passes, without the offender.
-    pub(super) fn settle_refused(&mut self) {
+    pub(super) fn leave_refused_epoch(&mut self) {
         #[cfg(test)]
         if breaks(Rule::RefusedIsLeft) {
             return;

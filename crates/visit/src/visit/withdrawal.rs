@@ -170,7 +170,7 @@ impl Visit {
     }
 
     /// Removes the recorder when somebody has withdrawn: the author at once, others when the author does not.
-    pub(super) fn settle_withdrawal(&mut self) {
+    pub(super) fn remove_recorder(&mut self) {
         if self.removal_at_ms().is_none_or(|at_ms| self.now_ms < at_ms) {
             return;
         }

@@ -428,7 +428,8 @@ fn the_memory_is_handed_out_before_anything_that_follows_from_it() {
     for command in [grant(), Command::Withdraw { wish: None }] {
         let outputs = sim.pages[PATIENT]
             .visit
-            .handle(Input::Command { id: 99, command }, now_ms);
+            .handle(Input::Command { id: 99, command }, now_ms)
+            .in_order();
         let at = |matches: fn(&Output) -> bool| outputs.iter().position(matches);
         let remember = at(|output| matches!(output, Output::Remember { .. })).unwrap();
         let send = at(|output| matches!(output, Output::Send { .. })).unwrap();
