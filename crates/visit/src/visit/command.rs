@@ -64,26 +64,33 @@ impl Visit {
         };
         match outcome {
             Ok(Answered::Now(result)) => self.out.push(Output::Done { id, result }),
-            Ok(Answered::Later) => {
-                self.unanswered.insert(id);
-            }
-            Ok(Answered::LaterAndKept) => {
-                self.unanswered.insert(id);
-                self.kept_commands.insert(id);
-            }
+            Ok(Answered::Later) => self.answer_later(id, false),
+            Ok(Answered::LaterAndKept) => self.answer_later(id, true),
             Err(error) => self.out.push(Output::Failed { id, error }),
         }
     }
 
+    /// Only a member's commands wait for a commit.
+    fn answer_later(&mut self, id: u32, is_kept: bool) {
+        if let Some(member) = self.member_mut() {
+            member.unanswered.insert(id, is_kept);
+        }
+    }
+
+    fn waits_for_answer(&mut self, id: u32) -> bool {
+        let member = self.member_mut();
+        member.is_some_and(|member| member.unanswered.remove(&id).is_some())
+    }
+
     /// Answers a command whose commit was ordered.
     pub(super) fn done(&mut self, id: u32) {
-        if self.unanswered.remove(&id) {
+        if self.waits_for_answer(id) {
             self.out.push(Output::Done { id, result: None });
         }
     }
 
     pub(super) fn failed(&mut self, id: u32, error: CommandError) {
-        if self.unanswered.remove(&id) {
+        if self.waits_for_answer(id) {
             self.out.push(Output::Failed { id, error });
         }
     }
@@ -91,9 +98,12 @@ impl Visit {
     /// Answers every command whose commit will never be ordered: the group is left, and what was wanted of it is gone,
     /// unless it is remembered.
     pub(super) fn interrupt_commands(&mut self) {
-        let kept = std::mem::take(&mut self.kept_commands);
-        for id in std::mem::take(&mut self.unanswered).iter().copied() {
-            if kept.contains(&id) {
+        let Some(member) = self.member_mut() else {
+            return;
+        };
+        for (id, is_kept) in std::mem::take(&mut member.unanswered).iter() {
+            let id = *id;
+            if *is_kept {
                 self.out.push(Output::Done { id, result: None });
                 continue;
             }

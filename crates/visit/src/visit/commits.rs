@@ -274,6 +274,7 @@ impl Visit {
             let why = self.recording.why_removed();
             self.keys.clear(&mut self.out);
             self.link.forget_outbox();
+            self.interrupt_commands();
             self.event(VisitEvent::RecorderLeft { why });
             // It may be let in again after a pause, as another part.
             self.ask_to_join();

@@ -315,12 +315,12 @@ impl Visit {
         mut given: GivenAnswer,
     ) -> Result<Answered, CommandError> {
         let kind = given.kind;
-        let is_asked = matches!(self.stage, Stage::Waiting { .. }) && self.asking.is_some();
+        let is_asked = matches!(self.stage, Stage::Waiting { .. }) && self.asking().is_some();
         if kind == StatementKind::Refusal && !is_asked && !self.is_live() {
             return self.decline_away(kind, None);
         }
         if matches!(self.stage, Stage::Waiting { .. }) && kind != StatementKind::Withdrawal {
-            if let (StatementKind::Grant, Some(asking)) = (kind, &self.asking) {
+            if let (StatementKind::Grant, Some(asking)) = (kind, self.asking()) {
                 self.require_words(&asking.request, &given.language)?;
             }
             self.answer_outside(kind, |request, claims| shown(request, claims, given))?;

@@ -343,7 +343,9 @@ impl Visit {
             RelayErrorCode::NotAdmitted => self.end(EndReason::Failed),
             // Another group is current than the one to be replaced, or somebody is there to ask: hear which.
             RelayErrorCode::NotAllowed if matches!(self.stage, Stage::Creating { .. }) => {
-                self.refused_creations += 1;
+                if let Some(outside) = self.outside_mut() {
+                    outside.refused_creations += 1;
+                }
                 self.reconnect();
             }
             RelayErrorCode::NotAllowed if self.link.ready => self.on_not_allowed(),

@@ -64,8 +64,10 @@ impl Visit {
     }
 
     pub(super) fn is_locked(&self) -> bool {
-        self.member()
-            .map_or(self.locked_out, |member| member.group.meeting().locked)
+        match self.member() {
+            Some(member) => member.group.meeting().locked,
+            None => self.outside().is_some_and(|outside| outside.locked_out),
+        }
     }
 
     /// Whether the lock keeps this participant out.

@@ -5,12 +5,12 @@ use super::consent::round_of;
 use super::output::{CommandError, ErrorCode, VisitEvent};
 use super::refusal::RefusedCommit;
 use super::state::{EndReason, NotSending, ProblemCode};
-use super::{Role, Stage, Visit};
+use super::{Outside, Role, Stage, Visit};
 use crate::group::{Group, GroupError, Joiner};
 #[cfg(test)]
 use crate::sabotage::{Rule, breaks};
 use sealed_visit_protocol::consent::{Change, Round};
-use sealed_visit_protocol::sorted::SortedSet;
+use sealed_visit_protocol::sorted::{SortedMap, SortedSet};
 use sealed_visit_protocol::wire::{ClientMessage, GroupInfo};
 use sealed_visit_protocol::{B64, Hash32, ParticipantId};
 use std::sync::Arc;
@@ -56,6 +56,10 @@ pub(super) struct Membership {
     pub(super) refused: Option<RefusedCommit>,
     /// Said goodbye; to be removed.
     pub(super) leaving: SortedSet<ParticipantId>,
+    /// Commands that are answered when their commit is ordered, and whether their effect is remembered beyond the group.
+    pub(super) unanswered: SortedMap<u32, bool>,
+    /// What this member comes with, until it is live.
+    pub(super) outside: Option<Outside>,
 }
 
 impl Membership {
@@ -77,6 +81,8 @@ impl Membership {
             behind_until: None,
             refused: None,
             leaving: SortedSet::new(),
+            unanswered: SortedMap::new(),
+            outside: None,
         }
     }
 
@@ -134,7 +140,7 @@ impl Visit {
         self.skip_history(seq);
         match &self.stage {
             // The key package went to the relay on a connection that is gone.
-            Stage::Connecting
+            Stage::Connecting(_)
             | Stage::Waiting { .. }
             | Stage::Member(_)
             | Stage::Creating { .. } => {
@@ -163,6 +169,7 @@ impl Visit {
                     key_package: key_package.clone(),
                     since_ms: self.now_ms,
                     said_ms: self.now_ms,
+                    outside: self.take_outside(),
                 };
                 self.send(ClientMessage::KeyPackage {
                     key_package: B64(key_package),
@@ -201,6 +208,7 @@ impl Visit {
                     group: Box::new(group),
                     replaces,
                     said_ms: self.now_ms,
+                    outside: self.take_outside(),
                 };
                 self.say_creation();
             }
@@ -214,6 +222,7 @@ impl Visit {
             group,
             replaces,
             said_ms,
+            ..
         } = &mut self.stage
         else {
             return;
@@ -400,8 +409,13 @@ impl Visit {
             && !self.has_a_known_clinician(group)
     }
 
-    pub(super) fn become_member(&mut self, membership: Membership) {
+    pub(super) fn become_member(&mut self, mut membership: Membership) {
         let confirmed = membership.confirmed;
+        membership.outside = Some(Outside {
+            refused_creations: 0,
+            locked_out: false,
+            ..self.take_outside()
+        });
         // Who was let in while this member was still outside waits no more.
         self.waiting
             .retain(|participant, _| !membership.has(*participant));
@@ -412,8 +426,6 @@ impl Visit {
             self.now_ms,
         );
         self.stage = Stage::Member(Box::new(membership));
-        self.refused_creations = 0;
-        self.locked_out = false;
         if confirmed {
             self.go_live();
         }
@@ -485,7 +497,10 @@ impl Visit {
 
     /// The relay does not let a clinician who never was inside replace the group of one who is: it asks more seldom then.
     fn unanswered_after_ms(&self) -> u64 {
-        HOST_UNANSWERED_AFTER_MS << self.refused_creations.min(6)
+        let refused = self
+            .outside()
+            .map_or(0, |outside| outside.refused_creations);
+        HOST_UNANSWERED_AFTER_MS << refused.min(6)
     }
 
     /// What follows while waiting: asking again, and a host that finds nobody to let it in starts anew.
@@ -550,7 +565,7 @@ impl Visit {
 
     /// Why nothing may be sent now, if so.
     pub(super) fn not_sending(&self) -> Option<NotSending> {
-        let not_live = if self.withdrew_away {
+        let not_live = if self.outside().is_some_and(|outside| outside.has_withdrawn) {
             NotSending::Withdrawn
         } else {
             NotSending::NotLive

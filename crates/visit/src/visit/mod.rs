@@ -132,25 +132,13 @@ pub struct Visit {
     /// The memory as it was last handed out.
     kept: Option<VisitMemory>,
     end_is_final: bool,
-    /// How often the relay refused to start a group for this member, since it last was in one.
-    refused_creations: u32,
-    /// Waiting: the host says that the visit is locked.
-    locked_out: bool,
     /// Whose messages could not be read.
     garbled: refusal::Garbled,
-    /// Commands that are answered when their commit is ordered.
-    unanswered: SortedSet<u32>,
-    /// Those among them whose effect is remembered beyond the group.
-    kept_commands: SortedSet<u32>,
     /// Key packages serve once: these did.
     used_key_packages: SortedSet<Hash32>,
     /// Host: who was asked for consent while waiting.
     asked: SortedMap<ParticipantId, outside::Asked>,
-    /// Waiting: what the host asks.
-    asking: Option<outside::Asking>,
     recording: RecordingMemory,
-    /// The person withdrew while this member was in no group, and it has not been in one since.
-    withdrew_away: bool,
     keys: keys::KeySchedule,
     problems: Vec<Problem>,
     /// Keys of the members when their safety code was compared.
@@ -164,12 +152,13 @@ pub struct Visit {
 #[derive(Clone)]
 enum Stage {
     /// Nothing heard from the relay yet.
-    Connecting,
+    Connecting(Outside),
     /// Asked the relay to start this group.
     Creating {
         group: Box<Group>,
         replaces: Option<B64>,
         said_ms: u64,
+        outside: Outside,
     },
     /// Published a key package.
     Waiting {
@@ -177,9 +166,23 @@ enum Stage {
         key_package: Vec<u8>,
         since_ms: u64,
         said_ms: u64,
+        outside: Outside,
     },
     Member(Box<Membership>),
     Ended(EndReason),
+}
+
+/// What is known as long as this member is not live in a group.
+#[derive(Clone, Default)]
+struct Outside {
+    /// How often the relay refused to start a group for this member.
+    refused_creations: u32,
+    /// The host says that the visit is locked.
+    locked_out: bool,
+    /// What the host asks while this member waits.
+    asking: Option<outside::Asking>,
+    /// The person withdrew.
+    has_withdrawn: bool,
 }
 
 #[derive(Clone, Default)]
@@ -244,7 +247,7 @@ impl Visit {
             },
             now_ms,
             link: Link::default(),
-            stage: Stage::Connecting,
+            stage: Stage::Connecting(Outside::default()),
             peers: SortedMap::new(),
             waiting: SortedMap::new(),
             regroup: SortedMap::new(),
@@ -253,16 +256,10 @@ impl Visit {
             memory,
             kept: None,
             end_is_final: false,
-            refused_creations: 0,
-            locked_out: false,
             garbled: refusal::Garbled::default(),
-            unanswered: SortedSet::new(),
-            kept_commands: SortedSet::new(),
             used_key_packages: SortedSet::new(),
             asked: SortedMap::new(),
-            asking: None,
             recording,
-            withdrew_away: false,
             keys: keys::KeySchedule::default(),
             problems: Vec::new(),
             verified: None,
@@ -334,6 +331,37 @@ impl Visit {
         }
     }
 
+    /// What is known outside of a group; none once this member is live in one, or the visit is over for it.
+    fn outside(&self) -> Option<&Outside> {
+        match &self.stage {
+            Stage::Connecting(outside)
+            | Stage::Creating { outside, .. }
+            | Stage::Waiting { outside, .. } => Some(outside),
+            Stage::Member(member) => member.outside.as_ref(),
+            Stage::Ended(_) => None,
+        }
+    }
+
+    fn outside_mut(&mut self) -> Option<&mut Outside> {
+        match &mut self.stage {
+            Stage::Connecting(outside)
+            | Stage::Creating { outside, .. }
+            | Stage::Waiting { outside, .. } => Some(outside),
+            Stage::Member(member) => member.outside.as_mut(),
+            Stage::Ended(_) => None,
+        }
+    }
+
+    /// For the next stage; nothing, where this member was live.
+    fn take_outside(&mut self) -> Outside {
+        self.outside_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// What the host asks somebody who is not live yet.
+    fn asking(&self) -> Option<&outside::Asking> {
+        self.outside()?.asking.as_ref()
+    }
+
     /// Ends by this member's own decision or by the members' word: nothing of the visit is needed any more.
     fn end_for_good(&mut self, reason: EndReason) {
         self.end(reason);
@@ -343,8 +371,8 @@ impl Visit {
 
     fn end(&mut self, reason: EndReason) {
         if !matches!(self.stage, Stage::Ended(_)) {
-            self.stage = Stage::Ended(reason);
             self.interrupt_commands();
+            self.stage = Stage::Ended(reason);
             self.keys.clear(&mut self.out);
             self.event(VisitEvent::Ended { reason });
         }

@@ -337,19 +337,18 @@ impl Visit {
 
     fn learn_question(&mut self, host: ParticipantId, question: Question, request: Request) {
         let round = request.claims().round;
-        let same = self
-            .asking
-            .as_mut()
-            .filter(|asking| asking.request == request);
-        if let Some(asking) = same {
+        let Some(outside) = self.outside_mut() else {
+            return;
+        };
+        let known = outside.asking.as_mut();
+        if let Some(asking) = known.filter(|asking| asking.request == request) {
             asking.host = host;
             asking.reply_to = question.reply_to.0;
             asking.seq = asking.seq.max(question.seq);
             // The host did not hear the answer.
             return self.reply();
         }
-        self.recording.learn(round, question.words);
-        self.asking = Some(Asking {
+        outside.asking = Some(Asking {
             request,
             host,
             host_name: question.host_name,
@@ -357,6 +356,7 @@ impl Visit {
             reply_to: question.reply_to.0,
             answer: None,
         });
+        self.recording.learn(round, question.words);
         self.event(VisitEvent::ConsentRequested { round });
     }
 
@@ -366,7 +366,7 @@ impl Visit {
         kind: StatementKind,
         fill: impl FnOnce(&Request, &mut StatementClaims),
     ) -> Result<(), CommandError> {
-        let Some(asking) = &self.asking else {
+        let Some(asking) = self.asking() else {
             return Err(no_round());
         };
         let before = asking.answer.as_ref().map(Statement::claims);
@@ -388,7 +388,9 @@ impl Visit {
             self.make_statement_with(&request, kind, seq, |claims| fill(&request, claims))?;
         self.remember_own(&statement);
         self.hand_out(&request, &statement)?;
-        if let Some(asking) = &mut self.asking {
+        if let Some(outside) = self.outside_mut()
+            && let Some(asking) = &mut outside.asking
+        {
             asking.answer = Some(statement);
         }
         self.reply();
@@ -402,14 +404,13 @@ impl Visit {
 
     /// Who thought again while the answer was under way, and was let in meanwhile, withdraws.
     pub(super) fn take_back_outside_grant(&mut self) {
-        let refused = self
-            .asking
-            .as_ref()
-            .and_then(|asking| asking.answer.as_ref())
-            .is_some_and(|answer| answer.claims().kind == StatementKind::Refusal);
-        let is_live = self.member().is_some_and(|member| member.confirmed);
-        if is_live {
-            self.asking = None;
+        let Some(member) = self.member_mut().filter(|member| member.confirmed) else {
+            return;
+        };
+        if let Some(outside) = member.outside.take() {
+            let answer = outside.asking.and_then(|asking| asking.answer);
+            let refused =
+                answer.is_some_and(|answer| answer.claims().kind == StatementKind::Refusal);
             if refused && self.agrees(self.me) {
                 // Without a command: nobody waits for an answer.
                 let _ = self.withdraw(None, None);
@@ -418,7 +419,7 @@ impl Visit {
     }
 
     fn reply(&mut self) {
-        let Some(asking) = &self.asking else { return };
+        let Some(asking) = self.asking() else { return };
         let Some(statement) = &asking.answer else {
             return;
         };
@@ -470,7 +471,9 @@ impl Visit {
         if claims.key_package != for_this {
             return;
         }
-        self.locked_out = claims.locked;
+        if let Some(outside) = self.outside_mut() {
+            outside.locked_out = claims.locked;
+        }
         if claims.denied {
             self.end(super::EndReason::Denied);
         }

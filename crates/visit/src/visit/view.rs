@@ -59,7 +59,7 @@ impl Visit {
 
     pub(super) fn phase(&self) -> Phase {
         match &self.stage {
-            Stage::Connecting => Phase::Connecting,
+            Stage::Connecting(_) => Phase::Connecting,
             Stage::Creating { .. } => Phase::Rekeying,
             Stage::Waiting { .. } if !self.regroup.is_empty() => Phase::Rekeying,
             Stage::Waiting { .. } => Phase::Waiting,
@@ -155,7 +155,7 @@ impl Visit {
     }
 
     fn consent_view(&self) -> Option<ConsentView> {
-        if let (Stage::Waiting { .. }, Some(asking)) = (&self.stage, &self.asking) {
+        if let (Stage::Waiting { .. }, Some(asking)) = (&self.stage, self.asking()) {
             return Some(self.asked_outside_view(asking));
         }
         let request = self.open_round()?.request();

@@ -55,7 +55,7 @@ impl Visit {
     fn withdraw_away(&mut self, wish: Option<WithdrawalWish>) -> Result<Answered, CommandError> {
         let kind = StatementKind::Withdrawal;
         let asking = match &self.stage {
-            Stage::Waiting { .. } => self.asking.as_ref(),
+            Stage::Waiting { .. } => self.asking(),
             _ => None,
         };
         let Some(asking) = asking else {
@@ -123,7 +123,9 @@ impl Visit {
                 participant: self.me,
             });
             self.recording.left = Some((RecorderLeft::Withdrawn, self.me));
-            self.withdrew_away = true;
+            if let Some(outside) = self.outside_mut() {
+                outside.has_withdrawn = true;
+            }
         }
         let at_ms = self.now_ms;
         self.recording.hear(Heard { statement, at_ms });
@@ -139,7 +141,9 @@ impl Visit {
 
     /// Whoever comes into a round that it has said no to says so again.
     pub(super) fn say_declined(&mut self) {
-        self.withdrew_away = false;
+        if let Some(outside) = self.outside_mut() {
+            outside.has_withdrawn = false;
+        }
         let Some(round) = self.open_round() else {
             return;
         };

@@ -284,7 +284,7 @@ fn whoever_asks_outside_does_not_swallow_a_withdrawal() {
         let message = RelayMessage::Direct { from, data };
         sim.feed(PATIENT, Input::Relay { message });
     }
-    assert!(sim.pages[PATIENT].visit.asking.is_some());
+    assert!(sim.pages[PATIENT].visit.asking().is_some());
     sim.command(PATIENT, withdraw());
     sim.assert_signed(PATIENT);
     sim.rejoin(PATIENT);

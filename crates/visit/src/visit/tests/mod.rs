@@ -9,5 +9,6 @@ mod meeting;
 mod memory;
 mod model;
 mod outside;
+mod rules;
 mod sim;
 mod strangers;

@@ -456,10 +456,10 @@ impl Scene {
 
     /// Whatever somebody clicked was done, or the click was answered with why not.
     fn check_answered(&self) -> Result<(), Broken> {
-        let waits = self
-            .pages
-            .iter()
-            .position(|page| !page.machine.unanswered.is_empty());
+        let waits = self.pages.iter().position(|page| {
+            let member = page.machine.member();
+            member.is_some_and(|member| !member.unanswered.is_empty())
+        });
         waits.map_or(Ok(()), |page| {
             Err(self.broken("answers", format!("page {page} waits for an answer")))
         })

@@ -124,11 +124,14 @@ impl Scene {
         for (id, asked) in visit.asked.iter() {
             (self.who(*id), asked.answer).hash(into);
         }
-        let asking = visit.asking.as_ref();
-        asking
+        visit
+            .asking()
             .map(|asking| asking.answer.as_ref().map(|answer| answer.claims().kind))
             .hash(into);
-        visit.locked_out.hash(into);
+        let outside = visit.outside();
+        outside
+            .map(|outside| (outside.locked_out, outside.has_withdrawn))
+            .hash(into);
         let (former, dead) = visit.memory.gone();
         let mut former: Vec<_> = former.map(|id| self.epoch_in(&id.0, 0).0).collect();
         let mut dead: Vec<_> = dead.map(|round| self.round(*round)).collect();
@@ -136,7 +139,7 @@ impl Scene {
         dead.sort_unstable();
         (former, dead).hash(into);
         let granted = visit.memory.granted().map(|round| self.round(round));
-        (granted, visit.withdrew_away).hash(into);
+        granted.hash(into);
         let memory = &visit.recording;
         let said = |heard: &Heard| {
             let claims = heard.statement.claims();
