@@ -11,8 +11,8 @@
 //!   nothing while a recorder is there, and withdraws;
 //! - what this member signs has a higher sequence number than everything it signed before.
 
-use super::consent::Question;
 use super::output::CommandError;
+use super::signing::Question;
 use super::{Stage, Visit};
 use crate::group::Legacy;
 #[cfg(test)]

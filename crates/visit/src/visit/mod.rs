@@ -20,6 +20,7 @@
 //! | `commits` | what is wanted, under way, ordered |
 //! | `refusal` | refused commits and unreadable messages: leaving for a new group |
 //! | `consent` | the host's request, everybody's statements |
+//! | `signing` | what this member signs |
 //! | `recorder`, `recording` | the recorder's coming and going; what is remembered of it |
 //! | `memory` | what outlives groups, page loads and workers |
 //! | `withdrawal` | from the statement to an epoch without the recorder |
@@ -45,6 +46,7 @@ mod recorder;
 mod recording;
 mod refusal;
 mod rules;
+mod signing;
 mod state;
 mod view;
 mod withdrawal;

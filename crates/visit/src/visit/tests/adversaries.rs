@@ -364,10 +364,8 @@ fn nobody_fills_a_memory_by_answering_over_and_over() {
         }
     }
     assert_eq!(sim.pages[1].visit.recording.heard().count(), 3);
-    let withdrawals = &sim.pages[1].visit.out;
-    let told = withdrawals
-        .iter()
-        .filter(|output| matches!(output, Output::Withdrawal { .. }));
+    let outputs = sim.pages[1].visit.out.clone().into_iter();
+    let told = outputs.filter(|output| matches!(output, Output::Withdrawal { .. }));
     assert_eq!(told.count(), 1);
 }
 
