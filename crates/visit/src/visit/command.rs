@@ -73,13 +73,17 @@ impl Visit {
     /// Only a member's commands wait for a commit.
     fn answer_later(&mut self, id: u32, is_kept: bool) {
         if let Some(member) = self.member_mut() {
-            member.unanswered.insert(id, is_kept);
+            member.unanswered.push((id, is_kept));
         }
     }
 
     fn waits_for_answer(&mut self, id: u32) -> bool {
-        let member = self.member_mut();
-        member.is_some_and(|member| member.unanswered.remove(&id).is_some())
+        let Some(member) = self.member_mut() else {
+            return false;
+        };
+        let before = member.unanswered.len();
+        member.unanswered.retain(|(waits, _)| *waits != id);
+        member.unanswered.len() < before
     }
 
     /// Answers a command whose commit was ordered.
@@ -101,9 +105,8 @@ impl Visit {
         let Some(member) = self.member_mut() else {
             return;
         };
-        for (id, is_kept) in std::mem::take(&mut member.unanswered).iter() {
-            let id = *id;
-            if *is_kept {
+        for (id, is_kept) in std::mem::take(&mut member.unanswered) {
+            if is_kept {
                 self.out.push(Output::Done { id, result: None });
                 continue;
             }

@@ -188,13 +188,13 @@ impl Visit {
             peer.connected = false;
         }
         self.waiting.clear();
-        if !matches!(self.stage, Stage::Ended(_)) {
+        if !matches!(self.stage, Stage::Ended(..)) {
             self.problem(ProblemCode::RelayUnreachable, None);
         }
     }
 
     pub(super) fn on_relay(&mut self, message: RelayMessage) {
-        if matches!(self.stage, Stage::Ended(_)) {
+        if matches!(self.stage, Stage::Ended(..)) {
             return;
         }
         if log_seq(&message).is_some_and(|seq| !self.is_next(seq)) {

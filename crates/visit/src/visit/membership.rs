@@ -10,7 +10,7 @@ use crate::group::{Group, GroupError, Joiner};
 #[cfg(test)]
 use crate::sabotage::{Rule, breaks};
 use sealed_visit_protocol::consent::{Change, Round};
-use sealed_visit_protocol::sorted::{SortedMap, SortedSet};
+use sealed_visit_protocol::sorted::SortedSet;
 use sealed_visit_protocol::wire::{ClientMessage, GroupInfo};
 use sealed_visit_protocol::{B64, Hash32, ParticipantId};
 use std::sync::Arc;
@@ -57,9 +57,9 @@ pub(super) struct Membership {
     /// Said goodbye; to be removed.
     pub(super) leaving: SortedSet<ParticipantId>,
     /// Commands that are answered when their commit is ordered, and whether their effect is remembered beyond the group.
-    pub(super) unanswered: SortedMap<u32, bool>,
+    pub(super) unanswered: Vec<(u32, bool)>,
     /// What this member comes with, until it is live.
-    pub(super) outside: Option<Outside>,
+    pub(super) outside: Option<Box<Outside>>,
 }
 
 impl Membership {
@@ -81,7 +81,7 @@ impl Membership {
             behind_until: None,
             refused: None,
             leaving: SortedSet::new(),
-            unanswered: SortedMap::new(),
+            unanswered: Vec::new(),
             outside: None,
         }
     }
@@ -156,7 +156,7 @@ impl Visit {
                     self.ask_to_join();
                 }
             }
-            Stage::Ended(_) => {}
+            Stage::Ended(..) => {}
         }
         self.link.group_id = group.map(|info| info.group_id);
     }
@@ -411,11 +411,9 @@ impl Visit {
 
     pub(super) fn become_member(&mut self, mut membership: Membership) {
         let confirmed = membership.confirmed;
-        membership.outside = Some(Outside {
-            refused_creations: 0,
-            locked_out: false,
-            ..self.take_outside()
-        });
+        let mut outside = self.take_outside();
+        (outside.refused_creations, outside.locked_out) = (0, false);
+        membership.outside = Some(outside);
         // Who was let in while this member was still outside waits no more.
         self.waiting
             .retain(|participant, _| !membership.has(*participant));
@@ -491,8 +489,11 @@ impl Visit {
     /// When silence says something about an epoch that nobody has proved.
     pub(super) fn judges_proofs_at(&self) -> Option<u64> {
         let unproved = self.member().filter(|member| !member.confirmed)?;
-        let after = [INVITER_ALONE_AFTER_MS, UNPROVED_AFTER_MS];
-        self.soonest(after.map(|after_ms| Some(unproved.since_ms + after_ms)))
+        let since_ms = unproved.since_ms;
+        self.soonest(&[
+            Some(since_ms + INVITER_ALONE_AFTER_MS),
+            Some(since_ms + UNPROVED_AFTER_MS),
+        ])
     }
 
     /// The relay does not let a clinician who never was inside replace the group of one who is: it asks more seldom then.
@@ -537,9 +538,12 @@ impl Visit {
         else {
             return None;
         };
-        let alone = [HOST_ALONE_AFTER_MS, self.unanswered_after_ms()];
-        let alone = alone.map(|after_ms| self.is_clinician().then_some(since_ms + after_ms));
-        self.soonest([Some(said_ms + ASK_AGAIN_AFTER_MS), alone[0], alone[1]])
+        let again = Some(said_ms + ASK_AGAIN_AFTER_MS);
+        if !self.is_clinician() {
+            return again;
+        }
+        let alone = Some(since_ms + HOST_ALONE_AFTER_MS);
+        self.soonest(&[again, alone, Some(since_ms + self.unanswered_after_ms())])
     }
 
     /// When a commit that is under way has been withheld.

@@ -154,13 +154,13 @@ pub struct Visit {
 #[derive(Clone)]
 enum Stage {
     /// Nothing heard from the relay yet.
-    Connecting(Outside),
+    Connecting(Box<Outside>),
     /// Asked the relay to start this group.
     Creating {
         group: Box<Group>,
         replaces: Option<B64>,
         said_ms: u64,
-        outside: Outside,
+        outside: Box<Outside>,
     },
     /// Published a key package.
     Waiting {
@@ -168,10 +168,10 @@ enum Stage {
         key_package: Vec<u8>,
         since_ms: u64,
         said_ms: u64,
-        outside: Outside,
+        outside: Box<Outside>,
     },
     Member(Box<Membership>),
-    Ended(EndReason),
+    Ended(EndReason, Box<Outside>),
 }
 
 /// What is known as long as this member is not live in a group.
@@ -249,7 +249,7 @@ impl Visit {
             },
             now_ms,
             link: Link::default(),
-            stage: Stage::Connecting(Outside::default()),
+            stage: Stage::Connecting(Box::default()),
             peers: SortedMap::new(),
             waiting: SortedMap::new(),
             regroup: SortedMap::new(),
@@ -333,14 +333,14 @@ impl Visit {
         }
     }
 
-    /// What is known outside of a group; none once this member is live in one, or the visit is over for it.
+    /// What is known outside of a group; none once this member is live in one.
     fn outside(&self) -> Option<&Outside> {
         match &self.stage {
             Stage::Connecting(outside)
             | Stage::Creating { outside, .. }
-            | Stage::Waiting { outside, .. } => Some(outside),
-            Stage::Member(member) => member.outside.as_ref(),
-            Stage::Ended(_) => None,
+            | Stage::Waiting { outside, .. }
+            | Stage::Ended(_, outside) => Some(outside),
+            Stage::Member(member) => member.outside.as_deref(),
         }
     }
 
@@ -348,15 +348,15 @@ impl Visit {
         match &mut self.stage {
             Stage::Connecting(outside)
             | Stage::Creating { outside, .. }
-            | Stage::Waiting { outside, .. } => Some(outside),
-            Stage::Member(member) => member.outside.as_mut(),
-            Stage::Ended(_) => None,
+            | Stage::Waiting { outside, .. }
+            | Stage::Ended(_, outside) => Some(outside),
+            Stage::Member(member) => member.outside.as_deref_mut(),
         }
     }
 
     /// For the next stage; nothing, where this member was live.
-    fn take_outside(&mut self) -> Outside {
-        self.outside_mut().map(std::mem::take).unwrap_or_default()
+    fn take_outside(&mut self) -> Box<Outside> {
+        Box::new(self.outside_mut().map(std::mem::take).unwrap_or_default())
     }
 
     /// What the host asks somebody who is not live yet.
@@ -372,9 +372,9 @@ impl Visit {
     }
 
     fn end(&mut self, reason: EndReason) {
-        if !matches!(self.stage, Stage::Ended(_)) {
+        if !matches!(self.stage, Stage::Ended(..)) {
             self.interrupt_commands();
-            self.stage = Stage::Ended(reason);
+            self.stage = Stage::Ended(reason, self.take_outside());
             self.keys.clear(&mut self.out);
             self.event(VisitEvent::Ended { reason });
         }

@@ -114,12 +114,13 @@ impl Outputs {
 
     /// All of them, in the order in which they are carried out.
     pub fn in_order(self) -> Vec<Output> {
-        let mut outputs = Vec::with_capacity(self.rest.len() + 2);
-        if self.closes_gate {
-            outputs.push(Output::Gate { open: false });
+        let mut outputs = self.rest;
+        if let Some(memory) = self.memory {
+            outputs.insert(0, Output::Remember { memory });
         }
-        outputs.extend(self.memory.map(|memory| Output::Remember { memory }));
-        outputs.extend(self.rest);
+        if self.closes_gate {
+            outputs.insert(0, Output::Gate { open: false });
+        }
         outputs
     }
 }

@@ -172,7 +172,7 @@ impl Visit {
     pub(super) fn recorder_silent_at(&self) -> Option<u64> {
         let since_ms = self.recording.since_ms + HEARTBEAT_FRESH_MS;
         let recorder = self.member().and_then(Membership::recorder);
-        recorder.and(self.soonest([Some(since_ms), self.heartbeat_stale_at()]))
+        recorder.and(self.soonest(&[Some(since_ms), self.heartbeat_stale_at()]))
     }
 
     pub(super) fn report_silent_recorder(&mut self) {

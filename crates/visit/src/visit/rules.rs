@@ -1,37 +1,37 @@
 //! The rules: what follows from the state as it is, whatever led to it.
 //!
-//! After every input all rules run once, in the order of [`RULES`]. A rule may run any number of times, and does something only
-//! where something is to do. Where that depends on the time, the rule says when it has work next; the timer is set for the
-//! earliest of these times. Each is asked after all rules have run, because a later rule may change what an earlier one
-//! waits for.
+//! After every input all rules run once, in the order of the table below. A rule may run any number of times, and does
+//! something only where something is to do. Where that depends on the time, the rule says when it has work next; the timer
+//! is set for the earliest of these times. Each is asked after all rules have run, because a later rule may change what an
+//! earlier one waits for.
 
 use super::Visit;
 use super::output::Output;
 
-pub(super) struct Rule {
-    /// For tests: who asked for the timer.
-    #[cfg(test)]
-    pub(super) name: &'static str,
-    run: fn(&mut Visit),
-    /// When it has work next. A time that has come already does not count: the rule has just run.
-    pub(super) next: fn(&Visit) -> Option<u64>,
-}
-
 /// The next work of rules that wait for no time.
 const NONE: fn(&Visit) -> Option<u64> = |_| None;
 
+/// Each rule with when it has work next. A time that has come already does not count: the rule has just run.
 macro_rules! rules {
     ($($name:ident, $next:expr;)*) => {
-        &[$(Rule {
-            #[cfg(test)]
-            name: stringify!($name),
-            run: Visit::$name,
-            next: $next,
-        },)*]
+        /// For tests: who asked for the timer.
+        #[cfg(test)]
+        pub(super) const RULES: &[&str] = &[$(stringify!($name)),*];
+
+        impl Visit {
+            fn run_each(&mut self) {
+                $(self.$name();)*
+            }
+
+            /// Of each rule, in their order.
+            pub(super) fn next_times(&self) -> impl AsRef<[Option<u64>]> + use<> {
+                [$($next(self)),*]
+            }
+        }
     };
 }
 
-pub(super) const RULES: &[Rule] = rules! {
+rules! {
     keep_asking, Visit::asks_next_at;
     keep_creating, Visit::asks_for_group_at;
     go_live_once_proved, Visit::judges_proofs_at;
@@ -42,9 +42,9 @@ pub(super) const RULES: &[Rule] = rules! {
     take_back_outside_grant, NONE;
     take_back_dead_grant, NONE;
     remove_recorder, Visit::removal_at_ms;
-    resume_recording, |visit| visit.recording.resume.map(|(at_ms, _)| at_ms);
-    switch_keys, |visit| visit.keys.deadline_ms();
-    resend_unheard, |visit| visit.link.say_again_at_ms();
+    resume_recording, Visit::resumes_at;
+    switch_keys, Visit::switches_keys_at;
+    resend_unheard, Visit::says_again_at;
     // What explains a commit is said before it, in the epoch that everybody can still read.
     send_app_messages, NONE;
     send_commits, NONE;
@@ -53,13 +53,11 @@ pub(super) const RULES: &[Rule] = rules! {
     report_commit_problems, Visit::commit_withheld_at;
     report_silent_recorder, Visit::recorder_silent_at;
     show, Visit::heartbeat_stale_at;
-};
+}
 
 impl Visit {
     pub(super) fn run_rules(&mut self) {
-        for rule in RULES {
-            (rule.run)(self);
-        }
+        self.run_each();
         self.set_timer();
     }
 
@@ -85,8 +83,20 @@ impl Visit {
         }
     }
 
+    fn resumes_at(&self) -> Option<u64> {
+        self.recording.resume.map(|(at_ms, _)| at_ms)
+    }
+
+    fn switches_keys_at(&self) -> Option<u64> {
+        self.keys.deadline_ms()
+    }
+
+    fn says_again_at(&self) -> Option<u64> {
+        self.link.say_again_at_ms()
+    }
+
     fn set_timer(&mut self) {
-        let next = self.soonest(RULES.iter().map(|rule| (rule.next)(self)));
+        let next = self.soonest(self.next_times().as_ref());
         if next != self.timer_ms {
             self.timer_ms = next;
             if let Some(at_ms) = next {
@@ -96,8 +106,8 @@ impl Visit {
     }
 
     /// The first of these times that has not come yet.
-    pub(super) fn soonest(&self, times: impl IntoIterator<Item = Option<u64>>) -> Option<u64> {
-        let times = times.into_iter().flatten();
+    pub(super) fn soonest(&self, times: &[Option<u64>]) -> Option<u64> {
+        let times = times.iter().flatten().copied();
         times.filter(|at_ms| *at_ms > self.now_ms).min()
     }
 }

@@ -22,7 +22,7 @@ impl Visit {
         VisitState {
             phase: self.phase(),
             end_reason: match self.stage {
-                Stage::Ended(reason) => Some(reason),
+                Stage::Ended(reason, _) => Some(reason),
                 _ => None,
             },
             end_is_final: self.end_is_final,
@@ -65,7 +65,7 @@ impl Visit {
             Stage::Waiting { .. } => Phase::Waiting,
             Stage::Member(member) if member.confirmed && member.refused.is_none() => Phase::Live,
             Stage::Member(_) => Phase::Rekeying,
-            Stage::Ended(_) => Phase::Ended,
+            Stage::Ended(..) => Phase::Ended,
         }
     }
 

@@ -81,7 +81,7 @@ impl Visit {
         kind: StatementKind,
         wish: Option<WithdrawalWish>,
     ) -> Result<Answered, CommandError> {
-        if matches!(self.stage, Stage::Ended(_)) {
+        if matches!(self.stage, Stage::Ended(..)) {
             self.require_member()?;
         }
         let withdraws = kind == StatementKind::Withdrawal;

@@ -452,6 +452,18 @@ fn a_pause_takes_the_recorder_out_and_resuming_is_announced() {
 }
 
 #[test]
+fn what_a_removed_recorder_still_wanted_is_answered() {
+    let mut sim = recording();
+    sim.disconnect(RECORDER);
+    sim.must(0, Command::Pause);
+    let paused = sim.command(RECORDER, Command::Pause);
+    sim.connect(RECORDER);
+    sim.settle();
+    let page = &sim.pages[RECORDER];
+    assert_eq!(page.failed.get(&paused), Some(&ErrorCode::Interrupted));
+}
+
+#[test]
 fn stopping_is_for_good_and_is_no_withdrawal() {
     let mut sim = recording();
     sim.must(0, Command::StopRecording);

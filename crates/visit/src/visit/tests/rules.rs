@@ -9,10 +9,9 @@ use sealed_visit_protocol::wire::ClientMessage;
 /// The rule that has work next on this page, and how long it is until then.
 fn next(sim: &Sim, page: usize) -> (&'static str, u64) {
     let visit = &sim.pages[page].visit;
-    let times = RULES.iter().filter_map(|rule| {
-        let at_ms = visit.soonest([(rule.next)(visit)])?;
-        Some((at_ms, rule.name))
-    });
+    let times = visit.next_times();
+    let rules = RULES.iter().zip(times.as_ref());
+    let times = rules.filter_map(|(name, at_ms)| Some((visit.soonest(&[*at_ms])?, *name)));
     let (at_ms, name) = times.min().expect("a timer");
     assert_eq!(visit.timer_ms, Some(at_ms));
     (name, at_ms - visit.now_ms)

@@ -42,7 +42,7 @@ impl Scene {
             self.check_door(page, group)?;
             self.check_group(page, &machine, group)?;
         }
-        if matches!(machine.stage, Stage::Ended(EndReason::Denied))
+        if matches!(machine.stage, Stage::Ended(EndReason::Denied, _))
             && self.ghost.denied & 1 << page == 0
         {
             let what = format!("page {page} is turned away, and not by the host");
