@@ -2,8 +2,8 @@
  * Pictures as planes of brightness and colour (I420), as decoders give and encoders take them: drawn, scaled and labeled
  * without a canvas.
  *
- * A canvas converts every picture to RGB, and the encoder converts it back. Without a graphics processor Chromium hands
- * the first conversion to another thread and waits for it: on a busy machine that took 50 to 150 ms a picture.
+ * A canvas converts every picture to RGB, and the encoder converts it back: twice the time of what is done here. On a busy
+ * machine without a graphics processor drawing one took 100 to 250 ms, though this worker used little of the processor.
  */
 import type { Size } from "./canvas-size.js";
 import type { Rectangle } from "./layout.js";
