@@ -156,6 +156,13 @@ export class DeviceCheckElement extends VisitElement {
     this.#video.srcObject = null;
   }
 
+  /** Finishes, and hands over what is open by now. Devices that open later are stopped. */
+  release(): MediaStream | null {
+    this.#turn += 1;
+    this.finish();
+    return this.stream;
+  }
+
   disconnectedCallback(): void {
     this.finish();
   }

@@ -116,7 +116,7 @@ export async function openBrowser({
  * machine these starve. On a person's computer it may not, so here it may not either.
  */
 function ordinaryPriority(browserPath) {
-  if (process.platform !== "linux" || process.getuid?.() !== 0 || process.env.ZNICE) return browserPath;
+  if (process.platform !== "linux" || process.getuid?.() !== 0) return browserPath;
   const setpriv = which("setpriv");
   if (!setpriv) return browserPath;
   const script = `#!/bin/sh\nexec "${setpriv}" --inh-caps=-sys_nice --bounding-set=-sys_nice "${browserPath}" "$@"\n`;

@@ -11,6 +11,9 @@ import { AuthorityError, type Link, passFor, pingAuthority } from "./link.js";
 /** Words for what went wrong; nobody downloads them who comes in. */
 const trouble = () => import("./trouble.js");
 
+/** How long joining waits for devices that are being opened; a prompt that nobody answers keeps nobody out. */
+const DEVICES_WITHIN_MS = 3_000;
+
 export interface Joined {
   visit: Visit;
   stream: MediaStream | null;
@@ -29,6 +32,7 @@ export async function joinPage(
     const check = h("device-check");
     check.support = able.visit.supported ? { ok: true, reasons: [] } : { ok: false, reasons: [able.visit.reason] };
     check.ping = (signal) => pingAuthority(config, link, signal);
+    const devicesOpen = new Promise((open) => check.addEventListener("sv-devices", open, { once: true }));
     const name = h("input", {
       autocomplete: "name",
       maxlength: 80,
@@ -84,8 +88,10 @@ export async function joinPage(
             return getPass().catch(async (error) => (await trouble()).waitForClinic(error, getPass, held));
           },
         });
-        check.finish();
-        resolve({ visit, stream: check.stream, speakerId: check.speakerId });
+        // Devices that are just being opened come along. A permission that is given later turns nothing on.
+        if (!check.stream)
+          await Promise.race([devicesOpen, new Promise((soon) => setTimeout(soon, DEVICES_WITHIN_MS))]);
+        resolve({ visit, stream: check.release(), speakerId: check.speakerId });
       } catch (error) {
         busy = false;
         button.disabled = false;
