@@ -3,7 +3,7 @@
  * going on, in both languages; the host helps; and the page continues by itself.
  */
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
+import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -71,7 +71,7 @@ async function saysInBoth(page, testid, english, spanish, name) {
 
 /** What another program of the person does with the link: it opens it, and is never seen again. */
 async function openedByMailApp({ visit, links }, index) {
-  const key = { kty: "OKP", crv: "Ed25519", x: randomBytes(32).toString("base64url") };
+  const key = generateKeyPairSync("ed25519").publicKey.export({ format: "jwk" });
   const answer = await fetch(`${stack.urls.authority}/v1/visits/${visit}/redeem`, {
     method: "POST",
     headers: { "content-type": "application/json" },

@@ -119,13 +119,10 @@ test("it goes on in a second part; when its page dies, the others see it, and th
   assert.equal(played.wrong, "wrong-passphrase");
   assert.equal(played.report.ok, true);
   const mixed = played.opened.filter(({ content }) => content === "mixed");
-  assert.deepEqual(
-    mixed.map(({ video }) => video),
-    [
-      [960, 540],
-      [960, 540],
-    ],
-  );
+  // The canvas is as large as this device can encode: one of these sizes.
+  const sizes = ["960x540", "640x360", "480x270"];
+  assert.equal(mixed.length, 2);
+  for (const { video } of mixed) assert.ok(sizes.includes(video.join("x")), `a picture of ${video.join("x")}`);
   const lines = played.opened.find(({ content, part }) => content === "events" && part === 0).lines;
   assert.ok(lines.some(({ event, text }) => event === "mark" && text === "a mark"));
   assert.ok(lines.some(({ event, people }) => event === "roster" && people.length === 2));
