@@ -107,7 +107,7 @@ test("whoever is locked out reads a code to the host, who lets exactly this brow
   assert.notEqual(await thief.getByTestId("browser-code").textContent({ timeout }), code);
   const host = await hostOf(made);
   await host.getByTestId("notice-second-browser").waitFor({ timeout });
-  await host.getByTestId(`approve-${code}`).click({ timeout });
+  await host.getByTestId(`approve-${code}-${made.links[1].participant}`).click({ timeout });
   await shot(host, "approve");
   await host.getByTestId("help-yes").click();
   await waits(patient);
