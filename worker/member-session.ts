@@ -19,6 +19,7 @@ import {
 } from "./identity-store.js";
 import type { Event, PrepareRequest, Prepared, TransformOptions } from "./protocol.js";
 import type { RecorderService } from "./recording/recorder-service.js";
+import { sharedNowMs } from "./shared-clock.js";
 import { VisitDriver } from "./visit-driver.js";
 import { loadRecording, loadVisit, type VisitModule } from "./wasm.js";
 
@@ -204,12 +205,12 @@ export class MemberSession {
   #measureStop(clickedAtMs: number | undefined): void {
     if (clickedAtMs === undefined) return;
     const { frames } = this;
-    const gateAtMs = performance.timeOrigin + performance.now();
+    const gateAtMs = sharedNowMs();
     // The recorder has the keys of this epoch, and of those before.
     const epoch = frames.sendingEpoch ?? -1n;
     const encrypted = frames.encryptedUpTo(epoch);
     const inFlight = frames.lastForwardedAt
-      .map((at) => performance.timeOrigin + at - clickedAtMs)
+      .map((at) => sharedNowMs(at) - clickedAtMs)
       .filter((after_ms) => after_ms > 0);
     setTimeout(() => {
       this.#emit({

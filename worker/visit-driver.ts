@@ -20,6 +20,7 @@ import type { FrameCrypto } from "./frames/frame-crypto.js";
 import { withPlainNames } from "./plain-name.js";
 import type { Event } from "./protocol.js";
 import { RelayConnection } from "./relay-connection.js";
+import { sharedNowMs } from "./shared-clock.js";
 import { SteadyClock } from "./steady-clock.js";
 import type { VisitModule } from "./wasm.js";
 
@@ -318,7 +319,7 @@ export class VisitDriver {
       e: "gate",
       open: isOpen,
       ...(reason ? { reason } : {}),
-      ...(isOpen ? {} : { closed_at_ms: performance.timeOrigin + performance.now() }),
+      ...(isOpen ? {} : { closed_at_ms: sharedNowMs() }),
     });
   }
 

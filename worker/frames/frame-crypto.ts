@@ -9,6 +9,7 @@ import type { EpochLeaf, ParticipantId } from "../core-types.js";
 import type { Event, TrackCounts, TransformOptions, WorkerStats } from "../protocol.js";
 import type { FrameEngine, FramesModule } from "../wasm.js";
 import { DropReports } from "./drop-reports.js";
+import { sharedNowMs } from "../shared-clock.js";
 import { type EncodedFrame, type EngineCounts, type FrameMetadata, FrameTrack } from "./frame-track.js";
 
 /** Where a frame goes next. */
@@ -83,7 +84,7 @@ export class FrameCrypto {
   retireEpoch(epoch: number, remainingMs: number): void {
     // An epoch that had to make room for a newer one is gone already.
     if (!this.#engine.liveEpochs().includes(BigInt(epoch))) return;
-    this.#engine.retireEpoch(BigInt(epoch), nowMs() + remainingMs - RETIRED_KEY_LIFETIME_MS);
+    this.#engine.retireEpoch(BigInt(epoch), sharedNowMs() + remainingMs - RETIRED_KEY_LIFETIME_MS);
   }
 
   /** What `leaf` sent with up to `epoch` opens nothing anymore. */
@@ -214,7 +215,7 @@ export class FrameCrypto {
     const handle = this.#receiveHandle(track, mimeType);
     if (typeof handle === "string") return handle;
     if (!this.#load(frame)) return "too-large";
-    return this.#engine.decrypt(handle, nowMs());
+    return this.#engine.decrypt(handle, sharedNowMs());
   }
 
   /** Hands on, or gives up, what waited for a key. */
@@ -222,7 +223,7 @@ export class FrameCrypto {
     if (this.#isDead) return;
     try {
       for (;;) {
-        const result = this.#engine.nextReleased(nowMs());
+        const result = this.#engine.nextReleased(sharedNowMs());
         if (result === this.#module.FrameEngine.NOTHING_DUE) break;
         const ticket = this.#engine.ticket();
         const waiting = this.#waiting.get(ticket);
@@ -377,7 +378,7 @@ export class FrameCrypto {
   }
 
   #emitFirst(track: FrameTrack, stage: "seen" | "passed"): void {
-    const at_ms = nowMs();
+    const at_ms = sharedNowMs();
     this.#hooks.emit({ e: "first_frame", key: track.options.key, stage, at_ms });
   }
 
@@ -421,12 +422,7 @@ function total(dropped: Readonly<Record<string, number | undefined>>): number {
   return Object.values(dropped).reduce<number>((sum, count) => sum + (count ?? 0), 0);
 }
 
-/** The clock on which the engine's keys and waiting frames age. */
-function nowMs(): number {
-  return performance.timeOrigin + performance.now();
-}
-
 /** One clock for all tracks of this sender: the encoder's capture time if known, else now. */
 function captureTimeUs({ captureTime }: FrameMetadata): number {
-  return (performance.timeOrigin + (captureTime ?? performance.now())) * 1_000;
+  return sharedNowMs(captureTime) * 1_000;
 }
