@@ -117,12 +117,6 @@ export interface GeneratedIdentity {
 
 // --- Relay messages that the worker itself deals with ---------------------------------------------
 
-/** Sent by the worker itself; all others come ready from the core. */
-export type MediaClientMessage = Extract<
-  core.ClientMessage,
-  { t: "publish_offer" | "subscribe" | "subscribe_answer" | "ping" }
->;
-
 /** The relay's word on the line, whole also where the relay is older and says less. */
 export type LineQuality = Required<Omit<LineMessage, "t" | "up_limit_bps">> & {
   /** What the relay asked this participant to send at most, bits per second; null when nobody watches it. */

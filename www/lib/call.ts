@@ -37,6 +37,3 @@ export type CallMedia = Pick<
 >;
 
 export type CallRecorder = Pick<Recorder, "participant" | "state" | "spools" | "on" | "hasUnsentBytes" | "close">;
-
-/** Runs something that may fail. The page shows a failure; it is never swallowed. */
-export type Attempt = (what: Promise<unknown>) => Promise<void>;

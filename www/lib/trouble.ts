@@ -2,7 +2,6 @@
  * Why somebody could not come in, in that person's words, with what to do next; the code stands in small print, for
  * whoever helps. And waiting, where the clinic can still let this browser in.
  */
-import type { Capability } from "sealed-visit";
 import { language } from "../strings/index.js";
 import { type Reason, troubleWords } from "../strings/trouble.js";
 import { fill, h } from "./dom.js";
@@ -81,10 +80,6 @@ export function explain(error: unknown): Node[] {
   const { now_ms } = (detail ?? {}) as { now_ms?: number };
   const said = text.reasons[reasonFor(code)].replace("{now}", now_ms === undefined ? "" : fullTime(now_ms));
   return [h("span", { "data-testid": "why" }, said), smallPrint(code)];
-}
-
-export function whyUnsupported({ code }: Extract<Capability, { supported: false }>): Node[] {
-  return [h("span", {}, troubleWords().reasons[reasonFor(code)]), smallPrint(code)];
 }
 
 function smallPrint(code: string): HTMLElement {

@@ -6,7 +6,6 @@ export const en = {
     skip: "Skip to the visit",
     loading: "One moment…",
     failed: "That did not work: {why}",
-    try_again: "Try again",
     close: "Close",
     copy_failed: "Your browser blocked copying. Please copy the link by hand.",
     recovering: "This device is still sending an earlier sealed recording ({left} left). Please keep this page open.",
@@ -209,8 +208,6 @@ export const en = {
     health_frozen: "frozen video in the recording",
     health_poor_device: "choppy video in the recording: this device is too busy. Close other programs and tabs.",
     health_poor_line: "choppy video in the recording: little of it arrives over this connection.",
-    close_warning:
-      "The clinic does not have the whole recording yet. If you close this page, the rest is sent when you open it again on this device.",
   },
   recorder: {
     title: "Recorder",
@@ -330,6 +327,5 @@ export const en = {
     deleted: "This recording was deleted. Nobody can open it anymore.",
     deletion_requested: "Someone asked to delete this recording. Nobody can open it until the clinic decides.",
     wrong_passphrase: "The passphrase does not match the key file.",
-    not_for_this_key: "This recording is not sealed to this key.",
   },
 } as const;

@@ -8,7 +8,6 @@ export const es: PageStrings = {
     skip: "Ir a la consulta",
     loading: "Un momento…",
     failed: "No funcionó: {why}",
-    try_again: "Intentar de nuevo",
     close: "Cerrar",
     copy_failed: "El navegador no permitió copiar. Copie el enlace a mano, por favor.",
     recovering:
@@ -216,8 +215,6 @@ export const es: PageStrings = {
     health_poor_device:
       "video entrecortado en la grabación: este dispositivo está demasiado ocupado. Cierre otros programas y pestañas.",
     health_poor_line: "video entrecortado en la grabación: llega poco video por esta conexión.",
-    close_warning:
-      "La clínica todavía no tiene toda la grabación. Si cierra esta página, lo que falta se envía cuando la abra de nuevo en este dispositivo.",
   },
   recorder: {
     title: "Grabadora",
@@ -337,6 +334,5 @@ export const es: PageStrings = {
     deleted: "Esta grabación se borró. Ya nadie puede abrirla.",
     deletion_requested: "Alguien pidió borrar esta grabación. Nadie puede abrirla hasta que la clínica decida.",
     wrong_passphrase: "La contraseña no corresponde al archivo de clave.",
-    not_for_this_key: "Esta grabación no está sellada para esta clave.",
   },
 };
