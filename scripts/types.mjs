@@ -26,7 +26,7 @@ const { types, constants } = JSON.parse(printed);
 const head = "// Generated from the Rust sources by `npm run types`: change those, and run it again.\n\n";
 const files = {
   "types.ts": types.map(readOnly).join("\n"),
-  // By themselves: whoever joins needs them, and a module shared with what is loaded later would be one more file to fetch.
+  // By themselves: everyone who joins needs them, and a module shared with what is loaded later would be one more file to fetch.
   "codecs.ts": constants.filter(isOfCodecs).join("\n"),
   "constants.ts": constants.filter((text) => !isOfCodecs(text)).join("\n"),
 };

@@ -9,7 +9,7 @@
 
 /** A device whose clock is so close is right; the request took a while, too. */
 const TOLERANCE_MS = 2 * 60_000;
-/** A clock that is off by more is not corrected: whoever has it is told. */
+/** A clock that is off by more is not corrected; the person is told. */
 const LIMIT_MS = 7 * 24 * 3_600_000;
 
 export interface SignedTimes {

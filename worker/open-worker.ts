@@ -115,7 +115,7 @@ function load(rootKey: string, clinicDocument: CompactJws, opened: OpenedRecordi
   reader?.free();
   reader = made;
   recording = opened;
-  // Whoever waits for links of the recording before waits no longer.
+  // Streams of the previous recording stop waiting for links.
   links.take(null);
   links = new Links(askForLinks);
   followed = new Set();

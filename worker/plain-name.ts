@@ -1,5 +1,5 @@
 /**
- * Names as they are shown. Whoever chose one may have put characters into it that nobody sees, that turn the text around it,
+ * Names as they are shown. A name may hold characters that nobody sees, that turn the text around it,
  * or that break out of its line: they are taken out before a name reaches the page or a recording's labels. The commitment
  * in the pass is over the name as it was given.
  */

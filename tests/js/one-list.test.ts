@@ -1,4 +1,4 @@
-/** Lists that several languages or folders keep: whoever adds to one of them is told which other one lacks it. */
+/** Lists that several languages or folders keep: a test names the one that an addition missed. */
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";

@@ -1,4 +1,4 @@
-/** Whoever cannot come in is told why and what to do, in both languages, whatever the code. */
+/** Every joining error says why and what to do, in both languages. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";

@@ -80,7 +80,7 @@ export class FrameCrypto {
     this.#engine.sendInEpoch(BigInt(epoch));
   }
 
-  /** The epoch's keys die after `remainingMs`: a span, because whoever decides may go by a corrected clock. */
+  /** The epoch's keys die after `remainingMs`: a span, because the visit may go by a corrected clock. */
   retireEpoch(epoch: number, remainingMs: number): void {
     // An epoch that had to make room for a newer one is gone already.
     if (!this.#engine.liveEpochs().includes(BigInt(epoch))) return;

@@ -39,7 +39,7 @@ export interface CallViewOptions {
   /** When the visit ends; null where the authority could not be asked. */
   times: VisitTimes | null;
   lock: Omit<VisitLockOptions, "visit">;
-  /** Host: what helps whoever is locked out. */
+  /** Host: help for people who are locked out. */
   links: LinkHelp;
   speakerId: string;
   /** Host: makes a recorder in this page ready; with an id, as a replacement of that recorder under its grants. */

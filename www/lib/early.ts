@@ -62,7 +62,7 @@ function woken(after_ms: number): Promise<void> {
   });
 }
 
-/** For whoever may come in well before the visit starts. */
+/** For people who may come in well before the visit starts. */
 export function startsLine({ starts_ms }: VisitInfo): HTMLElement {
   const line = h("p", { class: "notice", "data-testid": "starts" });
   const draw = () => {

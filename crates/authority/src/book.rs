@@ -144,7 +144,7 @@ pub struct Invited {
 /// Another browser that came with a used link.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Browser {
-    /// Its screen shows it: whoever approves asks the person for it, outside of the visit.
+    /// Its screen shows it. The approver asks the person for it outside the visit.
     pub code: String,
     pub at_ms: u64,
     pub approved: bool,
@@ -204,7 +204,7 @@ impl std::fmt::Debug for Asker<'_> {
 #[derive(Clone, Copy)]
 pub struct Shown<'a> {
     pub secret: &'a str,
-    /// 32 random bytes in base64url, made and kept by this browser before it asks. Whoever has it is this browser.
+    /// 32 random bytes in base64url, made and kept by this browser before it asks. Only this browser has it.
     pub credential: &'a str,
     pub passcode: Option<&'a str>,
 }
@@ -435,7 +435,7 @@ impl Book {
             credential,
             passcode,
         } = shown;
-        // Whoever chose a guessable one would hand out the place.
+        // A guessable one would give the place away.
         if from_base64url(credential).is_none_or(|bytes| bytes.len() != 32) {
             return Err(BookError::BadCredential);
         }

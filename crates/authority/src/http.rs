@@ -287,7 +287,7 @@ fn check_scheduler(authority: &Authority, headers: &HeaderMap) -> Result<(), Api
     }
 }
 
-/// A host by its credential; whoever shows none has to be the scheduler.
+/// A host, by its credential; without one, the caller must be the scheduler.
 fn asker<'a>(
     authority: &Authority,
     headers: &HeaderMap,
@@ -795,7 +795,7 @@ mod tests {
         let (status, admitted) = post_to(&app, &path("redeem"), first.clone()).await;
         assert_eq!(status, StatusCode::OK);
         assert!(admitted.get("credential").is_none(), "the browser made it");
-        // Whoever has the link and saw the pass, which carries the public key, is not this browser.
+        // Someone else may have the link, and the public key from the pass; that does not make them this browser.
         let mut second = first;
         second["credential"] = serde_json::json!(Hash32([9; 32]));
         let (status, refused) = post_to(&app, &path("redeem"), second.clone()).await;

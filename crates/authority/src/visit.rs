@@ -14,7 +14,7 @@ const GRACE_MS: u64 = 2 * 60 * 60 * 1000;
 /// Links work from this long before the visit.
 const EARLY_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// Other browsers that may ask for one link. Whoever comes later is not listed: nobody pushes out somebody whose code is
+/// Other browsers that may ask for one link. Later ones are not listed: nobody pushes out a person whose code is
 /// being read to the clinic on the phone.
 const MAX_BROWSERS: usize = 8;
 
@@ -266,7 +266,7 @@ impl StoredVisit {
     }
 
     /// A new link for somebody. Earlier links, the browser that used one, and those that ask are void; the passcode stays,
-    /// and may be tried again. A host never gets a colleague's link: whoever opens it has that clinician's powers.
+    /// and may be tried again. A host never gets a colleague's link: it carries that clinician's powers.
     pub(crate) fn renew_link(
         &mut self,
         helper: Helper,

@@ -723,7 +723,7 @@ async fn a_passcode_that_was_locked_can_be_tried_again_once_it_is_unlocked() {
             .await
             .map(|_| ())
     };
-    // Whoever was not asked for it yet has not tried.
+    // A person who has not been asked for it has not tried.
     for _ in 0..20 {
         assert_eq!(come(None).await, Err(BookError::PasscodeNeeded));
         assert_eq!(come(Some(" ")).await, Err(BookError::PasscodeNeeded));

@@ -101,7 +101,7 @@ pub enum Standing {
 /// What a grant lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Gap {
-    /// It was signed with a pass key, or in a role, that the member is not here with. Whoever lost the key also lost the
+    /// It was signed with a pass key, or in a role, that the member is not here with. A person who lost the key also lost the
     /// memory of what was said later.
     OtherPass,
     /// It does not answer exactly this request: other texts, or not everybody at the device agreed to both layers.

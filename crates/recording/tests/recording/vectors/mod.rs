@@ -248,7 +248,7 @@ fn verdicts_are_as_the_classes_of_their_codes_say() {
     }
 }
 
-/// The codes that the verifier finds; without a key, as whoever keeps a recording does it.
+/// The codes that the verifier finds; without a key, as a vault checks a recording.
 fn judged(folder: &stored::Folder) -> Vec<&'static str> {
     let root = base::world(Suite::X25519).root.public();
     let clinic = ClinicDocument::verify(&Jws::from_text(folder.clinic.as_str()), &root).unwrap();

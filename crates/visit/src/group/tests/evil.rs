@@ -322,7 +322,7 @@ impl EvilWaiting {
     }
 }
 
-/// What whoever makes a group leaves out of a context that it has seen.
+/// What the maker of a group leaves out of a context that it has seen.
 #[derive(Debug, Clone, Copy, Default, Hash)]
 pub struct LeftOut {
     pub dead_rounds: bool,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// By group and number: the authenticator's hash, and the pages that used it. Several, where the relay forked.
 pub type Epochs = BTreeMap<(Vec<u8>, u64), Vec<([u8; 32], u16)>>;
 
-/// Whoever ever clicked "I agree", by the pass key that signed it, and in which round.
+/// Everyone who ever clicked "I agree", by the pass key that signed it, and in which round.
 pub type Granted = Arc<BTreeSet<(PublicKey, RoundId)>>;
 
 #[derive(Clone, Default)]
@@ -105,7 +105,7 @@ impl Ghost {
         }
     }
 
-    /// The relay has lost its log, and so has whoever counts by it.
+    /// The relay has lost its log, and with it the count of those who follow it.
     pub fn relay_forgot(&mut self) {
         (self.relay_epoch, self.last_seq) = (0, 0);
         self.waiting.clear();
@@ -194,7 +194,7 @@ impl Ghost {
         seen.lived.splice(0..0, left.cloned().collect::<Vec<_>>());
         seen.met.extend(met);
         seen.over.extend(over);
-        // Whoever has spoken since has decided since.
+        // Those who have spoken since have decided since.
         let has_spoken = !seen.signed.is_subset(&signed);
         seen.signed.extend(signed);
         if !has_spoken {
