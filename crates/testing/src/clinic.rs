@@ -1,10 +1,8 @@
 //! A clinic, its authority and one visit; people with passes, requests and grants.
 
+use crate::samples::{own_answer, terms, texts};
 use sealed_visit_protocol::clinic::{ClinicClaims, RecipientRef, RecipientRole, WrapSuite};
-use sealed_visit_protocol::consent::{
-    Answer, ConsentText, Layer, OnBehalfOf, Purpose, RequestClaims, StatementClaims, StatementKind,
-    Terms, WithdrawalPolicy,
-};
+use sealed_visit_protocol::consent::{Purpose, RequestClaims, StatementClaims, StatementKind};
 use sealed_visit_protocol::hash::sha256;
 use sealed_visit_protocol::pass::{Confirmation, PassClaims, name_commitment};
 use sealed_visit_protocol::{
@@ -172,21 +170,8 @@ impl Clinic {
             recorder,
             purpose: Purpose::MedicalRecord,
             recipients: self.recipients(),
-            texts: [Layer::Information, Layer::Recording]
-                .map(|layer| ConsentText {
-                    layer,
-                    language: "en".into(),
-                    version: "1".into(),
-                    hash: sha256(format!("{layer:?}").as_bytes()),
-                })
-                .to_vec(),
-            terms: Terms {
-                retention_days: 30,
-                on_withdrawal: WithdrawalPolicy::Ask,
-                processor_retention_days: None,
-                part2: false,
-                authorization_expires_ms: None,
-            },
+            texts: texts(|layer| sha256(format!("{layer:?}").as_bytes())),
+            terms: terms(),
             again_after: None,
             checklist: Vec::new(),
             at_ms: NOW_MS,
@@ -223,12 +208,7 @@ impl Clinic {
             request: request.hash(),
             seq,
             kind,
-            answers: vec![Answer {
-                person: "self".into(),
-                on_behalf_of: OnBehalfOf::Myself,
-                information: kind == StatementKind::Grant,
-                recording: kind == StatementKind::Grant,
-            }],
+            answers: vec![own_answer(kind == StatementKind::Grant)],
             texts: asked.texts.iter().map(|text| text.hash).collect(),
             language: "en".into(),
             spoken: String::new(),

@@ -6,5 +6,6 @@
 mod clinic;
 pub mod recording;
 pub mod recording_vectors;
+pub mod samples;
 
 pub use clinic::{Clinic, GROUP_ID, Holder, NOW_MS, recipient, stranger_key};

@@ -1,11 +1,11 @@
 //! A clinic, a visit and everybody's real, signed grants: what a recording needs before its first byte.
 
+use crate::samples::{own_answer, terms, texts};
 use sealed_visit_protocol::clinic::{
     ClinicClaims, Recipient, RecipientRef, RecipientRole, WrapSuite,
 };
 use sealed_visit_protocol::consent::{
-    Answer, ConsentText, Layer, OnBehalfOf, PlaceClaims, Purpose, RequestClaims, StatementClaims,
-    StatementKind, Terms, WithdrawalPolicy,
+    Layer, PlaceClaims, Purpose, RequestClaims, StatementClaims, StatementKind,
 };
 use sealed_visit_protocol::hash::sha256;
 use sealed_visit_protocol::pass::{Confirmation, PassClaims, name_commitment};
@@ -98,21 +98,8 @@ impl World {
             recorder: recorder.participant,
             purpose: Purpose::MedicalRecord,
             recipients: refs.clone(),
-            texts: [Layer::Information, Layer::Recording]
-                .map(|layer| ConsentText {
-                    layer,
-                    language: "en".into(),
-                    version: "1".into(),
-                    hash: text_hash(layer),
-                })
-                .to_vec(),
-            terms: Terms {
-                retention_days: 30,
-                on_withdrawal: WithdrawalPolicy::Ask,
-                processor_retention_days: None,
-                part2: false,
-                authorization_expires_ms: None,
-            },
+            texts: texts(text_hash),
+            terms: terms(),
             again_after: None,
             checklist: vec![],
             at_ms: START_MS,
@@ -169,12 +156,7 @@ impl World {
             request: self.request.hash(),
             seq: if grant { 1 } else { 2 },
             kind,
-            answers: vec![Answer {
-                person: "self".into(),
-                on_behalf_of: OnBehalfOf::Myself,
-                information: grant,
-                recording: grant,
-            }],
+            answers: vec![own_answer(grant)],
             texts: [Layer::Information, Layer::Recording]
                 .map(text_hash)
                 .to_vec(),

@@ -9,8 +9,8 @@ use sealed_visit_protocol::clinic::{
     ClinicClaims, Recipient, RecipientRef, RecipientRole, WrapSuite,
 };
 use sealed_visit_protocol::consent::{
-    Answer, ConsentText, Layer, OnBehalfOf, Purpose, RequestClaims, StatementClaims, StatementKind,
-    Terms, WithdrawalPolicy, WithdrawalWish,
+    ConsentText, Layer, Purpose, RequestClaims, StatementClaims, StatementKind, Terms,
+    WithdrawalPolicy, WithdrawalWish,
 };
 use sealed_visit_protocol::hash::sha256;
 use sealed_visit_protocol::pass::{Confirmation, PassClaims};
@@ -19,6 +19,7 @@ use sealed_visit_protocol::track::{Header, HeaderClaims, TrackKind};
 use sealed_visit_protocol::{
     Jws, ParticipantId, ProofId, RecordingId, Role, RoundId, SigningKey, TrackId, VisitId,
 };
+use sealed_visit_testing::samples::{own_answer, terms};
 
 /// Noon of a day in 2026, milliseconds since the Unix epoch.
 pub const START_MS: u64 = 1_780_000_000_000;
@@ -172,11 +173,8 @@ impl World {
                 text(Layer::Recording, "record"),
             ],
             terms: Terms {
-                retention_days: 30,
                 on_withdrawal: WithdrawalPolicy::Keep,
-                processor_retention_days: None,
-                part2: false,
-                authorization_expires_ms: None,
+                ..terms()
             },
             again_after: None,
             checklist: vec![],
@@ -202,12 +200,7 @@ impl World {
             request: request.hash(),
             seq: 1,
             kind,
-            answers: vec![Answer {
-                person: "self".into(),
-                on_behalf_of: OnBehalfOf::Myself,
-                information: true,
-                recording: true,
-            }],
+            answers: vec![own_answer(true)],
             texts: asked.texts.iter().map(|text| text.hash).collect(),
             language: "en".into(),
             spoken: String::new(),

@@ -6,14 +6,12 @@ use crate::visit::{
     Command, ConsentRequest, ErrorCode, GivenAnswer, Indicator, Input, NotSending, OpenPart, Phase,
     ProblemCode, RecorderLeft, TextBody, VisitEvent,
 };
-use sealed_visit_protocol::consent::{
-    Answer, Layer, OnBehalfOf, Purpose, Statement, StatementKind, Terms, WithdrawalPolicy,
-    WithdrawalWish,
-};
+use sealed_visit_protocol::consent::{Layer, Purpose, Statement, StatementKind, WithdrawalWish};
 use sealed_visit_protocol::recording::{OpenStatement, OpenTrack};
 use sealed_visit_protocol::track::{Header, HeaderClaims, TrackKind};
 use sealed_visit_protocol::wire::ClientMessage;
 use sealed_visit_protocol::{B64, Jws, ParticipantId, RecordingId, Role, SigningKey, TrackId};
+use sealed_visit_testing::samples::{own_answer, terms};
 
 const PEOPLE: [Role; 3] = [Role::Clinician, Role::Patient, Role::Guest];
 pub const RECORDER: usize = 3;
@@ -34,13 +32,7 @@ pub fn asked_of(world: &World, recorder: ParticipantId) -> ConsentRequest {
                 text: format!("May we? ({layer:?})"),
             })
             .to_vec(),
-        terms: Terms {
-            retention_days: 30,
-            on_withdrawal: WithdrawalPolicy::Ask,
-            processor_retention_days: None,
-            part2: false,
-            authorization_expires_ms: None,
-        },
+        terms: terms(),
         checklist: vec![],
         recorder,
         again_after: None,
@@ -52,12 +44,7 @@ pub fn asked_of(world: &World, recorder: ParticipantId) -> ConsentRequest {
 pub fn given_grant() -> GivenAnswer {
     GivenAnswer {
         kind: StatementKind::Grant,
-        answers: vec![Answer {
-            person: "self".into(),
-            on_behalf_of: OnBehalfOf::Myself,
-            information: true,
-            recording: true,
-        }],
+        answers: vec![own_answer(true)],
         language: "en".into(),
         spoken: String::new(),
         interpreted_for: Vec::new(),
