@@ -2,7 +2,7 @@
 //!
 //! | request | who may | what |
 //! |---|---|---|
-//! | `GET /healthz` | anybody | 200 when the database answers |
+//! | `GET /healthz` | anybody | 200 when the database takes a row |
 //! | `POST /v1/recordings` | proof of key | open statement in, shares and capability out |
 //! | `PUT /v1/recordings/{r}/parts/{p}/envelopes/{t}` | capability | wrapped keys |
 //! | `OPTIONS`, `POST /v1/recordings/{r}/parts/{p}/uploads` | capability | tus creation |
@@ -80,7 +80,7 @@ pub fn router(vault: Arc<Vault>) -> Router {
 }
 
 async fn health(State(vault): State<Arc<Vault>>) -> Result<&'static str, ApiError> {
-    sqlx::query("SELECT 1").execute(vault.db.pool()).await?;
+    vault.health.check(&vault.db, vault.now_ms()).await?;
     Ok("ok")
 }
 

@@ -47,6 +47,9 @@ pub enum Action {
     Opened,
     /// A device let go of its spool at the clinic's order.
     SpoolWiped,
+    /// So many requests of this part's capability were refused since the last entry about the part, because there were too
+    /// many of their kind. They have no entries of their own.
+    RequestsRefused,
 }
 
 /// Who did it.
@@ -83,6 +86,9 @@ pub struct Entry {
     /// Hash of the signed document that the action stands on, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<Hash32>,
+    /// How many, where one entry stands for several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
     /// Hash of the entry before; all zero for the first.
     pub previous: Hash32,
 }
@@ -96,6 +102,7 @@ pub struct Event {
     pub recording: Option<RecordingId>,
     pub part: Option<u32>,
     pub document: Option<Hash32>,
+    pub count: Option<u64>,
 }
 
 impl Event {
@@ -107,6 +114,7 @@ impl Event {
             recording: Some(recording),
             part: None,
             document: None,
+            count: None,
         }
     }
 
@@ -126,8 +134,49 @@ impl Event {
     }
 }
 
-/// Appends within a transaction that holds the write lock.
+/// Appends within a transaction that holds the write lock; before an entry about a part, what was refused of it since.
 pub async fn append(tx: &mut Tx, event: Event) -> ApiResult<()> {
+    if let (Some(recording), Some(part)) = (event.recording, event.part) {
+        append_refusals(tx, recording, part, event.at_ms).await?;
+    }
+    append_one(tx, event).await
+}
+
+/// How many requests of this part's capability were refused without entries of their own, if there were any.
+pub async fn append_refusals(
+    tx: &mut Tx,
+    recording: RecordingId,
+    part: u32,
+    at_ms: u64,
+) -> ApiResult<()> {
+    let refused: Option<i64> = sqlx::query_scalar(
+        "SELECT refused FROM parts WHERE recording = ? AND part = ? AND refused > 0",
+    )
+    .bind(recording.to_string())
+    .bind(part)
+    .fetch_optional(&mut **tx)
+    .await?;
+    let Some(refused) = refused else {
+        return Ok(());
+    };
+    sqlx::query("UPDATE parts SET refused = 0 WHERE recording = ? AND part = ?")
+        .bind(recording.to_string())
+        .bind(part)
+        .execute(&mut **tx)
+        .await?;
+    let event = Event::new(at_ms, Actor::Recorder, Action::RequestsRefused, recording);
+    let count = Some(refused.unsigned_abs());
+    append_one(
+        tx,
+        Event {
+            count,
+            ..event.in_part(part)
+        },
+    )
+    .await
+}
+
+async fn append_one(tx: &mut Tx, event: Event) -> ApiResult<()> {
     let (seq, previous) = end(tx).await?;
     let entry = Entry {
         v: 1,
@@ -138,6 +187,7 @@ pub async fn append(tx: &mut Tx, event: Event) -> ApiResult<()> {
         recording: event.recording,
         part: event.part,
         document: event.document,
+        count: event.count,
         previous,
     };
     let text = serde_json::to_string(&entry).map_err(crate::error::ApiError::internal)?;

@@ -11,6 +11,7 @@ use crate::db::{PartRow, PartState, TrackRow};
 use crate::ending::{Ending, HeldTrack, discard_all, end, hold_all, load_all};
 use crate::error::{ApiError, ApiResult};
 use crate::extract::{Path, Text};
+use crate::quota::{self, Repeated};
 use crate::{Vault, capability, deletion, withdrawal};
 use axum::Json;
 use axum::extract::State;
@@ -140,6 +141,7 @@ pub async fn reopen(vault: &Vault, row: &TrackRow) -> ApiResult<()> {
     .execute(&mut *tx)
     .await?;
     if reopened.rows_affected() > 0 {
+        tx = quota::count(vault, tx, Repeated::Change, row.recording, row.part).await?;
         let action = Action::PartContinued;
         let event = audit::Event::new(now_ms, Actor::Recorder, action, row.recording);
         audit::append(&mut tx, event.in_part(row.part)).await?;

@@ -18,6 +18,7 @@
 //! | [`reading`], [`download`], [`signed_url`] | listing, share release, ranged download |
 //! | [`audit`] | append-only log with a hash chain |
 //! | [`db`], [`store`] | rows in SQLite, finished tracks in an object store |
+//! | [`health`] | whether rows can be written |
 //!
 //! Laws: nothing acknowledged is lost; nothing is acknowledged before it is durable and its envelope is; no recording
 //! without every grant; opening leaves a trace; logs, URLs and errors carry opaque identifiers only.
@@ -38,6 +39,7 @@ pub mod envelope;
 pub mod error;
 pub mod extract;
 pub mod finish;
+pub mod health;
 pub mod key;
 pub mod last_words;
 pub mod open;
@@ -83,6 +85,7 @@ pub struct Vault {
     key: SigningKey,
     url_key: Zeroizing<[u8; 32]>,
     pub share_key: ShareKey,
+    pub health: health::Health,
     /// Held while a deletion takes one of its steps.
     deleting: tokio::sync::Mutex<()>,
     clock: Clock,
@@ -123,6 +126,7 @@ impl Vault {
             clinic: Clinic::open(root, clinic_document, key.public(), db.clone()).await?,
             url_key: key::url_key(&key),
             share_key,
+            health: health::Health::default(),
             deleting: tokio::sync::Mutex::default(),
             readers,
             key,
@@ -179,6 +183,7 @@ impl Vault {
         loop {
             tokio::time::sleep(period).await;
             finish::close_expired(&self).await;
+            quota::log_refusals(&self).await;
         }
     }
 

@@ -8,7 +8,7 @@ use sealed_visit_vault::auth::Readers;
 use sealed_visit_vault::db::Db;
 use sealed_visit_vault::quota::Quota;
 use sealed_visit_vault::{
-    Config, Identity, Origins, Vault, audit, deletion, key, router, system_clock,
+    Config, Identity, Origins, Vault, audit, deletion, key, private, router, system_clock,
 };
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -212,6 +212,9 @@ async fn serve(options: Serve, http: sealed_visit_serve::Options) -> anyhow::Res
         stalled_after: Duration::try_from_secs_f64(options.stalled_after)?,
         ..defaults
     };
+    private::folder(&config.data)?;
+    // Held until the program ends.
+    let _lock = private::lock(&config.data)?;
     let vault = Vault::open(config, identity, system_clock()).await?;
     in_background("recover uploads", &vault, Vault::recover_uploads);
     in_background("close idle parts", &vault, Vault::close_idle_parts);
@@ -227,13 +230,24 @@ async fn serve(options: Serve, http: sealed_visit_serve::Options) -> anyhow::Res
         let _ = stopping.send(());
     };
     tokio::select! {
-        () = sealed_visit_serve::serve(listener, router(vault), http, stop) => {}
+        () = sealed_visit_serve::serve(listener, router(vault.clone()), http, stop) => {}
         // A connection that hangs must not keep the program from ending; what arrived by it is recovered like after a
         // crash.
         () = patience(stopped) => {}
     }
+    // Whoever copies the database of a stopped vault copies all of it. Nothing is lost without: SQLite reads its log again.
+    match tokio::time::timeout(PATIENCE, vault.db.forget_overwritten()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(message = error.message, "the write-ahead log stays");
+        }
+        Err(_) => tracing::warn!("the write-ahead log stays: the database is busy"),
+    }
     Ok(())
 }
+
+/// How long a stop waits for what hangs.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Starts work that goes on after a panic of its own.
 fn in_background<F>(name: &'static str, vault: &Arc<Vault>, work: fn(Arc<Vault>) -> F)
@@ -251,7 +265,7 @@ async fn patience(stopped: tokio::sync::oneshot::Receiver<()>) {
     if stopped.await.is_err() {
         std::future::pending::<()>().await;
     }
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    tokio::time::sleep(PATIENCE).await;
 }
 
 fn start_log(json: bool) {

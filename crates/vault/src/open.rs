@@ -11,6 +11,7 @@ use crate::db::{PartRow, Tx};
 use crate::error::{ApiError, ApiResult, pass_refused};
 use crate::extract::Text;
 use crate::proof::{self, Shown};
+use crate::quota::Repeated;
 use crate::{Vault, capability, deletion, last_words, quota};
 use axum::Json;
 use axum::extract::State;
@@ -41,7 +42,7 @@ pub async fn post(
     let answer = match known {
         // Of a finished part the capability still fetches the receipt, should its answer have been lost.
         Some(_) => {
-            quota::count_renewal(&mut tx, recording, part, vault.now_ms()).await?;
+            tx = quota::count(&vault, tx, Repeated::Renewal, recording, part).await?;
             let grants = match &shown {
                 Shown::Recorder { renewal_key } => {
                     set_renewal_key(&mut tx, claims, *renewal_key).await?;

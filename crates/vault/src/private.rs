@@ -4,7 +4,7 @@
 //! A secret that others can read is refused: it may have been read already.
 
 use anyhow::{Context as _, bail};
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -30,6 +30,26 @@ pub fn file(path: &Path) -> anyhow::Result<()> {
         .open(path)
         .with_context(|| format!("cannot open {}", path.display()))?;
     close(path, FILE_MODE)
+}
+
+/// Keeps another process off a data folder for as long as the file is open; the system lets go of it when the process ends,
+/// however it ends.
+pub fn lock(folder: &Path) -> anyhow::Result<File> {
+    let path = folder.join("vault.lock");
+    file(&path)?;
+    let lock = options()
+        .open(&path)
+        .with_context(|| format!("cannot open {}", path.display()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another vault is using the data folder {}: stop it first, or give this one a folder of its own",
+            folder.display()
+        ),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        }
+    }
 }
 
 /// A new file; an existing one is an error.

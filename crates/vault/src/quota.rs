@@ -1,7 +1,9 @@
 //! How much one pass and one visit may record: bounds for whoever holds a valid pass and means harm, far above what a
-//! visit needs. A recorder that comes back after a crash has the same participant id, and a part more.
+//! visit needs. A recorder that comes back after a crash has the same participant id, and a part more. What fills the audit log
+//! is bounded for each part; refusals beyond the bound are counted, and the log says how many there were.
 
 use crate::Vault;
+use crate::audit;
 use crate::db::{TrackRow, Tx};
 use crate::error::{ApiError, ApiResult};
 use http::{HeaderValue, StatusCode, header};
@@ -34,6 +36,8 @@ impl Quota {
 
 /// New capabilities for one part in an hour.
 const RENEWALS_PER_HOUR: i64 = 120;
+/// Uploads of one part given up, and times it goes on after it was closed, in an hour.
+const CHANGES_PER_HOUR: i64 = 120;
 const HOUR_MS: u64 = 3_600_000;
 
 /// Refuses a new part beyond the quota.
@@ -100,35 +104,112 @@ pub fn no_room() -> ApiError {
     )
 }
 
-/// Counts a renewal; refuses too many.
-pub async fn count_renewal(
-    tx: &mut Tx,
+/// What leaves an entry in the audit log whenever the holder of one part's capability likes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeated {
+    /// A new capability.
+    Renewal,
+    /// An upload given up, or a closed part taken up again.
+    Change,
+}
+
+impl Repeated {
+    const fn per_hour(self) -> i64 {
+        match self {
+            Self::Renewal => RENEWALS_PER_HOUR,
+            Self::Change => CHANGES_PER_HOUR,
+        }
+    }
+
+    const fn count(self) -> &'static str {
+        match self {
+            Self::Renewal => {
+                "UPDATE parts SET \
+                 renewals = CASE WHEN renewals_since_ms + ?1 <= ?2 THEN 1 ELSE renewals + 1 END, \
+                 renewals_since_ms = CASE WHEN renewals_since_ms + ?1 <= ?2 THEN ?2 ELSE renewals_since_ms END \
+                 WHERE recording = ?3 AND part = ?4 RETURNING renewals"
+            }
+            Self::Change => {
+                "UPDATE parts SET \
+                 changes = CASE WHEN changes_since_ms + ?1 <= ?2 THEN 1 ELSE changes + 1 END, \
+                 changes_since_ms = CASE WHEN changes_since_ms + ?1 <= ?2 THEN ?2 ELSE changes_since_ms END \
+                 WHERE recording = ?3 AND part = ?4 RETURNING changes"
+            }
+        }
+    }
+
+    fn refusal(self) -> ApiError {
+        let (code, message) = match self {
+            Self::Renewal => (
+                "quota_renewals",
+                "the capability of this part was renewed too often",
+            ),
+            Self::Change => (
+                "quota_changes",
+                "uploads of this part were given up, or taken up again, too often",
+            ),
+        };
+        ApiError::new(StatusCode::TOO_MANY_REQUESTS, code, message)
+            .with_header(header::RETRY_AFTER, HeaderValue::from_static("60"))
+    }
+}
+
+/// Counts it within the transaction that does it. Beyond the bound it is refused, nothing of the transaction stays, and the
+/// refusal is counted for the audit log.
+pub async fn count(
+    vault: &Vault,
+    mut tx: Tx,
+    what: Repeated,
     recording: RecordingId,
     part: u32,
-    now_ms: u64,
-) -> ApiResult<()> {
-    let renewals: i64 = sqlx::query_scalar(
-        "UPDATE parts SET \
-         renewals = CASE WHEN renewals_since_ms + ? <= ? THEN 1 ELSE renewals + 1 END, \
-         renewals_since_ms = CASE WHEN renewals_since_ms + ? <= ? THEN ? ELSE renewals_since_ms END \
-         WHERE recording = ? AND part = ? RETURNING renewals",
+) -> ApiResult<Tx> {
+    let now_ms = vault.now_ms() as i64;
+    let times: i64 = sqlx::query_scalar(what.count())
+        .bind(HOUR_MS as i64)
+        .bind(now_ms)
+        .bind(recording.to_string())
+        .bind(part)
+        .fetch_one(&mut *tx)
+        .await?;
+    if times <= what.per_hour() {
+        return Ok(tx);
+    }
+    tx.rollback().await?;
+    sqlx::query(
+        "UPDATE parts SET refused = refused + 1, \
+         refused_since_ms = CASE WHEN refused = 0 THEN ? ELSE refused_since_ms END \
+         WHERE recording = ? AND part = ?",
+    )
+    .bind(now_ms)
+    .bind(recording.to_string())
+    .bind(part)
+    .execute(vault.db.pool())
+    .await?;
+    Err(what.refusal())
+}
+
+/// Says in the audit log how many requests were refused, an hour after the first of them, where no other entry said so before.
+pub async fn log_refusals(vault: &Vault) {
+    if let Err(error) = try_log_refusals(vault).await {
+        tracing::warn!(message = error.message, "refusals are not logged yet");
+    }
+}
+
+async fn try_log_refusals(vault: &Vault) -> ApiResult<()> {
+    let now_ms = vault.now_ms();
+    let rows = sqlx::query(
+        "SELECT recording, part FROM parts WHERE refused > 0 AND refused_since_ms + ? <= ?",
     )
     .bind(HOUR_MS as i64)
     .bind(now_ms as i64)
-    .bind(HOUR_MS as i64)
-    .bind(now_ms as i64)
-    .bind(now_ms as i64)
-    .bind(recording.to_string())
-    .bind(part)
-    .fetch_one(&mut **tx)
+    .fetch_all(vault.db.pool())
     .await?;
-    if renewals > RENEWALS_PER_HOUR {
-        return Err(ApiError::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "quota_renewals",
-            "the capability of this part was renewed too often",
-        )
-        .with_header(header::RETRY_AFTER, HeaderValue::from_static("60")));
+    for row in rows {
+        let recording: &str = row.try_get("recording")?;
+        let recording = recording.parse().map_err(ApiError::internal)?;
+        let mut tx = vault.db.write().await?;
+        audit::append_refusals(&mut tx, recording, row.try_get("part")?, now_ms).await?;
+        tx.commit().await?;
     }
     Ok(())
 }

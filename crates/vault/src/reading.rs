@@ -26,6 +26,41 @@ pub struct ListQuery {
     limit: Option<u32>,
     /// Only recordings opened before this time, milliseconds since the Unix epoch.
     before_ms: Option<u64>,
+    /// Only recordings after that page: its `next`.
+    after: Option<Cursor>,
+}
+
+/// The last recording of a page. Two may have been opened in one millisecond, so the time alone would lose one.
+#[derive(Debug, Clone)]
+struct Cursor {
+    opened_ms: i64,
+    recording: RecordingId,
+}
+
+impl std::str::FromStr for Cursor {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let malformed = "expected the `next` of a page";
+        let (opened_ms, recording) = text.split_once('.').ok_or(malformed)?;
+        Ok(Self {
+            opened_ms: opened_ms.parse().map_err(|_| malformed)?,
+            recording: recording.parse().map_err(|_| malformed)?,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Cursor {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.opened_ms, self.recording)
+    }
 }
 
 /// `GET /v1/recordings`: newest first.
@@ -35,8 +70,16 @@ pub async fn list(
     request: HeaderMap,
 ) -> ApiResult {
     vault.readers.require(&request)?;
+    let limit = query.limit.unwrap_or(100).clamp(1, MAX_LISTED);
+    let after_ms = query
+        .after
+        .as_ref()
+        .map_or(i64::MAX, |after| after.opened_ms);
+    let after = query.after.map(|after| after.recording.to_string());
+    // One more than wanted tells whether there is another page.
     let rows = sqlx::query(
-        "SELECT * FROM recordings WHERE opened_ms < ? ORDER BY opened_ms DESC, recording LIMIT ?",
+        "SELECT * FROM recordings WHERE opened_ms < ?1 AND (opened_ms < ?2 OR (opened_ms = ?2 AND recording > ?3)) \
+         ORDER BY opened_ms DESC, recording LIMIT ?4",
     )
     .bind(
         query
@@ -44,14 +87,26 @@ pub async fn list(
             .and_then(|at| i64::try_from(at).ok())
             .unwrap_or(i64::MAX),
     )
-    .bind(query.limit.unwrap_or(100).min(MAX_LISTED))
+    .bind(after_ms)
+    .bind(after)
+    .bind(limit + 1)
     .fetch_all(vault.db.pool())
     .await?;
+    let has_more = rows.len() > limit as usize;
     let mut recordings = Vec::with_capacity(rows.len());
-    for row in rows {
+    for row in rows.into_iter().take(limit as usize) {
         recordings.push(summary(&vault, &crate::db::recording_row(row)?).await?);
     }
-    Ok(no_store(json!({ "recordings": recordings })))
+    let next = recordings.last().filter(|_| has_more).map(|last| {
+        let opened_ms = last.opened_ms as i64;
+        let recording = last.recording;
+        Cursor {
+            opened_ms,
+            recording,
+        }
+        .to_string()
+    });
+    Ok(no_store(json!({ "recordings": recordings, "next": next })))
 }
 
 /// `GET /v1/recordings/{recording}`: the signed documents.

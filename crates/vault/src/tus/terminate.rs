@@ -5,6 +5,7 @@ use crate::audit::{self, Action, Actor};
 use crate::db::PartState;
 use crate::error::{ApiError, ApiResult};
 use crate::extract::Path;
+use crate::quota::{self, Repeated};
 use crate::{Vault, capability};
 use axum::extract::State;
 use axum::response::IntoResponse as _;
@@ -43,6 +44,7 @@ pub async fn delete(
     .bind(track.to_string())
     .execute(&mut *tx)
     .await?;
+    tx = quota::count(&vault, tx, Repeated::Change, recording, part).await?;
     let action = Action::UploadTerminated;
     let event = audit::Event::new(now_ms, Actor::Recorder, action, recording);
     audit::append(&mut tx, event.in_part(part)).await?;

@@ -147,3 +147,31 @@ async fn does_not_start_without_the_share_key_or_with_one_that_others_can_read()
     assert!(error.contains("missing"), "{error}");
     assert!(!key.exists(), "another key opens nothing");
 }
+
+/// As on a disk that turned read-only, on every connection.
+async fn set_read_only(vault: &TestVault, is_read_only: bool) {
+    let mut held = Vec::new();
+    for _ in 0..vault.vault.db.pool().options().get_max_connections() {
+        let mut connection = vault.vault.db.pool().acquire().await.unwrap();
+        let pragma = match is_read_only {
+            true => "PRAGMA query_only = ON",
+            false => "PRAGMA query_only = OFF",
+        };
+        sqlx::query(pragma).execute(&mut *connection).await.unwrap();
+        held.push(connection);
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_takes_no_rows_is_not_healthy_although_it_answers() {
+    let vault = TestVault::new().await;
+    let health = async || {
+        vault.advance(std::time::Duration::from_secs(6));
+        vault.read(Method::GET, "/healthz").await
+    };
+    health().await.expect(200);
+    set_read_only(&vault, true).await;
+    health().await.expect_refusal(503, "database_read_only");
+    set_read_only(&vault, false).await;
+    health().await.expect(200);
+}

@@ -303,6 +303,83 @@ fn a_full_disk_refuses_bytes_and_loses_none() {
 }
 
 #[test]
+fn a_second_vault_on_one_data_folder_is_refused() {
+    let setup = Setup::new();
+    let first = setup.start();
+    let second = setup.command().stderr(Stdio::piped()).output().unwrap();
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert!(!second.status.success());
+    assert!(
+        said.contains("another vault is using the data folder"),
+        "{said}"
+    );
+    assert!(second.stdout.is_empty(), "it never listened");
+    first.send("GET", "/healthz", &[], &[]).expect(200);
+    // What holds the folder ends with its process, however that ends.
+    first.kill();
+    setup.start().send("GET", "/healthz", &[], &[]).expect(200);
+}
+
+/// What is in a folder, without what is in its own folders.
+fn names_in(folder: &std::path::Path) -> std::collections::BTreeSet<String> {
+    std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+#[test]
+fn a_stop_leaves_all_rows_in_the_database_file() {
+    let setup = Setup::new();
+    let mut process = setup.start();
+    Client::begin(&process, setup.world.part(0, 1));
+    let log = setup.data.join("vault.sqlite-wal");
+    assert!(log.metadata().unwrap().len() > 0);
+    assert!(process.terminate().success());
+    let left = log.metadata().map_or(0, |metadata| metadata.len());
+    assert_eq!(left, 0, "the write-ahead log holds rows");
+    // The database alone is enough.
+    let copy = setup.file("copy");
+    std::fs::create_dir(&copy).unwrap();
+    std::fs::copy(setup.data.join("vault.sqlite"), copy.join("vault.sqlite")).unwrap();
+    let followed = Command::new(PROGRAM)
+        .args(["verify-audit".as_ref(), "--data".as_ref(), copy.as_os_str()])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(followed.stdout).unwrap();
+    assert!(text.starts_with("1 entries"), "{text}");
+}
+
+#[test]
+fn the_readme_names_every_file_that_a_backup_could_miss() {
+    let readme =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let files = readme.split("## Files").nth(1).unwrap();
+    let setup = Setup::new();
+    let process = setup.start();
+    let client = Client::begin(&process, setup.world.part(0, 1));
+    let track = TrackFile::with_segments(&client.part, 0, &[100]);
+    client.patch(&process, 0, &track.bytes).expect(204);
+    client.finish(&process, &track).expect(200);
+    let other = Client::begin(&process, setup.world.part(1, 1));
+    let track = TrackFile::with_segments(&other.part, 0, &[100]);
+    other.patch(&process, 0, &track.bytes).expect(204);
+    let here = names_in(&setup.data);
+    for name in &here {
+        assert!(
+            files.contains(&format!("DATA/{name}")),
+            "{name} is not in the README"
+        );
+    }
+    // And it names nothing that is not there.
+    for line in files.lines().filter_map(|line| line.strip_prefix("DATA/")) {
+        let name = line.split(['/', ' ']).next().unwrap();
+        assert!(here.contains(name), "{name} is in the README alone");
+    }
+    drop(process);
+}
+
+#[test]
 fn an_idle_part_is_closed_by_the_program_itself() {
     let setup = Setup::new();
     let process = Setup::start_command(setup.command().args(["--unfinished-after", "1"]));

@@ -180,3 +180,94 @@ async fn renewals_are_bounded_so_that_the_log_does_not_fill() {
     vault.advance(Duration::from_secs(3600));
     vault.post_open(&part).await.expect(200);
 }
+
+/// The log's last entries, the newest last.
+async fn log_from(vault: &TestVault, from: usize) -> Vec<serde_json::Value> {
+    let path = format!("/v1/audit?from={from}&limit=500");
+    let log = vault.read(Method::GET, &path).await.expect(200).json();
+    let entries = log["entries"].as_array().unwrap().iter();
+    entries
+        .map(|stored| serde_json::from_str(stored["entry"].as_str().unwrap()).unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn what_the_log_does_not_hold_one_by_one_it_counts() {
+    let vault = TestVault::new().await;
+    let part = vault.world.part(0, 1);
+    vault.post_open(&part).await.expect(201);
+    for _ in 0..120 {
+        vault.post_open(&part).await.expect(200);
+    }
+    for _ in 0..7 {
+        vault
+            .post_open(&part)
+            .await
+            .expect_refusal(429, "quota_renewals");
+    }
+    assert_eq!(log_from(&vault, 0).await.len(), 121);
+    // The next entry about the part comes after how many there were.
+    vault.advance(Duration::from_secs(3600));
+    vault.post_open(&part).await.expect(200);
+    let told = log_from(&vault, 121).await;
+    assert_eq!(told.len(), 2);
+    assert_eq!(told[0]["action"], "requests_refused");
+    assert_eq!(told[0]["count"], 7);
+    assert_eq!(told[0]["part"], 0);
+    // Without another entry, the vault says so by itself.
+    for _ in 0..120 {
+        let _ = vault.post_open(&part).await;
+    }
+    let before = log_from(&vault, 0).await.len();
+    sealed_visit_vault::quota::log_refusals(&vault.vault).await;
+    assert_eq!(log_from(&vault, 0).await.len(), before, "within the hour");
+    vault.advance(Duration::from_secs(3600));
+    sealed_visit_vault::quota::log_refusals(&vault.vault).await;
+    let told = log_from(&vault, before).await;
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0]["action"], "requests_refused");
+    assert_eq!(told[0]["count"], 1);
+    sealed_visit_vault::audit::verify(&vault.vault.db, Default::default())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn nobody_fills_the_log_by_giving_uploads_up_or_closing_parts_again_and_again() {
+    let vault = TestVault::new().await;
+    let upload = vault.begin(vault.world.part(0, 1)).await;
+    let path = upload.part.upload_path(0);
+    let give_up = async || {
+        upload
+            .send(Method::DELETE, &path, &[], axum::body::Body::empty())
+            .await
+    };
+    for _ in 0..120 {
+        give_up().await.expect(204);
+        upload.create(0).await.expect(201);
+    }
+    let before = log_from(&vault, 0).await.len();
+    give_up().await.expect_refusal(429, "quota_changes");
+    assert_eq!(log_from(&vault, 0).await.len(), before);
+    // What is refused changes nothing: the upload is there, and takes the recording.
+    let track = TrackFile::with_segments(&upload.part, 0, &[100, 100]);
+    let half = track.ends[1] as usize;
+    upload
+        .patch(0, 0, track.bytes[..half].to_vec())
+        .await
+        .expect(204);
+    upload.close("").await.expect(200);
+    let more = track.bytes[half..].to_vec();
+    let reply = upload.patch(0, half as u64, more.clone()).await;
+    reply.expect_refusal(429, "quota_changes");
+    vault.advance(Duration::from_secs(3600));
+    upload.patch(0, half as u64, more).await.expect(204);
+    upload.finish(&[&track]).await.expect(200);
+    let refused: Vec<_> = log_from(&vault, 0).await;
+    let refused: Vec<_> = refused
+        .iter()
+        .filter(|entry| entry["action"] == "requests_refused")
+        .map(|entry| entry["count"].as_u64().unwrap())
+        .collect();
+    assert_eq!(refused.iter().sum::<u64>(), 2, "{refused:?}");
+}

@@ -104,6 +104,44 @@ async fn lists_recordings_newest_first_with_their_states() {
 }
 
 #[tokio::test]
+async fn pages_lead_through_all_recordings_also_those_of_one_millisecond() {
+    let vault = TestVault::new().await;
+    for number in 1..=7 {
+        if number == 4 {
+            vault.advance(Duration::from_secs(1));
+        }
+        vault
+            .post_open(&vault.world.recording(number, 1))
+            .await
+            .expect(201);
+    }
+    for limit in [1, 2, 3, 7, 100] {
+        let mut seen = std::collections::BTreeSet::new();
+        let mut times = Vec::new();
+        let mut next = None;
+        loop {
+            let after = next.map_or(String::new(), |next: String| format!("&after={next}"));
+            let path = format!("/v1/recordings?limit={limit}{after}");
+            let page = vault.read(Method::GET, &path).await.expect(200).json();
+            for recording in page["recordings"].as_array().unwrap() {
+                assert!(seen.insert(recording["recording"].as_str().unwrap().to_owned()));
+                times.push(recording["opened_ms"].as_u64().unwrap());
+            }
+            next = page["next"].as_str().map(str::to_owned);
+            if next.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen.len(), 7, "pages of {limit}");
+        assert!(times.is_sorted_by(|one, other| one >= other));
+    }
+    vault
+        .read(Method::GET, "/v1/recordings?after=yesterday")
+        .await
+        .expect_refusal(400, "malformed");
+}
+
+#[tokio::test]
 async fn gives_the_documents_of_a_recording_and_never_its_share() {
     let vault = TestVault::new().await;
     let (upload, track) = finished(&vault).await;

@@ -85,11 +85,17 @@ async fn bytes_that_break_the_chain_are_refused_and_the_verified_ones_kept() {
 #[tokio::test]
 async fn with_a_flipped_bit_anywhere_nothing_counts_as_recorded() {
     let vault = TestVault::new().await;
-    let (upload, track) = with_track(&vault, &[40]).await;
+    let (mut upload, mut track) = with_track(&vault, &[40]).await;
     let mut refused = 0;
     let positions = (0..track.bytes.len()).step_by(3);
     let tried = positions.len();
-    for position in positions {
+    for (number, position) in positions.enumerate() {
+        // Of one part only so many uploads may be terminated.
+        if number > 0 && number % 100 == 0 {
+            let part = vault.world.recording((number / 100) as u8 + 100, 1);
+            upload = vault.begin(part).await;
+            track = TrackFile::with_segments(&upload.part, 0, &[40]);
+        }
         let mut bytes = track.bytes.clone();
         bytes[position] ^= 0x10;
         let reply = upload.patch(0, 0, bytes).await;
