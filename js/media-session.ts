@@ -11,6 +11,7 @@ import { SealedVisitError } from "./errors.js";
 import { TypedEventTarget } from "./events.js";
 import { InterruptionWatch } from "./interruption.js";
 import { LINE_CHECK_MS, type LineState, LineWatch, outgoingOf } from "./line-watch.js";
+import { FlowWatch, type MediaFlow } from "./media-flow.js";
 import { MediaConnection } from "./media-connection.js";
 import type { ProtectedReceiver, ProtectedSender, Protection } from "./protect.js";
 import { answerPreferences, hasOtherSession, preferHandledCodecs } from "./sdp.js";
@@ -73,6 +74,8 @@ export interface MediaSessionEvents {
   local_resumed: LocalTrack;
   /** Of the sending and the receiving connection. */
   connection: { readonly publish: MediaConnectionState; readonly subscribe: MediaConnectionState };
+  /** Whether sound and picture get through. */
+  flow: MediaFlow;
   /** The line became slow, or good again: what a page should tell its user. */
   line: LineState;
   problem: SealedVisitError;
@@ -115,6 +118,9 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
   #isClosed = false;
   readonly #stop: (() => void)[] = [];
   readonly #line = new LineWatch((state) => this.emit("line", state));
+  readonly #flow = new FlowWatch();
+  #isMemberNow = false;
+  #isRelayUp = true;
 
   /** @internal */
   static of(client: WorkerClient, protection: Protection, isMember?: Promise<void>): MediaSession {
@@ -138,6 +144,7 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
           .catch((error: unknown) => this.#problem("the relay's offer could not be answered", error));
       }),
       this.#client.on("relay", ({ status }) => {
+        this.#isRelayUp = status === "connected";
         if (status === "connected") this.#onRelayBack();
       }),
       this.#client.on("media_refused", ({ code, error }) => {
@@ -154,6 +161,7 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
     // Media is for members of the group: the relay refuses it to who still waits.
     await this.#isMember;
     if (this.#isClosed) return;
+    this.#isMemberNow = true;
     if (options.receive !== false) await this.#client.request<"subscribe">({ r: "subscribe" });
     if (this.#publications.size > 0) await this.#negotiate();
   }
@@ -220,6 +228,16 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
   /** How the line is: see the `line` event. */
   get line(): LineState {
     return this.#line.state;
+  }
+
+  /** Whether sound and picture get through: see the `flow` event. */
+  get flow(): MediaFlow {
+    return this.#flow.flow;
+  }
+
+  /** @internal */
+  get isClosed(): boolean {
+    return this.#isClosed;
   }
 
   /** WebRTC's own statistics of both connections. */
@@ -527,7 +545,16 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
     if (this.#publications.size > 0) void this.#renegotiate();
   }
 
+  #checkFlow(): void {
+    const connected: boolean[] = [];
+    if (this.#publications.size > 0) connected.push(this.#states.publish === "connected");
+    if (this.#offered.length > 0) connected.push(this.#states.subscribe === "connected");
+    const canTry = this.#isMemberNow && this.#isRelayUp;
+    if (this.#flow.check(connected, canTry, performance.now())) this.emit("flow", this.flow);
+  }
+
   async #checkLine(): Promise<void> {
+    this.#checkFlow();
     const report = await this.#publisher?.rtc.getStats().catch(() => null);
     if (this.#isClosed) return;
     const { cameraMaxBps = DEFAULT_CAMERA_MAX_BPS } = this.#options;
@@ -539,6 +566,7 @@ export class MediaSession extends TypedEventTarget<MediaSessionEvents> implement
     this.#states = { ...this.#states, [which]: state };
     if (which === "subscribe" && state === "connected") this.#answersRefused = 0;
     this.emit("connection", this.#states);
+    this.#checkFlow();
   }
 
   #problem(message: string, cause: unknown): void {

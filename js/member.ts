@@ -40,6 +40,12 @@ export interface MemberOptions extends AssetOptions {
   readonly signal?: AbortSignal;
 }
 
+/**
+ * How long the relay may take to accept a member that has its pass, every attempt to connect included. Whoever was accepted
+ * once is connected again without end.
+ */
+const CONNECT_LIMIT_MS = 20_000;
+
 /** Workers that {@link preload} started and that nobody has taken yet, by what they were loaded from. */
 const preloaded = new Map<string, WorkerClient>();
 
@@ -128,6 +134,11 @@ function firstAcceptedState(client: WorkerClient, signal: AbortSignal | undefine
       client.on("relay_refused", ({ error }) => finish(() => reject(SealedVisitError.fromFailure(error)))),
       client.on("fatal", ({ error }) => finish(() => reject(SealedVisitError.fromFailure(error)))),
     );
+    const timer = setTimeout(() => {
+      const message = `the relay did not accept this member within ${CONNECT_LIMIT_MS} ms`;
+      finish(() => reject(new SealedVisitError("relay-unreachable", message)));
+    }, CONNECT_LIMIT_MS);
+    stop.push(() => clearTimeout(timer));
     const onAbort = () => finish(() => reject(new SealedVisitError("aborted", "joining was aborted")));
     signal?.addEventListener("abort", onAbort, { once: true });
     stop.push(() => signal?.removeEventListener("abort", onAbort));

@@ -105,7 +105,7 @@ export interface Hold {
  * Joins a visit. Resolves when the relay has accepted this participant, who then waits for
  * admission (`state.phase === "waiting"`) or is in (`"live"`).
  *
- * @throws SealedVisitError `relay-refused`, `pass-refused`, `wasm-load-failed`, `aborted`, ...
+ * @throws SealedVisitError `relay-unreachable` (after 20 s), `relay-refused`, `pass-refused`, `wasm-load-failed`, `aborted`, ...
  */
 export async function joinVisit(options: JoinOptions): Promise<Visit> {
   return Visit.of(await connectMember("member", options), options);
@@ -304,8 +304,17 @@ export class Visit extends TypedEventTarget<VisitEvents> implements AsyncDisposa
     return recorder;
   }
 
-  /** Host: adds the recorder that everyone agreed to, also after a pause. Refused unless everyone has granted. */
-  startRecorder(options: CallOptions = {}): Promise<void> {
+  /**
+   * Host: adds the recorder that everyone agreed to, also after a pause. Refused unless everyone has granted, and while no
+   * sound or picture gets through (`media-blocked`).
+   */
+  async startRecorder(options: CallOptions = {}): Promise<void> {
+    const sessions = [...this.#sessions].filter(({ isClosed }) => !isClosed);
+    const isSilent = sessions.length > 0 && !sessions.some(({ flow }) => flow === "flowing");
+    // What lacks otherwise is the core's to say.
+    if (isSilent && this.#state.consent?.all_agreed) {
+      throw new SealedVisitError("media-blocked", "no sound or picture gets through, so nothing would be recorded");
+    }
     return this.#command({ c: "start_recorder" }, options);
   }
 

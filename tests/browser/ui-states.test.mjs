@@ -32,10 +32,12 @@ const states = [
   ...["locked+people", "locked-host", "locked-recording-host", "two-clinicians-host+people+hand", "handed-over+people"],
   ...["host-away+people", "emergency-host+people", "live+closing", "live+closing-now"],
   ...["recording+phone-call", "live+taken-microphone"],
+  ...["live+blocked", "all-agreed-host+blocked", "paused-host+connecting"],
   ...["asked-unshown", "asked-interpreter", "interpreter-again", "interpreter-missing", "interpreter-missing-host"],
   ...["after-left", "after-time_over", "after-empty"],
   ...["early", "over", "starts", "held", "held-locked", "live-host+people+links"],
   ...["trouble-wrong_passcode", "trouble-link_locked", "trouble-unknown_link", "trouble-clock-wrong"],
+  "trouble-relay-unreachable",
   ...[
     "live-host+request",
     "live-host+elsewhere",

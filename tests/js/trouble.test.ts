@@ -26,7 +26,7 @@ const notOfJoining = new Set([
   ...["bad_visit", "bad_passcode", "not_the_scheduler", "scheduler_only", "unknown_participant", "unknown_browser"],
   ...["recorder-unsupported", "recorder-not-in-group", "recorder-busy", "capture-failed", "vault-unreachable"],
   ...["vault-refused", "spool-full", "spool-busy", "receipt-invalid", "key-file-invalid", "wrong-passphrase"],
-  ...["download-failed", "recording-invalid"],
+  ...["download-failed", "recording-invalid", "media-blocked"],
 ]);
 
 test("every code of joining has words in both languages", () => {

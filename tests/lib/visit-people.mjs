@@ -116,6 +116,7 @@ export async function agree(clinician, people) {
     await one.do((page) => page.grant());
   }
   await clinician.until((page) => page.visit.state.consent?.all_agreed);
+  await clinician.until((page) => (page.media?.flow ?? "flowing") === "flowing");
   await clinician.do((page) => page.visit.startRecorder());
 }
 

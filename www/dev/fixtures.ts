@@ -2,6 +2,7 @@
 import {
   type Indicator,
   type LocalTrack,
+  type MediaSession,
   type MediaSessionEvents,
   type MediaSource,
   type RosterEntry,
@@ -361,6 +362,7 @@ export class StandingVisit extends TypedEventTarget<{ state: VisitState }> {
 export class StandingMedia extends TypedEventTarget<Pick<MediaSessionEvents, "local_interrupted">> {
   readonly local = [];
   readonly line = { down: "good", up: "good", slow_for: [] } as const;
+  flow: MediaSession["flow"] = "flowing";
   readonly remotes = [
     { participant: ana, hue: 190 },
     { participant: ben, hue: 30 },

@@ -55,6 +55,8 @@ function showCall(): void {
   window.visit = visit;
   window.showExample = (next) => visit.show(stateOf(examples[next] ?? {}));
   const devices = new StandingMedia();
+  if (shows("blocked")) devices.flow = "blocked";
+  if (shows("connecting")) devices.flow = "connecting";
   const media = devices.asCallMedia(state.me.participant);
   const local = new LocalMedia(media, new MediaStream([painted(100)]), openDevice);
   const rules = [

@@ -8,6 +8,7 @@ import type { VisitState } from "sealed-visit";
 import { type ConsentReply, type ConsentRequest, mustAnswer, recorderInRoster } from "sealed-visit/components";
 import type { ClinicRecipient, PurposeRule } from "sealed-visit/host";
 import { language, words } from "../strings/index.js";
+import { mediaWords } from "../strings/media.js";
 import type { CallMedia, CallRecorder, CallVisit } from "./call.js";
 import { ControlBar } from "./control-bar.js";
 import { askWish, confirmLeave, showSafetyCode, type Wish } from "./dialogs.js";
@@ -80,6 +81,8 @@ export class CallView {
   #refusedRound: string | undefined;
   #askedTwice = false;
   #panelOpen = window.innerWidth > 760;
+  /** A media connection was lost, and another is being made. */
+  #reconnects = false;
   /** This person withdrew, and nothing is sent yet: the recorder may still be there. */
   #isWithdrawing = false;
 
@@ -209,9 +212,11 @@ export class CallView {
       if (event.e === "recorder_left" && event.why === "paused") this.#notices.flash(text.paused);
     });
     visit.on("problem", (error) => this.#notices.flash(words().page.failed.replace("{why}", reasonOf(error))));
-    media.on("connection", ({ publish, subscribe }) =>
-      this.#notices.set("media", [publish, subscribe].includes("reconnecting") ? words().call.reconnecting : null),
-    );
+    media.on("connection", ({ publish, subscribe }) => {
+      this.#reconnects = [publish, subscribe].includes("reconnecting");
+      this.#drawLine();
+    });
+    media.on("flow", () => this.#draw());
     media.on("line", () => this.#drawLine());
     local.addEventListener("change", () => {
       this.#videos.showSelf(local.picture);
@@ -361,7 +366,7 @@ export class CallView {
   }
 
   #draw(): void {
-    const { visit, logger, rules, recipients, languages } = this.#options;
+    const { visit, media, logger, rules, recipients, languages } = this.#options;
     const { state } = visit;
     document.documentElement.lang = language();
     logger.update(state);
@@ -384,6 +389,7 @@ export class CallView {
     this.#recordingBar.update(state, {
       isHost: isHost(state),
       resume: this.#resume.state,
+      mediaFlows: media.flow === "flowing",
       canAskAgain: this.#refusedRound !== undefined && !this.#askedTwice && !this.#isRequestOpen,
     });
     this.#drawControls();
@@ -427,10 +433,13 @@ export class CallView {
     this.#notices.set("taken", taken.size > 1 ? call.both_taken : one, "serious");
   }
 
-  /** Whose line is slow, and what becomes of the picture. */
+  /** Whether sound and picture get through at all, whose line is slow, and what becomes of the picture. */
   #drawLine(): void {
     const { call } = words();
-    const { down, up, slow_for } = this.#options.media.line;
+    const { flow, line } = this.#options.media;
+    this.#notices.set("blocked", flow === "blocked" ? mediaWords().blocked : null, "serious");
+    this.#notices.set("media", this.#reconnects && flow !== "blocked" ? call.reconnecting : null);
+    const { down, up, slow_for } = line;
     const mine = down === "no_pictures" ? call.slow_no_pictures : down === "slow" || up === "slow" ? call.slow : null;
     this.#notices.set("slow", mine);
     const { roster } = this.#options.visit.state;

@@ -33,7 +33,7 @@ export type CallVisit = Pick<
 
 export type CallMedia = Pick<
   MediaSession,
-  "local" | "remotes" | "line" | "on" | "add" | "remove" | "replaceTrack" | "setMuted"
+  "local" | "remotes" | "line" | "flow" | "on" | "add" | "remove" | "replaceTrack" | "setMuted"
 >;
 
 export type CallRecorder = Pick<Recorder, "participant" | "state" | "spools" | "on" | "hasUnsentBytes" | "close">;

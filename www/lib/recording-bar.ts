@@ -5,6 +5,7 @@
 import { icon, type IconName, recorderInRoster } from "sealed-visit/components";
 import type { VisitState } from "sealed-visit";
 import { words } from "../strings/index.js";
+import { mediaWords } from "../strings/media.js";
 import { fill, h } from "./dom.js";
 import type { ResumeState } from "./resume.js";
 
@@ -22,7 +23,11 @@ export interface RecordingBarView {
   isHost: boolean;
   resume: ResumeState;
   canAskAgain: boolean;
+  /** Whether there is sound or picture to record. */
+  mediaFlows: boolean;
 }
+
+const WHY_NOT = "cannot-record";
 
 export class RecordingBar {
   readonly element = h("div", { class: "recording-bar", role: "group", "data-testid": "recording-bar" });
@@ -37,12 +42,12 @@ export class RecordingBar {
     fill(this.element, this.#buttons, this.#status);
   }
 
-  update(state: VisitState, { isHost, resume, canAskAgain }: RecordingBarView): void {
+  update(state: VisitState, { isHost, resume, canAskAgain, mediaFlows }: RecordingBarView): void {
     const text = words().recording;
     const present = recorderInRoster(state);
     const paused = !present && state.indicator.kind === "paused";
     const ready = !present && !paused && state.consent?.all_agreed === true;
-    const shown = JSON.stringify([present, paused, ready, isHost, resume, canAskAgain, text.withdraw]);
+    const shown = JSON.stringify([present, paused, ready, isHost, resume, canAskAgain, mediaFlows, text.withdraw]);
     if (shown === this.#shown) return;
     this.#shown = shown;
     const focused = this.element.contains(document.activeElement)
@@ -51,6 +56,7 @@ export class RecordingBar {
     this.element.setAttribute("aria-label", text.bar);
     const { withdraw, pause, start, resume: askResume, stop, askAgain, answerResume } = this.#actions;
     const resumes = resume.kind === "asked" || resume.kind === "countdown";
+    const starts = isHost && (ready || (paused && !resumes));
     fill(
       this.#buttons,
       present && [
@@ -58,8 +64,11 @@ export class RecordingBar {
         control("paused", text.pause, "pause-recording", "", pause),
       ],
       resume.kind === "countdown" && control("paused", text.resume_stop, "resume-stop", "", pause),
-      isHost && ready && control("recording", text.start, "start-recording", "primary", start),
-      isHost && paused && !resumes && control("recording", text.resume, "resume-recording", "primary", askResume),
+      starts && ready && control("recording", text.start, "start-recording", "primary", start, mediaFlows),
+      starts && paused && control("recording", text.resume, "resume-recording", "primary", askResume, mediaFlows),
+      starts &&
+        !mediaFlows &&
+        h("p", { class: "notice", id: WHY_NOT, "data-testid": "cannot-record" }, mediaWords().cannot_record),
       isHost && (present || paused) && control("cross", text.stop, "stop-recording", "", stop),
       isHost && canAskAgain && control("recording", text.asking_again, "ask-again", "", askAgain),
       resume.kind === "question" && [
@@ -95,6 +104,8 @@ function control(
   testid: string,
   look: string,
   onclick: (event: Event) => void,
+  isAble = true,
 ): HTMLElement {
-  return h("button", { type: "button", class: look, "data-testid": testid, onclick }, icon(sign), label);
+  const how = isAble ? { onclick } : { disabled: true, "aria-describedby": WHY_NOT };
+  return h("button", { type: "button", class: look, "data-testid": testid, ...how }, icon(sign), label);
 }

@@ -37,6 +37,7 @@ export const reasonByCode: Readonly<Record<string, Reason>> = {
   "clock-wrong": "clock",
   "pass-refused": "not_let_in",
   "relay-refused": "not_let_in",
+  "relay-unreachable": "unreachable",
   "replaced-by-another": "elsewhere",
   "visit-over": "over",
   "media-failed": "broken",

@@ -31,6 +31,8 @@ const en = {
     busy: "There were too many tries in a short time. Wait a minute, then try again.",
     server: "The clinic’s server has a problem. Try again in a minute. If it goes on, call the clinic.",
     offline: "The clinic’s server cannot be reached. Check your connection, then try again.",
+    unreachable:
+      "This page could not connect to the visit. Check your connection. A company network, a VPN, or a security program may be blocking the visit: turn the VPN off, or use another network, such as your phone’s. Then try again. Nothing you entered is lost.",
     garbled: "Only part of the answer arrived. Check your connection, then try again.",
     clock:
       "The date or time on this device is wrong: it should be {now}. Set date and time to automatic, then try again.",
@@ -81,6 +83,8 @@ const es: TroubleStrings = {
     server:
       "El servidor de la clínica tiene un problema. Inténtelo de nuevo en un minuto. Si continúa, llame a la clínica.",
     offline: "No se puede contactar con el servidor de la clínica. Compruebe su conexión e inténtelo de nuevo.",
+    unreachable:
+      "Esta página no pudo conectarse a la consulta. Compruebe su conexión. Puede que una red de empresa, una VPN o un programa de seguridad bloquee la consulta: desactive la VPN o use otra red, por ejemplo la de su teléfono. Después inténtelo de nuevo. No se pierde nada de lo que escribió.",
     garbled: "Solo llegó una parte de la respuesta. Compruebe su conexión e inténtelo de nuevo.",
     clock:
       "La fecha o la hora de este dispositivo es incorrecta: debería ser {now}. Ponga la fecha y la hora en automático e inténtelo de nuevo.",
