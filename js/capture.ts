@@ -46,6 +46,8 @@ interface CaptureHooks {
   readonly onSlice: (data: ArrayBuffer, media_end_us: number) => void;
   /** Time passed that is not in the file: this capture is over, a new one may work. */
   readonly onHole: (hole: Hole) => void;
+  /** There was no sound for a while; this capture goes on. */
+  readonly onSoundGap: (hole: Hole) => void;
   readonly onHealth: (report: HealthReport) => void;
   readonly onProblem: (error: SealedVisitError) => void;
   readonly onFailure: (error: SealedVisitError) => void;
@@ -62,7 +64,7 @@ export class Capture {
   readonly mediaType = 'video/webm;codecs="vp8,opus"';
   readonly #options: CaptureOptions;
   readonly #hooks: CaptureHooks;
-  readonly #mixer = new Mixer();
+  readonly #mixer: Mixer;
   readonly #health: HealthWatch;
   readonly #arrivals = new Arrivals();
   #composer: Composer | null = null;
@@ -83,6 +85,12 @@ export class Capture {
     this.#options = options;
     this.#hooks = hooks;
     this.#health = new HealthWatch(hooks.onHealth);
+    this.#mixer = new Mixer({
+      onSoundGap: (missingMs) => {
+        if (this.#watch) hooks.onSoundGap(this.#soundHole(missingMs));
+      },
+      onSoundLost: (missingMs) => this.#onHole(this.#soundHole(missingMs)),
+    });
   }
 
   async prepare(): Promise<void> {
@@ -194,7 +202,9 @@ export class Capture {
 
   /** Once a second, by the composing worker's clock. */
   #check(counts: ComposeCounts): void {
+    this.#mixer.look();
     const sealed = this.#watch && {
+      isSoundStill: this.#mixer.isStill,
       sinceSliceMs: this.#watch.sinceSliceMs,
       pictureLagMs: this.pictureLagMs,
       picturesPerS: this.#picturesPerS(),
@@ -217,6 +227,11 @@ export class Capture {
     if (before && at - before.at < CHECKS_APART_MS) return null;
     this.#checked = { pictures: this.#clock.videoFrames, at };
     return before && ((this.#checked.pictures - before.pictures) * 1_000) / (at - before.at);
+  }
+
+  /** MediaRecorder keeps the time: what is missing lies after the newest sound in the file. */
+  #soundHole(missingMs: number): Hole {
+    return { fromMs: this.#clock.audioMs, toMs: this.#clock.audioMs + missingMs, reason: "no_sound" };
   }
 
   #onHole(hole: Hole | null | undefined): void {

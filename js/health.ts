@@ -47,6 +47,8 @@ const PICTURE_LOST_MS = 4_000;
 
 /** The state of the file being sealed. */
 export interface SealedProgress {
+  /** The browser mixes no sound now, and so writes nothing. */
+  readonly isSoundStill: boolean;
   readonly sinceSliceMs: number;
   readonly pictureLagMs: number;
   /** Pictures that came into the file in the last second; null when not known. */
@@ -128,8 +130,8 @@ export class HealthWatch {
   }
 }
 
-function isStalled({ sinceSliceMs, pictureLagMs }: SealedProgress): boolean {
-  return sinceSliceMs > STALLED_MS || pictureLagMs > PICTURE_LOST_MS;
+function isStalled({ isSoundStill, sinceSliceMs, pictureLagMs }: SealedProgress): boolean {
+  return isSoundStill || sinceSliceMs > STALLED_MS || pictureLagMs > PICTURE_LOST_MS;
 }
 
 /** A muted track (RTP stopped) differs from silence that arrives. */

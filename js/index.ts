@@ -37,7 +37,8 @@ export type {
 } from "./playback.js";
 export type { ProtectedReceiver, ProtectedSender, ReceiverOptions, SenderOptions } from "./protect.js";
 export type { LineDirection, LineState } from "./line-watch.js";
-export type { Recorder, RecorderEvents, RecorderOptions, RecorderState } from "./recorder.js";
+export type { Recorder, RecorderEvents, RecorderOptions, RecorderState, RecordingGap } from "./recorder.js";
+export type { GapReason } from "./slice-watch.js";
 export { type RecoveryOptions, recoverSpools } from "./recovery.js";
 export { type Capability, type Support, support } from "./support.js";
 export {

@@ -1,6 +1,7 @@
 /** Everyone's sound in one track, through WebAudio, with a meter for each. Works in hidden tabs. */
 import { SealedVisitError } from "./errors.js";
 import { makeLimiter } from "./limiter.js";
+import { SoundWatch } from "./sound-watch.js";
 
 /** Below this (full scale 1) a sample counts as digital silence; a microphone's own noise is above. */
 const SILENCE = 1e-4;
@@ -21,12 +22,25 @@ export interface Level {
   readonly isSilent: boolean;
 }
 
+interface MixerHooks {
+  /** The sound stood still for so long, and goes on. */
+  readonly onSoundGap: (missingMs: number) => void;
+  /** The sound has stood still for so long, and this mixer cannot make it go on. */
+  readonly onSoundLost: (missingMs: number) => void;
+}
+
 /** @internal */
 export class Mixer {
   readonly #context = new AudioContext({ sampleRate: 48_000, latencyHint: "interactive" });
   readonly #destination = this.#context.createMediaStreamDestination();
   readonly #limiter = makeLimiter(this.#context);
   readonly #inputs = new Map<string, Input>();
+  readonly #hooks: MixerHooks;
+  #watch: SoundWatch | null = null;
+
+  constructor(hooks: MixerHooks) {
+    this.#hooks = hooks;
+  }
 
   /** The mixed sound. */
   get track(): MediaStreamTrack {
@@ -51,6 +65,20 @@ export class Mixer {
         detail: { what: "audio_suspended" },
       });
     }
+    this.#watch = new SoundWatch(this.#context, {
+      onLost: (missingMs) => this.#hooks.onSoundLost(missingMs),
+      onResumed: (missingMs) => this.#hooks.onSoundGap(missingMs),
+    });
+  }
+
+  /** Whether nothing is mixed now. */
+  get isStill(): boolean {
+    return this.#watch?.isStill ?? false;
+  }
+
+  /** To be called every second: a context can stand still and not say so. */
+  look(): void {
+    this.#watch?.look();
   }
 
   add(id: string, track: MediaStreamTrack): void {
@@ -80,6 +108,8 @@ export class Mixer {
 
   /** Listens to every input. To be called more often than a window lasts, so that nothing is missed. */
   sample(): void {
+    // The samples of a context that stands still are old.
+    if (this.isStill) return;
     for (const input of this.#inputs.values()) {
       input.analyser.getFloatTimeDomainData(input.samples);
       if (input.samples.some((sample) => Math.abs(sample) > SILENCE)) input.heardAt = performance.now();
@@ -94,6 +124,7 @@ export class Mixer {
   }
 
   async close(): Promise<void> {
+    this.#watch?.stop();
     for (const id of [...this.#inputs.keys()]) this.remove(id);
     await this.#context.close().catch(() => undefined);
   }

@@ -26,7 +26,7 @@ import type { HealthReport } from "./health.js";
 import { connectMember, type Member, type MemberOptions } from "./member.js";
 import { Protection } from "./protect.js";
 import { RunningPart } from "./running-part.js";
-import type { Hole } from "./slice-watch.js";
+import type { GapReason, Hole } from "./slice-watch.js";
 import { assertCanRecord } from "./support.js";
 import { UnloadGuard } from "./unload-guard.js";
 import type { WorkerClient } from "./worker-client.js";
@@ -67,12 +67,22 @@ export type RecorderState =
   | { readonly phase: "ended"; readonly reason: "visit_over" | "stopped" | "closed" }
   | { readonly phase: "failed"; readonly error: SealedVisitError };
 
+/** What a part lacks, on its own time. */
+export interface RecordingGap {
+  readonly part: number;
+  readonly from_us: number;
+  readonly to_us: number;
+  readonly reason: GapReason;
+}
+
 export interface RecorderEvents {
   state: RecorderState;
   /** How far each part is: sealed, uploaded, safe. */
   progress: SpoolStatus;
   /** Whether each participant's sound and picture arrive in what is sealed; on changes, within 5 s. */
   recorder_health: HealthReport;
+  /** Something is not in the recording, and its manifest says so. */
+  gap: RecordingGap;
   /** The vault's signed receipt, verified. */
   receipt: { readonly recording: RecordingId; readonly part: number; readonly receipt: CompactJws };
   /** Something a person should know about the storage on this device. */
@@ -239,9 +249,13 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
       onProblem: (error) => this.emit("problem", error),
       onHole: (hole) => {
         if (this.#part !== running) return;
+        this.#tellGap(hole);
         // Still a member, with everyone's grant: the next part begins as soon as this one is sealed.
         this.emit("problem", holeError(hole));
         this.#endPart("failed");
+      },
+      onSoundGap: (hole) => {
+        if (this.#part === running) this.#tellGap(hole);
       },
       onFailure: (error) => {
         if (this.#part === running) this.#fail(error);
@@ -292,6 +306,12 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
     await running.untilUploaded();
   }
 
+  #tellGap({ fromMs, toMs, reason }: Hole): void {
+    if (this.#state.phase !== "recording") return;
+    const { part } = this.#state;
+    this.emit("gap", { part, from_us: Math.round(fromMs * 1_000), to_us: Math.round(toMs * 1_000), reason });
+  }
+
   /** A recorder that cannot record must not stay where it could see. */
   #fail(error: SealedVisitError): void {
     if (this.#state.phase === "failed" || this.#state.phase === "ended") return;
@@ -337,6 +357,7 @@ function holeError({ fromMs, toMs, reason }: Hole): SealedVisitError {
     frozen: "MediaRecorder delivered nothing",
     asleep: "this device slept",
     asleep_or_clock_set: "this device slept, or its clock was set ahead by so much",
+    no_sound: "the browser's sound stopped",
   }[reason];
   const message = `${missingMs} ms are not recorded: ${why}; a new part begins`;
   return new SealedVisitError("capture-failed", message, { detail: { what: reason, missing_ms: missingMs } });

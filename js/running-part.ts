@@ -30,6 +30,8 @@ interface PartHooks {
   readonly onProblem: (error: SealedVisitError) => void;
   /** Time passed that is not in the file: this part ends, the next may begin. */
   readonly onHole: (hole: Hole) => void;
+  /** There was no sound for a while; this part goes on. */
+  readonly onSoundGap: (hole: Hole) => void;
   readonly onFailure: (error: SealedVisitError) => void;
 }
 
@@ -63,10 +65,12 @@ export class RunningPart {
     this.#capture = new Capture(options, {
       onSlice: (data, media_end_us) => this.#seal(data, media_end_us),
       onHole: (hole) => {
-        const { fromMs, toMs, reason } = hole;
-        const gap = { from_us: Math.round(fromMs * 1_000), to_us: Math.round(toMs * 1_000), reason };
-        client.request<"gap">({ r: "gap", ...gap }).catch(() => undefined);
+        this.#sealGap(hole);
         hooks.onHole(hole);
+      },
+      onSoundGap: (hole) => {
+        this.#sealGap(hole);
+        hooks.onSoundGap(hole);
       },
       onHealth: (report) => this.#onHealth(report),
       onProblem: hooks.onProblem,
@@ -149,6 +153,12 @@ export class RunningPart {
             : new SealedVisitError("internal", "a slice could not be sealed", { cause }),
         ),
       );
+  }
+
+  /** For the manifest. */
+  #sealGap({ fromMs, toMs, reason }: Hole): void {
+    const gap = { from_us: Math.round(fromMs * 1_000), to_us: Math.round(toMs * 1_000), reason };
+    this.#client.request<"gap">({ r: "gap", ...gap }).catch(() => undefined);
   }
 
   /** When it is another one than was sealed last; names may come later than their owners. */

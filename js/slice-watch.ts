@@ -16,10 +16,15 @@ const CHECKS_APART_MS = 500;
 /** The two clocks are never so far apart between two looks, unless one stood still or was set. */
 const SLEPT_MS = 1_000;
 
+/**
+ * Why something is missing. `asleep_or_clock_set`: the wall clock alone went on, and cannot say why. `no_sound`: the
+ * browser's sound stood still.
+ */
+export type GapReason = "frozen" | "asleep" | "asleep_or_clock_set" | "no_sound";
+
 /** On the file's time. */
 export interface Hole extends EmptySpan {
-  /** `asleep_or_clock_set`: the wall clock alone went on, and cannot say why. */
-  readonly reason: "frozen" | "asleep" | "asleep_or_clock_set";
+  readonly reason: GapReason;
 }
 
 /** A jump of the clock that the file may yet make up for. */

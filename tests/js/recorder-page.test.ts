@@ -21,6 +21,7 @@ interface Second {
   readonly arrived?: number;
   readonly isLowered?: boolean;
   readonly sinceSliceMs?: number;
+  readonly isSoundStill?: boolean;
 }
 
 /** A second a check, `seen` as the composing worker and the mixer tell it. */
@@ -44,7 +45,7 @@ function watch(remotes: readonly RemoteTrack[]) {
     ) {
       nowMs += 1_000;
       const counts = { inputs: [{ id: "video", arrived: 24, ...picture }] } as unknown as ComposeCounts;
-      const sealed = { sinceSliceMs: 100, pictureLagMs: 0, picturesPerS, ...late };
+      const sealed = { isSoundStill: false, sinceSliceMs: 100, pictureLagMs: 0, picturesPerS, ...late };
       const path = { arrivedPerS: new Map([["video", arrived]]), isLowered };
       health.check(counts, new Map([["audio", { isSilent } as never]]), sealed, path);
     },
@@ -101,9 +102,13 @@ test("capture that went silent is told, and that it goes on", () => {
   second(moving, false);
   second(moving, false, { sinceSliceMs: 2_500 });
   second(moving, false);
+  second(moving, false, { isSoundStill: true });
+  second(moving, false);
   assert.deepEqual(
     reports.map(([, kind, status]) => [kind, status]),
     [
+      ["capture", "stalled"],
+      ["capture", "ok"],
       ["capture", "stalled"],
       ["capture", "ok"],
     ],

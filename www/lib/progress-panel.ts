@@ -1,10 +1,14 @@
 /** How safe a recording is: sealed here, sent to the clinic, confirmed; and what the recorder receives from each person. */
 import { icon } from "sealed-visit/components";
-import type { HealthReport, SpoolStatus, SpoolWarning, VisitState } from "sealed-visit";
+import type { HealthReport, RecordingGap, SpoolStatus, SpoolWarning, VisitState } from "sealed-visit";
 import { language, words } from "../strings/index.js";
 import type { CallRecorder } from "./call.js";
 import { fill, h } from "./dom.js";
 import { reasonOf } from "./frame.js";
+
+/** The recorder's own health, by the key of reports. */
+const CAPTURE = "null/null/capture";
+const GAPS_SHOWN = 3;
 
 export class ProgressPanel {
   readonly element = h("section", {
@@ -19,6 +23,9 @@ export class ProgressPanel {
   readonly #bars = h("div", { class: "stack" });
   readonly #people = h("div", { class: "stack", role: "status" });
   readonly #warnings = h("div", { class: "stack", role: "alert" });
+  readonly #missing = h("div", { class: "stack", role: "alert" });
+  /** They stay on the screen as long as the panel does. */
+  readonly #gaps: RecordingGap[] = [];
   #warning: SpoolWarning | undefined;
   #visitState: VisitState | undefined;
 
@@ -29,13 +36,22 @@ export class ProgressPanel {
       h("h2", { id: "progress-title" }, words().progress.title),
       this.#status,
       this.#warnings,
+      this.#missing,
       this.#bars,
       this.#people,
     );
-    recorder.on("state", () => this.#draw());
+    recorder.on("state", ({ phase }) => {
+      // The next capture's health is not known yet.
+      if (phase !== "recording") this.#health.delete(CAPTURE);
+      this.#draw();
+    });
     recorder.on("progress", () => this.#draw());
     recorder.on("warning", (warning) => {
       this.#warning = warning;
+      this.#draw();
+    });
+    recorder.on("gap", (gap) => {
+      this.#gaps.push(gap);
       this.#draw();
     });
     recorder.on("recorder_health", (report) => {
@@ -59,9 +75,24 @@ export class ProgressPanel {
     const warning = this.#warning && warningText(this.#warning);
     if (this.#warnings.textContent !== (warning ?? ""))
       fill(this.#warnings, warning && h("p", { class: "notice serious" }, warning));
+    this.#drawMissing();
     fill(this.#bars, ...this.#recorder.spools.map((spool) => bar(spool)));
     const rows = this.#healthRows();
     fill(this.#people, rows.length > 0 && h("h3", {}, text.health), rows.length > 0 && h("ul", {}, ...rows));
+  }
+
+  /** What is not in the recording: now, and what was missed before. */
+  #drawMissing(): void {
+    const text = words().progress;
+    const isStalled = this.#recorder.state.phase === "recording" && this.#health.get(CAPTURE)?.status === "stalled";
+    const lines = this.#gaps.slice(-GAPS_SHOWN).map(gapText);
+    const more = this.#gaps.length - lines.length;
+    if (more > 0) lines.unshift(text.gap_more.replace("{count}", String(more)));
+    if (isStalled) lines.push(text.stalled);
+    const shown = lines.join("\n");
+    if (this.#missing.dataset.shown === shown) return;
+    this.#missing.dataset.shown = shown;
+    fill(this.#missing, ...lines.map((line) => h("p", { class: "notice serious", "data-testid": "gap" }, line)));
   }
 
   #safety(): string {
@@ -121,6 +152,13 @@ function healthText({ status, kind, cause }: HealthReport): string {
   if (status === "frozen") return text.health_frozen;
   if (status === "poor") return cause === "line" ? text.health_poor_line : text.health_poor_device;
   return kind === "audio" ? text.health_no_sound : text.health_no_picture;
+}
+
+function gapText({ reason, from_us, to_us }: RecordingGap): string {
+  const text = words().progress;
+  const said = reason === "no_sound" ? text.gap_no_sound : text.gap_nothing;
+  const seconds = new Intl.NumberFormat(language(), { style: "unit", unit: "second", maximumFractionDigits: 1 });
+  return said.replace("{at}", clock(from_us / 1_000_000)).replace("{length}", seconds.format((to_us - from_us) / 1e6));
 }
 
 function bar(spool: SpoolStatus): HTMLElement {

@@ -207,6 +207,10 @@ export const en = {
     health_no_picture: "no video in the recording",
     health_frozen: "frozen video in the recording",
     health_poor_device: "choppy video in the recording: this device is too busy. Close other programs and tabs.",
+    stalled: "Nothing is being recorded right now. The recorder is trying to restart.",
+    gap_no_sound: "There is no sound in the recording for {length}, from {at}.",
+    gap_nothing: "Nothing was recorded for {length}, from {at}.",
+    gap_more: "Earlier gaps in this recording: {count}.",
     health_poor_line: "choppy video in the recording: little of it arrives over this connection.",
   },
   recorder: {

@@ -214,6 +214,10 @@ export const es: PageStrings = {
     health_frozen: "video congelado en la grabación",
     health_poor_device:
       "video entrecortado en la grabación: este dispositivo está demasiado ocupado. Cierre otros programas y pestañas.",
+    stalled: "Ahora mismo no se está grabando nada. La grabadora intenta reiniciarse.",
+    gap_no_sound: "La grabación no tiene sonido durante {length}, desde {at}.",
+    gap_nothing: "No se grabó nada durante {length}, desde {at}.",
+    gap_more: "Otros huecos anteriores en esta grabación: {count}.",
     health_poor_line: "video entrecortado en la grabación: llega poco video por esta conexión.",
   },
   recorder: {
