@@ -20,6 +20,7 @@ pub fn from_base64url(text: &str) -> Option<Vec<u8>> {
 pub struct B64(pub Vec<u8>);
 
 impl B64 {
+    /// The bytes themselves, not their base64url.
     pub fn as_slice(&self) -> &[u8] {
         &self.0
     }
@@ -62,10 +63,12 @@ impl<'de> Deserialize<'de> for B64 {
 pub mod base64url {
     use super::{B64, Deserialize, Deserializer, Serialize, Serializer, to_base64url};
 
+    /// Serializes bytes as unpadded base64url.
     pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
         to_base64url(bytes).serialize(serializer)
     }
 
+    /// Reads unpadded base64url; padding, line breaks and other alphabets are refused.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         B64::deserialize(deserializer).map(|bytes| bytes.0)
     }
@@ -76,6 +79,7 @@ pub mod base64url {
 pub struct Hash32(pub [u8; 32]);
 
 impl Hash32 {
+    /// The 32 bytes as a slice.
     pub fn as_slice(&self) -> &[u8] {
         &self.0
     }

@@ -27,12 +27,19 @@ pub enum WrapSuite {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RecipientRole {
+    /// The treating clinician.
     ResponsibleClinician,
+    /// The clinic's record archive.
     Archive,
+    /// Whoever supervises the clinician.
     Supervisor,
+    /// Whoever reviews the quality of care.
     QualityReviewer,
+    /// A service that processes recordings by AI, for instance into a note.
     AiProcessor,
+    /// The clinic's legal team.
     Legal,
+    /// Whoever uses recordings for research.
     Researcher,
 }
 
@@ -41,9 +48,11 @@ pub enum RecipientRole {
 pub struct Recipient {
     /// [`Recipient::fingerprint_of`] suite and public key.
     pub fingerprint: Hash32,
+    /// The suite that a track secret is wrapped with for this recipient.
     pub suite: WrapSuite,
     /// The KEM's serialised public key.
     pub public_key: B64,
+    /// What this recipient is for. A request must name the same role.
     pub role: RecipientRole,
 }
 
@@ -62,13 +71,16 @@ impl Recipient {
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RecipientRef {
+    /// [`Recipient::fingerprint_of`] the recipient's suite and public key.
     pub fingerprint: Hash32,
+    /// The role that people are told. It must be the one in the clinic document ([`ClinicDocument::recipient`]).
     pub role: RecipientRole,
 }
 
 /// Claims of the clinic document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClinicClaims {
+    /// The format's major version, [`crate::VERSION`].
     pub v: u32,
     /// Grows by one with every document; a lower one than seen before is refused by whoever remembers.
     pub number: u64,
@@ -80,8 +92,11 @@ pub struct ClinicClaims {
     pub name: String,
     /// Contact for questions about recordings, shown to participants.
     pub contact: String,
+    /// Keys that sign passes. A pass names one of them by its thumbprint.
     pub authorities: Vec<PublicKey>,
+    /// The key with which the vault signs receipts, closing records, deletion records and heads of its audit log.
     pub vault: PublicKey,
+    /// Everybody to whom a recording may be sealed. If a fingerprint is listed twice, the first entry counts.
     pub recipients: Vec<Recipient>,
     /// Fingerprints of recipients that must not be used any more.
     #[serde(default)]
@@ -96,26 +111,51 @@ impl Claims for ClinicClaims {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClinicError {
+    /// The document is not signed by the pinned root key, or cannot be read.
     #[error("the clinic document is refused: {0}")]
     Signature(#[from] JwsError),
+    /// The time is outside of the document's validity: get a newer document, or check the clock.
     #[error(
         "the clinic's document is not valid at {now_ms} (from {not_before_ms} to {not_after_ms})"
     )]
     NotValidNow {
+        /// The time that was checked, milliseconds since the Unix epoch.
         now_ms: u64,
+        /// The first instant at which the document is valid, milliseconds since the Unix epoch.
         not_before_ms: u64,
+        /// The first instant at which it is no longer valid, milliseconds since the Unix epoch.
         not_after_ms: u64,
     },
+    /// A listed fingerprint is not the one of the listed suite and public key: the whole document is refused.
     #[error("recipient {fingerprint} does not match its public key")]
-    FingerprintMismatch { fingerprint: Hash32 },
+    FingerprintMismatch {
+        /// The fingerprint as listed.
+        fingerprint: Hash32,
+    },
+    /// A request names a recipient that the document does not list: nothing may be sealed to that key.
     #[error("recipient {fingerprint} is not in the clinic's document")]
-    UnlistedRecipient { fingerprint: Hash32 },
+    UnlistedRecipient {
+        /// The fingerprint as requested.
+        fingerprint: Hash32,
+    },
+    /// A request names a recipient to which nothing more may be sealed.
     #[error("recipient {fingerprint} is retired")]
-    RetiredRecipient { fingerprint: Hash32 },
+    RetiredRecipient {
+        /// The fingerprint as requested.
+        fingerprint: Hash32,
+    },
+    /// A request names a listed recipient with another role than the document's.
     #[error("recipient {fingerprint} has another role in the clinic's document")]
-    RecipientRole { fingerprint: Hash32 },
+    RecipientRole {
+        /// The fingerprint as requested.
+        fingerprint: Hash32,
+    },
+    /// A pass was signed by a key that is not one of the document's authorities.
     #[error("key {kid} is not an authority of this clinic")]
-    UnknownAuthority { kid: String },
+    UnknownAuthority {
+        /// Thumbprint that the pass names as its signer's, cut to 64 characters.
+        kid: String,
+    },
 }
 
 /// A clinic document whose signature by the root key was checked.
@@ -144,6 +184,7 @@ impl ClinicDocument {
         })
     }
 
+    /// Checks that a time (milliseconds since the Unix epoch) is from `not_before_ms` to just before `not_after_ms`.
     pub fn check_time(&self, now_ms: u64) -> Result<(), ClinicError> {
         let ClinicClaims {
             not_before_ms,
@@ -161,6 +202,7 @@ impl ClinicDocument {
         }
     }
 
+    /// What the root key signed.
     pub fn claims(&self) -> &ClinicClaims {
         &self.claims
     }

@@ -10,6 +10,7 @@ use std::{fmt, str::FromStr};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected an identifier of 22 base64url characters, got {length} characters")]
 pub struct IdError {
+    /// How many characters the text has.
     pub length: usize,
 }
 
@@ -25,6 +26,7 @@ macro_rules! ids {
                 Self(bytes)
             }
 
+            /// The identifier's 16 bytes.
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 &self.0
             }

@@ -21,20 +21,52 @@ pub const MAX_JWS_BYTES: usize = 1 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JwsError {
+    /// Not a compact JWS as this project writes it: number of parts, base64url, header members, length of the signature
+    /// or form of a number. Says which.
     #[error("not a compact JWS: {0}")]
     Malformed(&'static str),
+    /// Longer than [`MAX_JWS_BYTES`]; it was not parsed.
     #[error("the document has {size_bytes} bytes, more than {MAX_JWS_BYTES}")]
-    TooLarge { size_bytes: usize },
+    TooLarge {
+        /// Length of the compact serialization.
+        size_bytes: usize,
+    },
+    /// A document of another kind.
     #[error("expected a document of type {expected}, got {got}")]
-    WrongType { expected: &'static str, got: String },
+    WrongType {
+        /// The `typ` that belongs here.
+        expected: &'static str,
+        /// The `typ` of the header, cut to 32 characters.
+        got: String,
+    },
+    /// Another `alg` than EdDSA. Holds that of the header, cut to 16 characters.
     #[error("expected algorithm EdDSA, got {0}")]
     WrongAlgorithm(String),
+    /// Of another major version: a newer program is needed.
     #[error("expected format version 1 of {typ}, got {got}: a newer program is needed")]
-    UnknownVersion { typ: &'static str, got: u64 },
+    UnknownVersion {
+        /// Kind of the document.
+        typ: &'static str,
+        /// Its `v`.
+        got: u64,
+    },
+    /// The payload is not JSON, names a member twice, lacks one, or has one that is not of the expected type.
     #[error("the claims of {typ} are not as expected: {detail}")]
-    Claims { typ: &'static str, detail: String },
+    Claims {
+        /// Kind of the document.
+        typ: &'static str,
+        /// What is wrong. It holds none of the document's text, which may be a person's.
+        detail: String,
+    },
+    /// The signature, or the `kid`, is not the key's: the document is forged, altered, or by another signer.
     #[error("the signature of {typ} does not verify under key {kid}")]
-    BadSignature { typ: &'static str, kid: String },
+    BadSignature {
+        /// Kind of the document.
+        typ: &'static str,
+        /// Thumbprint of the key that it was checked against.
+        kid: String,
+    },
+    /// Not a point of the curve, one of small order, or a JWK of another kind of key.
     #[error("not an Ed25519 public key")]
     BadKey,
 }
@@ -94,6 +126,7 @@ impl PublicKey {
         Self::from_bytes(Hash32::parse(x).ok_or(JwsError::BadKey)?.0)
     }
 
+    /// The key's encoding (RFC 8032 section 5.1.2).
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -135,6 +168,7 @@ impl SigningKey {
         Zeroizing::new(self.0.to_bytes())
     }
 
+    /// The public key that verifies what this key signs.
     pub fn public(&self) -> PublicKey {
         PublicKey(self.0.verifying_key().to_bytes())
     }
@@ -223,6 +257,7 @@ impl<C> Jws<C> {
         }
     }
 
+    /// The compact serialization.
     pub fn as_str(&self) -> &str {
         &self.text
     }

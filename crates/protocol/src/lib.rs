@@ -20,6 +20,8 @@
 //! Invariant: nothing here reads a clock, a socket or a disk, and no verification depends on one. Whoever must
 //! judge an expiry passes the time in.
 
+#![warn(missing_docs)]
+
 pub mod bytes;
 pub mod clinic;
 pub mod consent;

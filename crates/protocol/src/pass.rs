@@ -13,10 +13,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
+    /// Can be host: admits people, asks for consent, starts the recorder, ends the visit.
     Clinician,
+    /// The person the visit is for.
     Patient,
+    /// Somebody else who takes part, such as a relative.
     Guest,
+    /// Somebody who stands for the patient, such as a parent, a guardian or a health care agent.
     Representative,
+    /// An interpreter: alone in signing for whom it put the consent texts into their language.
     Interpreter,
     /// The declared recorder: joins through the consent gate only.
     Recorder,
@@ -27,10 +32,15 @@ pub enum Role {
 /// Claims of a visit pass. The names are the registered ones where JWT has them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PassClaims {
+    /// The format's major version, [`crate::VERSION`].
     pub v: u32,
+    /// The one visit that the pass is for.
     pub visit: VisitId,
+    /// The participant.
     pub sub: ParticipantId,
+    /// What the participant is in this visit.
     pub role: Role,
+    /// The pass key (RFC 7800): whoever uses the pass must hold it.
     pub cnf: Confirmation,
     /// [`name_commitment`]; opened inside the group only.
     pub name: Hash32,
@@ -47,6 +57,7 @@ impl Claims for PassClaims {
 /// RFC 7800 proof-of-possession key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confirmation {
+    /// The pass key, which also signs the MLS leaf and every statement.
     pub jwk: PublicKey,
 }
 
@@ -59,14 +70,29 @@ pub fn name_commitment(salt: &[u8; 16], name: &str) -> Hash32 {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PassError {
+    /// The clinic document names no authority with the thumbprint that the pass gives for its signer.
     #[error(transparent)]
     Clinic(#[from] ClinicError),
+    /// The pass is not signed by the authority it names, or cannot be read.
     #[error(transparent)]
     Jws(#[from] JwsError),
+    /// The pass is for another visit.
     #[error("the pass is for visit {got}, this is visit {expected}")]
-    OtherVisit { expected: VisitId, got: VisitId },
+    OtherVisit {
+        /// The visit that was asked for.
+        expected: VisitId,
+        /// The visit in the pass.
+        got: VisitId,
+    },
+    /// The pass has expired: get a new one from the authority.
     #[error("the pass expired at {exp_s}, it is {now_s}")]
-    Expired { exp_s: u64, now_s: u64 },
+    Expired {
+        /// Expiry, seconds since the Unix epoch.
+        exp_s: u64,
+        /// The time that was checked, seconds since the Unix epoch.
+        now_s: u64,
+    },
+    /// The key at hand is not the pass key.
     #[error("the pass is not bound to the key that uses it")]
     OtherKey,
 }
@@ -104,6 +130,7 @@ impl Pass {
         Ok(pass)
     }
 
+    /// Checks that the pass has not expired at this time (milliseconds since the Unix epoch). `iat` is not compared.
     pub fn check_time(&self, now_ms: u64) -> Result<(), PassError> {
         let now_s = now_ms / 1000;
         if now_s < self.claims.exp {
@@ -116,26 +143,32 @@ impl Pass {
         }
     }
 
+    /// The signed pass, as it is shown to others.
     pub fn jws(&self) -> &Jws<PassClaims> {
         &self.jws
     }
 
+    /// The visit that the pass is for.
     pub fn visit(&self) -> VisitId {
         self.claims.visit
     }
 
+    /// The participant it belongs to.
     pub fn participant(&self) -> ParticipantId {
         self.claims.sub
     }
 
+    /// What the participant is in the visit.
     pub fn role(&self) -> Role {
         self.claims.role
     }
 
+    /// The pass key.
     pub fn key(&self) -> &PublicKey {
         &self.claims.cnf.jwk
     }
 
+    /// The commitment to the display name ([`name_commitment()`]).
     pub fn name_commitment(&self) -> Hash32 {
         self.claims.name
     }

@@ -19,38 +19,47 @@ impl<K, V> Default for SortedMap<K, V> {
 }
 
 impl<K, V> SortedMap<K, V> {
+    /// An empty map.
     pub const fn new() -> Self {
         Self(Vec::new())
     }
 
+    /// Whether it has no entries.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
+    /// How many entries it has.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
+    /// Removes every entry.
     pub fn clear(&mut self) {
         self.0.clear();
     }
 
+    /// Its entries, in the order of the keys.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> {
         self.0.iter().map(|(key, value)| (key, value))
     }
 
+    /// Its keys, in order.
     pub fn keys(&self) -> impl DoubleEndedIterator<Item = &K> {
         self.0.iter().map(|(key, _)| key)
     }
 
+    /// Its values, in the order of their keys.
     pub fn values(&self) -> impl DoubleEndedIterator<Item = &V> {
         self.0.iter().map(|(_, value)| value)
     }
 
+    /// Its values, in the order of their keys, to be changed in place.
     pub fn values_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut V> {
         self.0.iter_mut().map(|(_, value)| value)
     }
 
+    /// Keeps the entries for which `keep` is true, and removes the others.
     pub fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
         self.0.retain_mut(|(key, value)| keep(key, value));
     }
@@ -61,15 +70,18 @@ impl<K: Ord, V> SortedMap<K, V> {
         self.0.binary_search_by(|(known, _)| known.cmp(key))
     }
 
+    /// The value of a key.
     pub fn get(&self, key: &K) -> Option<&V> {
         self.position(key).ok().map(|position| &self.0[position].1)
     }
 
+    /// The value of a key, to be changed in place.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         let position = self.position(key).ok()?;
         Some(&mut self.0[position].1)
     }
 
+    /// Whether it has this key.
     pub fn contains_key(&self, key: &K) -> bool {
         self.position(key).is_ok()
     }
@@ -97,6 +109,7 @@ impl<K: Ord, V> SortedMap<K, V> {
         &mut self.0[position].1
     }
 
+    /// Removes an entry, and returns its value if it was there.
     pub fn remove(&mut self, key: &K) -> Option<V> {
         let position = self.position(key).ok()?;
         Some(self.0.remove(position).1)
@@ -156,28 +169,34 @@ impl<T> Default for SortedSet<T> {
 }
 
 impl<T> SortedSet<T> {
+    /// An empty set.
     pub const fn new() -> Self {
         Self(Vec::new())
     }
 
+    /// Whether it holds nothing.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
+    /// How many items it holds.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
+    /// Removes every item.
     pub fn clear(&mut self) {
         self.0.clear();
     }
 
+    /// Its items, in order.
     pub fn iter(&self) -> std::slice::Iter<'_, T> {
         self.0.iter()
     }
 }
 
 impl<T: Ord> SortedSet<T> {
+    /// Whether it holds this item.
     pub fn contains(&self, item: &T) -> bool {
         self.0.binary_search(item).is_ok()
     }

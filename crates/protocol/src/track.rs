@@ -33,14 +33,19 @@ pub const MAX_SMALL_RECORD_BYTES: usize = 64 << 10;
 /// Bytes before a record's body: type and length.
 pub const RECORD_PREFIX_BYTES: usize = 5;
 
+/// What a record of a track file is, by its first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordType {
+    /// The header, once, right after the magic.
     Header,
+    /// One sealed slice.
     Segment,
+    /// The recorder's signature over everything up to the segment before it.
     Checkpoint,
 }
 
 impl RecordType {
+    /// The byte with which such a record begins.
     pub const fn byte(self) -> u8 {
         match self {
             RecordType::Header => b'H',
@@ -49,6 +54,7 @@ impl RecordType {
         }
     }
 
+    /// The type that begins with this byte, if there is one.
     pub const fn from_byte(byte: u8) -> Option<Self> {
         match byte {
             b'H' => Some(RecordType::Header),
@@ -58,6 +64,7 @@ impl RecordType {
         }
     }
 
+    /// The longest body of such a record, in bytes.
     pub const fn max_bytes(self) -> usize {
         match self {
             RecordType::Segment => MAX_SEGMENT_BYTES,

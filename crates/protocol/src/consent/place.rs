@@ -10,14 +10,19 @@ use serde::{Deserialize, Serialize};
 /// Claims of a confirmed place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlaceClaims {
+    /// The format's major version, [`crate::VERSION`].
     pub v: u32,
+    /// The visit.
     pub visit: VisitId,
+    /// The MLS group that the request was made in.
     pub group_id: B64,
+    /// The round in which it was stated.
     pub round: RoundId,
     /// Who stated it.
     pub participant: ParticipantId,
     /// As in that participant's statement.
     pub place: String,
+    /// When it was confirmed, by the host's clock, milliseconds since the Unix epoch.
     pub at_ms: u64,
     /// The host's pass, which names the key that signed this.
     pub pass: Jws<PassClaims>,
@@ -31,12 +36,16 @@ impl Claims for PlaceClaims {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlaceError {
+    /// The author's pass key did not sign it, or it cannot be read.
     #[error(transparent)]
     Jws(#[from] JwsError),
+    /// The author's pass is refused.
     #[error(transparent)]
     Pass(#[from] PassError),
+    /// It was signed by a participant of this role, not by a clinician.
     #[error("a place is confirmed by a clinician, not by a {0:?}")]
     NotTheHost(Role),
+    /// It is for another visit or group than this one.
     #[error("the confirmation is for another visit or group")]
     OtherGroup,
 }
@@ -49,6 +58,8 @@ pub struct Place {
 }
 
 impl Place {
+    /// Checks signature, pass, role, visit and group. The round, and whether anybody stated this place, are for the
+    /// caller.
     pub fn verify(
         jws: &Jws<PlaceClaims>,
         clinic: &ClinicDocument,
@@ -70,10 +81,12 @@ impl Place {
         })
     }
 
+    /// What the host signed.
     pub fn claims(&self) -> &PlaceClaims {
         &self.claims
     }
 
+    /// The signed document.
     pub fn jws(&self) -> &Jws<PlaceClaims> {
         &self.jws
     }

@@ -12,12 +12,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
+    /// Kept as part of the patient's medical record.
     MedicalRecord,
+    /// Watched by a supervisor.
     Supervision,
+    /// Watched by reviewers who check the quality of care.
     QualityReview,
+    /// Used by a service that drafts a note.
     AiNote,
+    /// Kept as evidence for a complaint or legal case.
     Dispute,
+    /// Used by researchers.
     Research,
+    /// The host gives the reason in words.
     Other,
 }
 
@@ -57,9 +64,11 @@ pub enum Layer {
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ConsentText {
+    /// Which of the two things the text is about.
     pub layer: Layer,
     /// BCP 47 language tag.
     pub language: String,
+    /// Version of the text, as its writer names it.
     pub version: String,
     /// SHA-256 of the text's UTF-8 bytes.
     pub hash: Hash32,
@@ -84,6 +93,7 @@ pub enum WithdrawalPolicy {
 pub struct Terms {
     /// Days from the end of the recording until it is deleted.
     pub retention_days: u32,
+    /// What happens to the recording when somebody withdraws.
     pub on_withdrawal: WithdrawalPolicy,
     /// When an AI processor's audio is deleted, days from the end of the recording.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,17 +112,23 @@ pub struct Terms {
 /// Claims of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestClaims {
+    /// The format's major version, [`crate::VERSION`].
     pub v: u32,
+    /// The round that it opens: a new id, never one used before.
     pub round: RoundId,
+    /// The visit.
     pub visit: VisitId,
     /// The MLS group the round belongs to.
     pub group_id: B64,
     /// The recorder that would join: this participant and no other.
     pub recorder: ParticipantId,
+    /// What the recording is for.
     pub purpose: Purpose,
     /// Sorted, without duplicates.
     pub recipients: Vec<RecipientRef>,
+    /// What people are shown: both layers in every language that occurs, at least one.
     pub texts: Vec<ConsentText>,
+    /// How long the recording is kept, and what follows from a withdrawal.
     pub terms: Terms,
     /// When asked again after a refusal: the round that was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -120,6 +136,7 @@ pub struct RequestClaims {
     /// The host's ticks before asking, with their times in milliseconds since the Unix epoch.
     #[serde(default)]
     pub checklist: Vec<Tick>,
+    /// When it was signed, by the host's clock, milliseconds since the Unix epoch. No rule compares it.
     pub at_ms: u64,
     /// The host's pass, which names the key that signed this.
     pub pass: Jws<PassClaims>,
@@ -142,6 +159,7 @@ pub struct Tick {
         ts(type = "\"identity_verified\" | \"emergency_place_known\" | \"private_setting\"")
     )]
     pub what: String,
+    /// When it was ticked, milliseconds since the Unix epoch.
     pub at_ms: u64,
 }
 
@@ -153,20 +171,28 @@ impl Claims for RequestClaims {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
+    /// The author's pass key did not sign it, or it cannot be read.
     #[error(transparent)]
     Jws(#[from] JwsError),
+    /// The author's pass is refused.
     #[error(transparent)]
     Pass(#[from] PassError),
+    /// A recipient is not in the clinic document with that role, or is retired: somebody may have swapped a key.
     #[error(transparent)]
     Recipient(#[from] ClinicError),
+    /// It was signed by a participant of this role, not by a clinician.
     #[error("a request must come from the host, not from a {0:?}")]
     NotTheHost(Role),
+    /// It is for another visit or group than this one.
     #[error("the request is for another visit or group")]
     OtherGroup,
+    /// It names no recipient: nobody could open the recording.
     #[error("the request names no recipient")]
     NoRecipient,
+    /// The recipients do not ascend strictly by fingerprint.
     #[error("the recipients are not sorted, or repeat")]
     RecipientsNotSorted,
+    /// A language lacks one of the two layers (`any` if there is no text at all); cut to 35 characters.
     #[error("the request has no text for both layers in language {0}")]
     TextsIncomplete(String),
 }
@@ -181,6 +207,7 @@ pub struct Request {
 }
 
 impl Request {
+    /// Checks signature, pass, role, visit, group, recipients and texts.
     pub fn verify(
         jws: &Jws<RequestClaims>,
         clinic: &ClinicDocument,
@@ -228,10 +255,12 @@ impl Request {
         })
     }
 
+    /// What the host signed.
     pub fn claims(&self) -> &RequestClaims {
         &self.claims
     }
 
+    /// The signed document.
     pub fn jws(&self) -> &Jws<RequestClaims> {
         &self.jws
     }
@@ -241,6 +270,7 @@ impl Request {
         self.hash
     }
 
+    /// The pass of the clinician who signed it.
     pub fn host(&self) -> &Pass {
         &self.host
     }

@@ -49,10 +49,12 @@ impl Round {
         }))
     }
 
+    /// The request that opened it.
     pub fn request(&self) -> &Request {
         &self.request
     }
 
+    /// Its id.
     pub fn id(&self) -> RoundId {
         self.request.claims().round
     }
@@ -91,8 +93,11 @@ pub enum Standing {
     NotAsked,
     /// Has not answered.
     Waiting,
+    /// Agreed, in a way that counts.
     Granted,
+    /// Did not agree.
     Refused,
+    /// Took consent back.
     Withdrawn,
     /// Granted, in a way that does not count yet.
     Incomplete(Gap),

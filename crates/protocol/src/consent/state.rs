@@ -20,7 +20,9 @@ tagged_enum! {
     #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
     #[serde(tag = "kind", content = "jws", rename_all = "snake_case")]
     pub enum Change("Change", tag = "kind", content = "jws") {
+        /// Opens a round; one that is open is dead then.
         Request(Jws<RequestClaims>),
+        /// Answers the open round.
         Statement(Jws<StatementClaims>),
     }
 }
@@ -29,20 +31,33 @@ tagged_enum! {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StateError {
+    /// The request is refused.
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// The statement is refused, or does not answer the open request.
     #[error(transparent)]
     Statement(#[from] StatementError),
+    /// This round ended before: ask again in a new one.
     #[error("round {0} is over")]
     DeadRound(RoundId),
+    /// A request for the round that is open: nothing of an open round changes.
     #[error("round {0} is open already")]
     SameRound(RoundId),
+    /// A statement came, and nobody is asking.
     #[error("no consent round is open")]
     NoRound,
+    /// The author has said something later.
     #[error("a statement with sequence number {got} came after {last}")]
-    OldStatement { last: u64, got: u64 },
+    OldStatement {
+        /// The highest number that the author used in the visit.
+        last: u64,
+        /// The statement's number.
+        got: u64,
+    },
+    /// The author has refused in this round: ask again in a new one.
     #[error("a grant cannot follow a refusal in the same round")]
     GrantAfterRefusal,
+    /// Not the one serialization of a consent state of this version.
     #[error("the consent state in the group's context cannot be read")]
     Unreadable,
 }
@@ -51,6 +66,7 @@ pub enum StateError {
 /// equal bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ConsentState {
+    /// The format's major version, [`crate::VERSION`].
     pub v: u32,
     /// The open round's request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,6 +82,7 @@ pub struct ConsentState {
 }
 
 impl ConsentState {
+    /// What a visit's first group starts from: nothing was asked or said.
     pub fn new() -> Self {
         Self {
             v: crate::VERSION,
@@ -82,10 +99,12 @@ impl ConsentState {
         }
     }
 
+    /// The one serialization of this state, as the group's context carries it.
     pub fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
+    /// Reads a state, and refuses bytes that are not what [`Self::to_bytes`] makes. Its documents are not verified yet.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, StateError> {
         let state: Self = crate::json::from_slice(bytes).map_err(|_| StateError::Unreadable)?;
         if state.v != crate::VERSION || state.to_bytes() != bytes {
@@ -149,6 +168,7 @@ impl ConsentState {
         &self.statements
     }
 
+    /// Whether a request is open for answers.
     pub fn has_open_round(&self) -> bool {
         self.request.is_some()
     }
@@ -163,6 +183,7 @@ impl ConsentState {
         &self.said
     }
 
+    /// Whether this round is over for good.
     pub fn is_dead(&self, round: RoundId) -> bool {
         self.dead_rounds.contains(&round)
     }

@@ -12,12 +12,16 @@ use serde::{Deserialize, Serialize};
 /// The longest statement: everybody's go into one commit.
 const MAX_BYTES: usize = 16 * 1024;
 
+/// What a statement says.
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StatementKind {
+    /// Agrees to be recorded, as the request says.
     Grant,
+    /// Does not agree. No grant follows in the same round.
     Refusal,
+    /// Takes consent back. It counts whatever its number, and the round is dead from then on.
     Withdrawal,
 }
 
@@ -32,7 +36,9 @@ pub const MAX_TOLD_SEQ: u64 = 1 << 31;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WithdrawalWish {
+    /// What was recorded is kept, unless the terms delete it.
     Keep,
+    /// The recording is deleted. Under terms that keep it, the clinic decides.
     Delete,
 }
 
@@ -42,6 +48,7 @@ pub enum WithdrawalWish {
 pub struct Answer {
     /// `self`, or an opaque label for another person at this device.
     pub person: String,
+    /// The person themselves, or somebody they decide for.
     pub on_behalf_of: OnBehalfOf,
     /// Agreed to the use of the health information.
     pub information: bool,
@@ -55,12 +62,16 @@ tagged_enum! {
     #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
     #[serde(tag = "kind", rename_all = "snake_case")]
     pub enum OnBehalfOf("OnBehalfOf", tag = "kind") {
+        /// The person who answers.
         Myself,
         /// A represented person: whom (a participant, if present), in what capacity, on what basis; codes, no text.
         Represented {
+            /// The represented person, if that one is a participant of the visit; else absent.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             whom: Option<ParticipantId>,
+            /// In what capacity, as a code such as `parent`, `guardian`, `proxy`.
             capacity: String,
+            /// What allows it, as a code such as `parent_of_minor`, `court_order`, `power_of_attorney`.
             basis: String,
         },
     }
@@ -69,14 +80,19 @@ tagged_enum! {
 /// Claims of a statement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatementClaims {
+    /// The format's major version, [`crate::VERSION`].
     pub v: u32,
+    /// The visit.
     pub visit: VisitId,
+    /// The MLS group that the request was made in.
     pub group_id: B64,
+    /// The round that it answers.
     pub round: RoundId,
     /// Hash of the signed request that was shown.
     pub request: Hash32,
     /// Grows with every statement of this participant in the visit, over all rounds and groups.
     pub seq: u64,
+    /// Grant, refusal or withdrawal.
     pub kind: StatementKind,
     /// Everybody at this device; for a grant at least one, and all agree to both layers.
     #[serde(default)]
@@ -96,8 +112,10 @@ pub struct StatementClaims {
     /// The place stated: an ISO 3166 code such as `US-CA`; empty when none was stated.
     #[serde(default)]
     pub place: String,
+    /// A withdrawal's wish for the recording; absent otherwise, and where the person did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wish: Option<WithdrawalWish>,
+    /// When it was signed, by the author's clock, milliseconds since the Unix epoch. No rule compares it.
     pub at_ms: u64,
     /// The author's pass, which names the key that signed this.
     pub pass: Jws<PassClaims>,
@@ -111,26 +129,42 @@ impl Claims for StatementClaims {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StatementError {
+    /// The author's pass key did not sign it, or it cannot be read.
     #[error(transparent)]
     Jws(#[from] JwsError),
+    /// The author's pass is refused.
     #[error(transparent)]
     Pass(#[from] PassError),
+    /// It is for another visit or group than this one.
     #[error("the statement is for another visit or group")]
     OtherGroup,
+    /// It is for another round than the open one.
     #[error("the statement is for round {got}, the open round is {expected}")]
-    OtherRound { expected: RoundId, got: RoundId },
+    OtherRound {
+        /// The open round.
+        expected: RoundId,
+        /// The statement's round.
+        got: RoundId,
+    },
+    /// It is for this round, and for another request than the one at hand: not what was asked.
     #[error("the statement answers another request of this round")]
     OtherRequest,
+    /// Its number is above 2^32.
     #[error("a statement's number is at most {MAX_SEQ}")]
     OutOfNumbers,
+    /// Its author is a recorder, which has no say.
     #[error("a recorder cannot make statements")]
     ByRecorder,
+    /// A grant without answers, or with one that does not agree to both layers.
     #[error("a grant needs an answer of everybody at the device, agreeing to both layers")]
     IncompleteGrant,
+    /// The signed document has more than 16,384 bytes; it was not parsed.
     #[error("a statement has at most {MAX_BYTES} bytes")]
     TooLong,
+    /// It says that its author interpreted, who is no interpreter, or is among those interpreted for.
     #[error("only an interpreter can sign that it interpreted, and for others")]
     NotAnInterpreter,
+    /// A grant does not name the request's text of each layer in its language (cut to 35 characters).
     #[error("the texts shown are not those of the request in language {0}")]
     OtherTexts(String),
 }
@@ -216,18 +250,22 @@ impl Statement {
         Ok(())
     }
 
+    /// What the author signed.
     pub fn claims(&self) -> &StatementClaims {
         &self.claims
     }
 
+    /// The signed document.
     pub fn jws(&self) -> &Jws<StatementClaims> {
         &self.jws
     }
 
+    /// The author's pass, verified.
     pub fn author(&self) -> &Pass {
         &self.author
     }
 
+    /// Its author.
     pub fn participant(&self) -> ParticipantId {
         self.author.participant()
     }

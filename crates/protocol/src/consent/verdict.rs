@@ -11,7 +11,9 @@ use std::collections::BTreeSet;
 /// One member of a roster, from its verified pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RosterEntry {
+    /// Who.
     pub participant: ParticipantId,
+    /// As what. A recorder is not asked, and needs everybody else's grant.
     pub role: Role,
     /// The pass key: only statements by this key count for the member.
     pub key: PublicKey,
@@ -21,21 +23,31 @@ pub struct RosterEntry {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Verdict {
+    /// This participant has two leaves.
     #[error("participant {0} is in the roster twice")]
     Twice(ParticipantId),
+    /// So many recorders: one is allowed.
     #[error("{0} recorders in one roster")]
     SeveralRecorders(usize),
+    /// A recorder is there and no round is open, or somebody withdrew from it.
     #[error("a recorder without an open consent round")]
     NoRound,
+    /// The open round is about another recorder.
     #[error("the open round is for recorder {asked}, not for {got}")]
     OtherRecorder {
+        /// The recorder that people were asked about.
         asked: ParticipantId,
+        /// The recorder in the roster.
         got: ParticipantId,
     },
+    /// This participant has no grant that counts: none at all, one by another pass key or role, or one that does not
+    /// fit.
     #[error("participant {0} has not granted the recording")]
     NotGranted(ParticipantId),
+    /// This participant agreed to words in a language not their own, and no interpreter signed for them.
     #[error("participant {0} agreed to words in another language, and no interpreter signed")]
     NotInterpreted(ParticipantId),
+    /// A signed document in the state is refused; holds why, in words.
     #[error("the consent state does not verify: {0}")]
     Unverifiable(String),
 }

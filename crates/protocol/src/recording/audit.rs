@@ -13,10 +13,13 @@ use serde::{Deserialize, Serialize};
 /// Claims of a log head, signed by the vault's key: the log had `size` entries, and the last one this hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditHeadClaims {
+    /// The format's major version, [`crate::VERSION`].
     pub v: u32,
+    /// How many entries the log had.
     pub size: u64,
     /// All zero while the log is empty.
     pub head: Hash32,
+    /// When the head was signed, by the vault's clock, milliseconds since the Unix epoch.
     pub at_ms: u64,
 }
 
@@ -27,11 +30,14 @@ impl Claims for AuditHeadClaims {
 /// An entry as stored: the exact text, and the hash that the next entry names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredEntry {
+    /// The entry's exact JSON text. Never serialize it again to check it.
     pub entry: String,
+    /// [`StoredEntry::hash_of`] the text.
     pub hash: Hash32,
 }
 
 impl StoredEntry {
+    /// SHA-256 over `sealed-visit vault audit v1`, a zero byte, and an entry's text.
     pub fn hash_of(text: &str) -> Hash32 {
         sha256(&[b"sealed-visit vault audit v1\0", text.as_bytes()].concat())
     }
@@ -41,20 +47,32 @@ impl StoredEntry {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuditError {
+    /// The text of this entry is not what its hash says.
     #[error("audit entry {0} is not the text that was hashed")]
     Changed(u64),
+    /// This entry's number, or the hash it names, is not what follows: entries are missing, or in another order.
     #[error("audit entry {0} does not follow the entry before it")]
     Broken(u64),
+    /// This entry is not JSON with a number and a hash.
     #[error("audit entry {0} cannot be read")]
     Unreadable(u64),
+    /// The vault did not sign a head, or it cannot be read.
     #[error("a log head is refused: {0}")]
     Head(#[from] JwsError),
+    /// Entries at the end are gone.
     #[error(
         "the log has {got} entries, but the vault signed a head over {signed}: entries are missing at its end"
     )]
-    Shorter { signed: u64, got: u64 },
+    Shorter {
+        /// How many entries the vault once signed for.
+        signed: u64,
+        /// How many there are.
+        got: u64,
+    },
+    /// After this many entries the log differs from a head that the vault signed: it was rewritten.
     #[error("the log's first {0} entries are not the ones that the vault signed: it was rewritten")]
     Rewritten(u64),
+    /// Two heads over this many entries differ. Together they prove it, without the log.
     #[error("the vault signed two different logs of {0} entries")]
     Forked(u64),
 }
@@ -141,10 +159,12 @@ impl Chain {
         self.next
     }
 
+    /// Whether no entry was followed yet.
     pub fn is_empty(&self) -> bool {
         self.next == 0
     }
 
+    /// Hash of the last entry that was followed; all zero before the first.
     pub fn head(&self) -> Hash32 {
         self.head.0
     }

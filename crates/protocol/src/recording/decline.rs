@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 /// Claims of a decision not to delete, signed by the clinic's root key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeclineClaims {
+    /// The format's major version, [`crate::VERSION`].
     pub v: u32,
+    /// The recording that is kept.
     pub recording: RecordingId,
     /// Hashes of the withdrawals whose wish is declined.
     pub withdrawals: Vec<Hash32>,
@@ -25,6 +27,7 @@ impl Claims for DeclineClaims {
 }
 
 impl DeclineClaims {
+    /// A decision on these withdrawals, to be signed by the clinic's root key.
     pub fn new(recording: RecordingId, withdrawals: Vec<Hash32>, at_ms: u64) -> Self {
         Self {
             v: VERSION,

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 /// Claims of a deletion record, signed by the vault's key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeletionClaims {
+    /// The format's major version, [`crate::VERSION`].
     pub v: u32,
+    /// The recording whose shares were destroyed.
     pub recording: RecordingId,
     /// The withdrawal that granted it, under the terms of the consent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -30,10 +32,13 @@ impl Claims for DeletionClaims {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeletionError {
+    /// The vault did not sign it, or it cannot be read: keep the spool.
     #[error(transparent)]
     Jws(#[from] JwsError),
+    /// It is about another recording: keep the spool.
     #[error("the deletion record is for another recording")]
     OtherRecording,
+    /// It names both a withdrawal and an order, or neither: keep the spool.
     #[error("a deletion record names either a withdrawal or an order")]
     NoBasis,
 }

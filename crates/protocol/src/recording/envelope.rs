@@ -11,10 +11,15 @@ use serde::{Deserialize, Serialize};
 /// Claims of an envelope, signed by the recording key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvelopeClaims {
+    /// The format's major version, [`crate::VERSION`].
     pub v: u32,
+    /// The recording that the track belongs to.
     pub recording: RecordingId,
+    /// The number of its part.
     pub part: u32,
+    /// The track.
     pub track: TrackId,
+    /// SHA-256 of the header's bytes ([`Header::hash`]).
     pub header_hash: Hash32,
     /// SHA-256 of the share, when the header needs one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -30,7 +35,9 @@ impl Claims for EnvelopeClaims {
 /// The track secret, wrapped with HPKE base mode, single shot, empty aad and [`WrappedKey::info`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WrappedKey {
+    /// The recipient's fingerprint.
     pub recipient: Hash32,
+    /// The suite it is wrapped with. An entry of another suite than the recipient's key does not open.
     pub suite: WrapSuite,
     /// The KEM's encapsulated key.
     pub enc: B64,
@@ -48,15 +55,20 @@ impl WrappedKey {
     }
 }
 
+/// Why an envelope was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnvelopeError {
+    /// The recording key did not sign it, or it cannot be read.
     #[error(transparent)]
     Jws(#[from] JwsError),
+    /// It names another recording, part, track or header.
     #[error("the envelope belongs to another track")]
     OtherTrack,
+    /// It does not have exactly one key for each recipient of the header, in its order.
     #[error("the envelope's recipients are not the header's")]
     OtherRecipients,
+    /// It names a share though the header needs none, or none though it needs one; or the share at hand is another.
     #[error("the envelope names another share, or none")]
     OtherShare,
 }

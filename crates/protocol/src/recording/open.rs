@@ -16,18 +16,25 @@ use serde::{Deserialize, Serialize};
 /// Claims of an open statement, signed by the recorder's pass key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenClaims {
+    /// The format's major version, [`crate::VERSION`].
     pub v: u32,
+    /// The visit that is recorded.
     pub visit: VisitId,
+    /// The recording that the part belongs to.
     pub recording: RecordingId,
     /// Counts from 0 with every recorder run under the same grants.
     pub part: u32,
+    /// The MLS group when the part began.
     pub group_id: B64,
+    /// Its epoch when the part began. No reader compares it.
     pub epoch: u64,
     /// Signs this part's envelopes, checkpoints and manifest.
     pub recording_key: PublicKey,
+    /// The part's tracks, from 1 to 64.
     pub tracks: Vec<OpenTrack>,
     /// As in the request.
     pub recipients: Vec<RecipientRef>,
+    /// The request of the round. The recorder that it names signs this statement.
     pub request: Jws<RequestClaims>,
     /// A grant of every member of the roster but the recorder.
     pub grants: Vec<Jws<StatementClaims>>,
@@ -38,6 +45,7 @@ pub struct OpenClaims {
     /// When this part goes on after another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<PreviousPart>,
+    /// The recorder's clock, milliseconds since the Unix epoch. The clinic document must be valid then.
     pub at_ms: u64,
     /// The recorder's pass, which names the key that signed this.
     pub pass: Jws<PassClaims>,
@@ -51,6 +59,7 @@ impl Claims for OpenClaims {
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenTrack {
+    /// The track. The header names the same.
     pub track: TrackId,
     /// The exact bytes of the track's header ([`Header`]).
     pub header: B64,
@@ -60,6 +69,7 @@ pub struct OpenTrack {
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PreviousPart {
+    /// Its number; lower than this part's.
     pub part: u32,
     /// Chain head of each track, as far as known.
     pub heads: Vec<(TrackId, Hash32)>,
@@ -69,28 +79,50 @@ pub struct PreviousPart {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
+    /// The recorder's pass key did not sign it, or it cannot be read.
     #[error(transparent)]
     Jws(#[from] JwsError),
+    /// The recorder's pass, or one of the roster, is refused.
     #[error(transparent)]
     Pass(#[from] PassError),
+    /// It was signed by a participant of this role.
     #[error("an open statement must come from a recorder, not from a {0:?}")]
     NotARecorder(Role),
+    /// The roster does not hold the recorder's own participant and key.
     #[error("the recorder is not in its own roster")]
     RecorderNotInRoster,
+    /// The request is refused.
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// A grant is refused, or does not answer the request.
     #[error(transparent)]
     Grant(#[from] StateError),
+    /// The roster may not exist under these grants.
     #[error(transparent)]
     Gate(#[from] Verdict),
+    /// It names other recipients, or another order, than the request.
     #[error("the recipients are not the ones that were granted")]
     OtherRecipients,
+    /// A track's header is refused.
     #[error("track {track}: {error}")]
-    Header { track: TrackId, error: HeaderError },
+    Header {
+        /// Which track.
+        track: TrackId,
+        /// Why.
+        error: HeaderError,
+    },
+    /// A track's header does not belong to this statement.
     #[error("track {track} does not agree with the open statement about {what}")]
-    HeaderDisagrees { track: TrackId, what: &'static str },
+    HeaderDisagrees {
+        /// Which track.
+        track: TrackId,
+        /// What differs, in words.
+        what: &'static str,
+    },
+    /// The part has so many tracks: none, or more than 64.
     #[error("a recording has from 1 to 64 tracks a part, got {0}")]
     TrackCount(usize),
+    /// Two entries name this track.
     #[error("track {0} is named twice")]
     TrackTwice(TrackId),
 }
@@ -129,14 +161,17 @@ impl OpenStatement {
         })
     }
 
+    /// What the recorder signed.
     pub fn claims(&self) -> &OpenClaims {
         &self.claims
     }
 
+    /// The signed document.
     pub fn jws(&self) -> &Jws<OpenClaims> {
         &self.jws
     }
 
+    /// The pass of the recorder that signed it.
     pub fn recorder(&self) -> &Pass {
         &self.recorder
     }
@@ -146,6 +181,7 @@ impl OpenStatement {
         &self.headers
     }
 
+    /// The parsed header of a track; none if the statement does not name it.
     pub fn header(&self, track: TrackId) -> Option<&Header> {
         self.headers
             .iter()
@@ -258,12 +294,17 @@ fn check_tracks(claims: &OpenClaims) -> Result<Vec<Header>, OpenError> {
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VaultAnswer {
+    /// The format's major version, [`crate::VERSION`].
     pub v: u32,
+    /// The recording, as in the open statement.
     pub recording: RecordingId,
+    /// The part's number, as in the open statement.
     pub part: u32,
+    /// A share and an upload address for each track of the open statement.
     pub tracks: Vec<ShareGrant>,
     /// Bearer token: append to and close these tracks, nothing else.
     pub capability: String,
+    /// When the capability expires, by the vault's clock, milliseconds since the Unix epoch. It can be renewed.
     pub capability_expires_ms: u64,
     /// The audit log's signed head, the opening included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -274,6 +315,7 @@ pub struct VaultAnswer {
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShareGrant {
+    /// The track.
     pub track: TrackId,
     /// 32 bytes; empty when the header needs no share.
     pub share: B64,

@@ -13,6 +13,7 @@ pub const PROOF_WINDOW_MS: u64 = 120_000;
 /// Claims of a proof, signed by the part's recording key when it is opened, by its renewal key afterwards.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VaultProofClaims {
+    /// The format's major version, [`crate::VERSION`].
     pub v: u32,
     /// Thumbprint of the vault's public key: a proof for one vault is none for another.
     pub aud: String,
@@ -20,6 +21,7 @@ pub struct VaultProofClaims {
     pub open: Hash32,
     /// Random; good once.
     pub id: ProofId,
+    /// When it was made, by the signer's clock, milliseconds since the Unix epoch.
     pub at_ms: u64,
     /// Named when the part is opened: the key of this device that will renew the capability once the recording key is
     /// gone. It can sign nothing else that anybody believes.
@@ -35,17 +37,22 @@ impl Claims for VaultProofClaims {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProofError {
+    /// The part's key did not sign it, or it cannot be read.
     #[error(transparent)]
     Jws(#[from] JwsError),
+    /// It was made for another vault, which has the thumbprint in `aud`.
     #[error("the proof is for another vault")]
     OtherVault,
+    /// It is about another open statement than the one beside it.
     #[error("the proof is for another open statement")]
     OtherStatement,
+    /// The signer's clock and the vault's differ by so many milliseconds: correct the clock, and make a new proof.
     #[error("the proof is {0} ms away from the vault's time, more than {PROOF_WINDOW_MS}")]
     Time(u64),
 }
 
 impl VaultProofClaims {
+    /// A proof for this vault and the open statement of this hash. `id` must be random.
     pub fn new(
         vault: &PublicKey,
         open: Hash32,
@@ -63,6 +70,7 @@ impl VaultProofClaims {
         }
     }
 
+    /// Signs it: with the recording key to open a part, with the renewal key afterwards.
     pub fn sign(&self, key: &SigningKey) -> Jws<Self> {
         key.sign(self)
     }

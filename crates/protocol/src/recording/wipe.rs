@@ -21,9 +21,11 @@ pub enum WipeReason {
 /// Claims of a wipe order, signed by the clinic's root key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WipeClaims {
+    /// The format's major version, [`crate::VERSION`].
     pub v: u32,
     /// Named one by one: an order for everything cannot be given by accident.
     pub recordings: Vec<RecordingId>,
+    /// Why they go.
     pub reason: WipeReason,
     /// When it was signed.
     pub at_ms: u64,
@@ -34,6 +36,7 @@ impl Claims for WipeClaims {
 }
 
 impl WipeClaims {
+    /// An order for these recordings, to be signed by the clinic's root key.
     pub fn new(recordings: Vec<RecordingId>, reason: WipeReason, at_ms: u64) -> Self {
         Self {
             v: VERSION,
@@ -49,6 +52,7 @@ impl WipeClaims {
         jws.verify(root)
     }
 
+    /// Whether it names this recording.
     pub fn covers(&self, recording: RecordingId) -> bool {
         self.recordings.contains(&recording)
     }

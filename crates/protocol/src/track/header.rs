@@ -15,7 +15,10 @@ tagged_enum! {
         /// What a person would have watched: everybody's picture and sound in one file.
         Mixed,
         /// One participant's media.
-        Participant { participant: ParticipantId },
+        Participant {
+            /// Whose.
+            participant: ParticipantId,
+        },
         /// Marks, pauses, roster changes: JSON lines.
         Events,
     }
@@ -24,11 +27,17 @@ tagged_enum! {
 /// The header. It holds no key material.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeaderClaims {
+    /// The format's major version, [`crate::VERSION`].
     pub v: u32,
+    /// The visit that is recorded.
     pub visit: VisitId,
+    /// The recording that the track belongs to.
     pub recording: RecordingId,
+    /// The number of its part.
     pub part: u32,
+    /// The track.
     pub track: TrackId,
+    /// What the track holds.
     pub content: TrackKind,
     /// e.g. `video/webm;codecs="vp8,opus"` or `application/x-ndjson`.
     pub media_type: String,
@@ -43,22 +52,32 @@ pub struct HeaderClaims {
 }
 
 impl HeaderClaims {
+    /// The one sealing suite of this version.
     pub const SUITE: &'static str = "cobblestone-256";
 }
 
+/// Why a track's header was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HeaderError {
+    /// Not JSON as expected.
     #[error("the header is not the expected JSON")]
     Malformed,
+    /// Of this major version: a newer program is needed.
     #[error("expected header version 1, got {0}: a newer program is needed")]
     UnknownVersion(u64),
+    /// Segments are sealed in a way that this version does not know.
     #[error("unknown sealing suite")]
     UnknownSuite,
+    /// There are no recipients, or they do not ascend strictly.
     #[error("a track needs recipients, sorted and without duplicates")]
     Recipients,
+    /// Longer than [`MAX_SMALL_RECORD_BYTES`](super::MAX_SMALL_RECORD_BYTES); it was not parsed.
     #[error("the header has {size_bytes} bytes, more than allowed")]
-    TooLong { size_bytes: usize },
+    TooLong {
+        /// Its length.
+        size_bytes: usize,
+    },
 }
 
 /// A parsed header with its exact bytes.
@@ -70,10 +89,12 @@ pub struct Header {
 }
 
 impl Header {
+    /// Serializes a header once, and checks it as [`Self::parse`] does.
     pub fn new(claims: HeaderClaims) -> Result<Self, HeaderError> {
         Self::parse(&serde_json::to_vec(&claims).map_err(|_| HeaderError::Malformed)?)
     }
 
+    /// Parses and checks a header, and keeps its exact bytes.
     pub fn parse(bytes: &[u8]) -> Result<Self, HeaderError> {
         #[derive(Deserialize)]
         struct Version {
@@ -106,10 +127,12 @@ impl Header {
         })
     }
 
+    /// What the header says.
     pub fn claims(&self) -> &HeaderClaims {
         &self.claims
     }
 
+    /// The exact bytes: in the file, in the open statement, and under the hash.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -123,7 +146,9 @@ impl Header {
 /// Claims of a checkpoint, signed by the recording key after every segment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckpointClaims {
+    /// The format's major version, [`crate::VERSION`].
     pub v: u32,
+    /// The track.
     pub track: TrackId,
     /// Index of the segment before it, from 0.
     pub index: u64,

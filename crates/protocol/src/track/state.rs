@@ -13,24 +13,50 @@ use sha2::{Digest as _, Sha256};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrackError {
+    /// The first eight bytes are not [`MAGIC`].
     #[error("not a track file, or of an unknown version")]
     BadMagic,
+    /// A record begins with another type than the one that must follow here.
     #[error("expected a {expected:?} record at offset {offset}, got type {got:#04x}")]
     UnexpectedRecord {
+        /// The type that must follow.
         expected: RecordType,
+        /// The byte that stands there.
         got: u8,
+        /// Where it stands in the file.
         offset: u64,
     },
+    /// A record's length is above its type's limit.
     #[error("a {kind:?} record of {size_bytes} bytes is too long")]
-    RecordTooLong { kind: RecordType, size_bytes: u64 },
+    RecordTooLong {
+        /// The record's type.
+        kind: RecordType,
+        /// The length that it states.
+        size_bytes: u64,
+    },
+    /// The header is refused.
     #[error(transparent)]
     Header(#[from] HeaderError),
+    /// The header's hash is not the one given to [`TrackState::expecting`].
     #[error("the header is not the one of the open statement")]
     OtherHeader,
+    /// The recording key did not sign a checkpoint, or it cannot be read.
     #[error("checkpoint {index}: {error}")]
-    Checkpoint { index: u64, error: JwsError },
+    Checkpoint {
+        /// Index of the segment before it.
+        index: u64,
+        /// Why.
+        error: JwsError,
+    },
+    /// A checkpoint is signed and does not fit: something before it was altered, or it is of another track.
     #[error("checkpoint {index} does not match the segment before it ({what})")]
-    CheckpointDiffers { index: u64, what: &'static str },
+    CheckpointDiffers {
+        /// Index of the segment before it.
+        index: u64,
+        /// What differs, in words.
+        what: &'static str,
+    },
+    /// Bytes came after an error. Use [`TrackState::rewound`] to go on from what is verified.
     #[error("the track was refused before")]
     Poisoned,
 }
@@ -38,11 +64,15 @@ pub enum TrackError {
 /// Something that was completed by the bytes just given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TrackEvent {
+    /// The header is complete, and accepted.
     Header(Box<Header>),
     /// A segment and its checkpoint are verified; the file is good up to `verified_bytes`.
     Segment {
+        /// The checkpoint, verified.
         checkpoint: CheckpointClaims,
+        /// Bytes of the file up to the end of this checkpoint.
         verified_bytes: u64,
+        /// Where the segment stands.
         segment: SegmentRef,
     },
 }
@@ -50,9 +80,13 @@ pub enum TrackEvent {
 /// Where a segment's sealed bytes stand in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SegmentRef {
+    /// Its number in the track, from 0.
     pub index: u64,
+    /// Where its sealed bytes begin in the file, after type and length.
     pub offset: u64,
+    /// Length of its sealed bytes.
     pub size_bytes: u64,
+    /// SHA-256 of the sealed bytes.
     pub hash: Hash32,
     /// Chain head before the segment: part of its context.
     pub head_before: Hash32,
@@ -124,6 +158,7 @@ impl TrackState {
         }
     }
 
+    /// The header; none until it is complete.
     pub fn header(&self) -> Option<&Header> {
         self.header.as_ref()
     }
@@ -138,6 +173,7 @@ impl TrackState {
         self.verified_bytes
     }
 
+    /// How many segments are verified.
     pub fn segments(&self) -> u64 {
         self.segments
     }
@@ -152,6 +188,7 @@ impl TrackState {
         Hash32(self.index.clone().finalize().into())
     }
 
+    /// Media time at the last valid checkpoint, microseconds since the part began; 0 before the first.
     pub fn media_end_us(&self) -> u64 {
         self.media_end_us
     }
