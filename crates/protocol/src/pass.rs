@@ -168,7 +168,7 @@ impl Pass {
         &self.claims.cnf.jwk
     }
 
-    /// The commitment to the display name ([`name_commitment()`]).
+    /// The commitment to the display name ([`name_commitment`]).
     pub fn name_commitment(&self) -> Hash32 {
         self.claims.name
     }
