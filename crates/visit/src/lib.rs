@@ -8,6 +8,8 @@
 //! Sans-IO: no clock, socket or disk. Time and bytes come in as arguments, what is to be done goes out as values, so the
 //! same source runs natively in tests and as WebAssembly in a page's worker. `group` does not know `visit`.
 
+#![warn(missing_docs)]
+
 pub mod group;
 #[cfg(test)]
 mod sabotage;

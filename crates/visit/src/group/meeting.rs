@@ -25,9 +25,16 @@ tagged_enum! {
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
     #[serde(tag = "kind", rename_all = "snake_case")]
     pub enum MeetingChange("MeetingChange", tag = "kind") {
-        Lock { locked: bool },
+        /// Keeps newcomers out, or lets them in again.
+        Lock {
+            /// True to keep out who never was in the group.
+            locked: bool,
+        },
         /// Hands hosting to this clinician.
-        Host { participant: ParticipantId },
+        Host {
+            /// The clinician, who must be in the resulting roster.
+            participant: ParticipantId,
+        },
     }
 }
 
@@ -77,6 +84,7 @@ pub struct Legacy {
 }
 
 impl Legacy {
+    /// Whether nobody is let in who never was in the group.
     pub fn is_locked(&self) -> bool {
         self.meeting.locked
     }
@@ -97,10 +105,12 @@ impl Legacy {
         self.roles.iter().filter(clinicians).map(|(id, _)| id)
     }
 
+    /// Whether this round is over for good.
     pub fn is_dead(&self, round: RoundId) -> bool {
         self.dead_rounds.contains(&round)
     }
 
+    /// Notes that this round is over for good.
     pub fn bury(&mut self, round: RoundId) {
         self.dead_rounds.insert(round);
     }

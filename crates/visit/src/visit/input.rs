@@ -17,13 +17,21 @@ tagged_enum! {
     #[serde(tag = "t", rename_all = "snake_case")]
     pub enum Input("Input", tag = "t") {
         /// A message from the relay, in the order it arrived. Media signalling is not for this machine.
-        Relay { message: RelayMessage },
+        Relay {
+            /// The message, unverified.
+            message: RelayMessage,
+        },
         /// The connection to the relay is lost; the embedder makes a new one, which begins with a challenge.
         RelayClosed,
         /// The time asked for by [`super::Output::Timer`] has come.
         Tick,
         /// A command of the person or the embedder; answered by `done` or `failed` with the same id.
-        Command { id: u32, command: Command },
+        Command {
+            /// Chosen by the embedder; the answer repeats it.
+            id: u32,
+            /// What is to be done.
+            command: Command,
+        },
     }
 }
 
@@ -34,27 +42,52 @@ tagged_enum! {
     #[serde(tag = "c", rename_all = "snake_case")]
     pub enum Command("Command", tag = "c") {
         /// Host: lets somebody in who waits.
-        Admit { participant: ParticipantId },
+        Admit {
+            /// Somebody who waits.
+            participant: ParticipantId,
+        },
         /// Host: while a recording is under way, asks somebody who waits for consent, and lets them in when they agree.
-        AskWaiting { participant: ParticipantId },
+        AskWaiting {
+            /// Somebody who waits.
+            participant: ParticipantId,
+        },
         /// Host: takes the recorder out and lets somebody in who waits, by one commit.
-        PauseAndAdmit { participant: ParticipantId },
+        PauseAndAdmit {
+            /// Somebody who waits.
+            participant: ParticipantId,
+        },
         /// Host: turns somebody away who waits.
-        Deny { participant: ParticipantId },
+        Deny {
+            /// Somebody who waits.
+            participant: ParticipantId,
+        },
         /// Host: removes a member; keys change.
-        Remove { participant: ParticipantId },
+        Remove {
+            /// A member.
+            participant: ParticipantId,
+        },
         /// Host: asks everybody for consent, by a new round.
         RequestConsent(Box<ConsentRequest>),
         /// Host: keeps newcomers out, or lets them ask again. Who was in the visit can come back.
-        Lock { locked: bool },
+        Lock {
+            /// True to keep newcomers out.
+            locked: bool,
+        },
         /// Host: makes another clinician of the roster the host.
-        HandOver { participant: ParticipantId },
+        HandOver {
+            /// A clinician of the roster. A clinician who is not host can name only itself, to take over.
+            participant: ParticipantId,
+        },
         /// Host: confirms the place that somebody stated. Evidence, not a switch.
-        ConfirmPlace { participant: ParticipantId },
+        ConfirmPlace {
+            /// Who stated the place.
+            participant: ParticipantId,
+        },
         /// Agrees to, or refuses, the open request.
         Answer(GivenAnswer),
         /// Takes a grant back. Sending stops before this call returns.
         Withdraw {
+            /// What the person wants for the recording; none where they do not say.
             #[serde(default)]
             wish: Option<WithdrawalWish>,
         },
@@ -68,6 +101,7 @@ tagged_enum! {
         StopRecording,
         /// Sends bytes to all members; never recorded or stored.
         Send {
+            /// The bytes, which the others get as [`super::Output::Message`].
             data: B64,
         },
         /// Marks the safety code as compared by voice.
@@ -77,11 +111,17 @@ tagged_enum! {
         /// Host: ends the visit for all.
         End,
         /// Recorder: signs the open statement of a part.
-        SignOpen { open: OpenPart },
+        SignOpen {
+            /// What the recording module knows of the part. The answer to the command is the signed statement.
+            open: OpenPart,
+        },
         /// Recorder: tells the members what it is doing, once a second.
         Heartbeat {
+            /// Number of the part that is being recorded.
             part: u32,
+            /// How many segments are sealed.
             segments: u64,
+            /// How much media is sealed, in microseconds.
             sealed_media_us: u64,
         },
     }
@@ -91,7 +131,9 @@ tagged_enum! {
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GivenAnswer {
+    /// Grant, refusal or withdrawal.
     pub kind: StatementKind,
+    /// The answers of everybody at this device. A grant needs one at least, and all must agree to both layers.
     #[serde(default)]
     pub answers: Vec<Answer>,
     /// Of the texts that were shown.
@@ -105,6 +147,7 @@ pub struct GivenAnswer {
     #[serde(default)]
     #[cfg_attr(feature = "typescript", ts(optional, as = "Option<_>"))]
     pub interpreted_for: Vec<ParticipantId>,
+    /// The place stated: an ISO 3166 code such as `US-CA`; empty when none is stated.
     #[serde(default)]
     pub place: String,
 }
@@ -113,13 +156,20 @@ pub struct GivenAnswer {
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ConsentRequest {
+    /// What the recording is for.
     pub purpose: Purpose,
+    /// To whom it is sealed. Each must be in the clinic document with this role; the order does not matter.
     pub recipients: Vec<RecipientRef>,
+    /// The texts to show: both layers in every language that occurs.
     pub texts: Vec<TextBody>,
+    /// How long the recording is kept, and what follows from a withdrawal.
     pub terms: Terms,
+    /// What the host ticked before asking.
     #[serde(default)]
     pub checklist: Vec<Tick>,
+    /// The participant that is to record.
     pub recorder: ParticipantId,
+    /// When asked again after a refusal: the round that was refused.
     #[serde(default)]
     #[cfg_attr(feature = "typescript", ts(optional))]
     pub again_after: Option<RoundId>,
@@ -137,10 +187,13 @@ pub struct ConsentRequest {
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TextBody {
+    /// Which of the two things the text is about.
     pub layer: Layer,
     /// BCP 47 tag.
     pub language: String,
+    /// Version of the text, as its writer names it.
     pub version: String,
+    /// The words. The request names them by their hash.
     pub text: String,
 }
 
@@ -160,10 +213,15 @@ impl TextBody {
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OpenPart {
+    /// The recording: one for all parts of a round.
     pub recording: RecordingId,
+    /// Number of the part, from 0.
     pub part: u32,
+    /// The key drawn for this part, which will sign its envelopes, checkpoints and manifest.
     pub recording_key: PublicKey,
+    /// Its tracks, from 1 to 64, with their headers.
     pub tracks: Vec<OpenTrack>,
+    /// The part before; absent for the first.
     #[serde(default)]
     #[cfg_attr(feature = "typescript", ts(optional))]
     pub previous: Option<PreviousPart>,

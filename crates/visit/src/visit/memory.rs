@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 /// ([`VisitMemory::merged`]). How the meeting is run is the exception: there, what was learned last counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VisitMemory {
+    /// The major version of its form, [`VERSION`].
     pub v: u32,
     /// Every group that this member was in.
     groups: SortedSet<B64>,

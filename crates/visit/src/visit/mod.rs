@@ -83,11 +83,15 @@ const MAX_PROBLEMS: usize = 20;
 pub struct Config {
     /// The pinned root key.
     pub root: RootKey,
+    /// The clinic document, signed by the root. It must be valid now, and no older than one seen in this visit.
     pub clinic_document: Jws<ClinicClaims>,
+    /// This participant's pass, which must not have expired.
     pub pass: Jws<PassClaims>,
     /// Seed of the pass key.
     pub seed: Zeroizing<[u8; 32]>,
+    /// The name that the others are shown. The pass holds a commitment to it.
     pub display_name: String,
+    /// The salt of that commitment ([`name_commitment`]).
     pub name_salt: [u8; 16],
     /// 32 random bytes from which this run's identifiers are made.
     pub entropy: Zeroizing<[u8; 32]>,
@@ -100,14 +104,23 @@ pub struct Config {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
+    /// The clinic document is refused or not valid now: get the present one.
     #[error(transparent)]
     Clinic(#[from] ClinicError),
+    /// The pass is refused, has expired, or is not bound to the seed's key: get another.
     #[error(transparent)]
     Pass(#[from] PassError),
+    /// Name and salt are not those of the pass's commitment.
     #[error("the pass is bound to another display name")]
     OtherName,
+    /// The clinic document is older than one that this participant took part under: get the present one.
     #[error("the clinic's document has number {got}; in this visit, number {seen} was seen")]
-    OlderClinicDocument { seen: u64, got: u64 },
+    OlderClinicDocument {
+        /// The highest number seen in this visit.
+        seen: u64,
+        /// The number of the document at hand.
+        got: u64,
+    },
 }
 
 /// One participant's side of one visit.

@@ -14,45 +14,84 @@ use zeroize::Zeroizing;
 #[serde(tag = "t", rename_all = "snake_case")]
 pub enum Output {
     /// Send this to the relay.
-    Send { message: Box<ClientMessage> },
+    Send {
+        /// The message.
+        message: Box<ClientMessage>,
+    },
     /// Close the connection to the relay and make a new one: the relay left something out.
     Reconnect,
     /// The state changed: the whole of it.
-    State { state: Box<VisitState> },
+    State {
+        /// The state as it is now. It replaces the one before.
+        state: Box<VisitState>,
+    },
     /// Something happened once.
-    Event { event: VisitEvent },
+    Event {
+        /// What happened.
+        event: VisitEvent,
+    },
     /// A new epoch's base key, for receiving at once and for sending when told.
     InstallEpoch {
+        /// The epoch.
         epoch: u64,
         /// Handed over apart, so that it never stands in a text that cannot be wiped.
         #[serde(skip)]
         base_key: BaseKey,
+        /// This member's leaf, which names its own frames.
         own_leaf: u8,
+        /// Who sends from which leaf. A recorder sends nothing, and is not among them.
         leaves: Vec<LeafOf>,
     },
     /// Send with this epoch's key from now on.
-    UseEpoch { epoch: u64 },
+    UseEpoch {
+        /// An epoch that was installed before.
+        epoch: u64,
+    },
     /// Forget an epoch's key at this time (milliseconds since the Unix epoch).
-    RetireEpoch { epoch: u64, at_ms: u64 },
+    RetireEpoch {
+        /// The epoch.
+        epoch: u64,
+        /// When.
+        at_ms: u64,
+    },
     /// Forget at once what this leaf sent with in earlier epochs: its member was removed.
-    DropLeaf { epoch: u64, leaf: u8 },
+    DropLeaf {
+        /// The last epoch that the leaf was in; its keys of earlier ones go too.
+        epoch: u64,
+        /// The leaf. Its number may belong to somebody else from the next epoch on.
+        leaf: u8,
+    },
     /// Forget every key: this member is in no group any more.
     ClearKeys,
     /// Closed: every outbound frame is dropped.
-    Gate { open: bool },
+    Gate {
+        /// True lets frames out, encrypted.
+        open: bool,
+    },
     /// Call with `tick` at or after this time (milliseconds since the Unix epoch). A later timer replaces it.
-    Timer { at_ms: u64 },
+    Timer {
+        /// When. There is one timer at most.
+        at_ms: u64,
+    },
     /// A command succeeded.
     Done {
+        /// As in [`super::Input::Command`].
         id: u32,
+        /// The signed open statement, for [`super::Command::SignOpen`]; absent for every other command.
         #[serde(skip_serializing_if = "Option::is_none")]
         result: Option<String>,
     },
     /// A command failed; nothing changed.
-    Failed { id: u32, error: CommandError },
+    Failed {
+        /// As in [`super::Input::Command`].
+        id: u32,
+        /// Why.
+        error: CommandError,
+    },
     /// Keep this in the place of what was kept before, in one record with the pass key, before anything that follows is
     /// sent: a later run takes it back in [`super::Config`].
     Remember {
+        /// The whole memory.
         #[serde(serialize_with = "as_text")]
         #[cfg_attr(feature = "typescript", ts(type = "string"))]
         memory: Box<super::VisitMemory>,
@@ -62,6 +101,7 @@ pub enum Output {
     Forget,
     /// This member's answer, signed, to keep.
     Signed {
+        /// The signed statement.
         statement: Jws<StatementClaims>,
         /// For a grant: withdrawals from it, signed ahead, with the wish to delete and with the wish to keep. Whoever has
         /// one can withdraw after the visit, when the pass key is gone.
@@ -70,19 +110,25 @@ pub enum Output {
     /// A withdrawal from the open round, signed: for the vault, which takes it from anybody, and for the manifest of the
     /// part that it ends.
     Withdrawal {
+        /// The signed statement.
         statement: Jws<StatementClaims>,
         /// This member's own.
         mine: bool,
     },
     /// The host's signed confirmation of a place: for the manifest of the part that is being recorded.
     Place {
+        /// The round in which the place was stated.
         round: RoundId,
+        /// Who stated it.
         participant: ParticipantId,
+        /// The confirmation, signed by a clinician.
         place: Jws<PlaceClaims>,
     },
     /// Bytes from another member's `send`.
     Message {
+        /// The member that sent them, as MLS authenticates it.
         from: ParticipantId,
+        /// The bytes, as sent.
         #[serde(with = "base64url")]
         #[cfg_attr(feature = "typescript", ts(as = "sealed_visit_protocol::B64"))]
         data: Vec<u8>,
@@ -147,7 +193,9 @@ fn as_text<S: serde::Serializer>(
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct LeafOf {
+    /// The leaf's index, which names the frames sent from it.
     pub leaf: u8,
+    /// Who sits there.
     pub participant: ParticipantId,
 }
 
@@ -168,41 +216,60 @@ impl std::fmt::Debug for BaseKey {
 pub enum VisitEvent {
     /// The group's keys are confirmed; media may flow.
     Live,
+    /// Somebody is new in the roster. Who comes back with a new leaf is not.
     Joined {
+        /// Who.
         participant: ParticipantId,
     },
+    /// Somebody is no longer in the roster.
     Left {
+        /// Who.
         participant: ParticipantId,
     },
+    /// Host: somebody asks to be let in, and waits to be admitted or denied.
     AdmissionRequested {
+        /// Who.
         participant: ParticipantId,
+        /// As what, from the verified pass.
         role: Role,
     },
+    /// A round opened, or this member came into one that it has not answered: [`VisitState::consent`] has it.
     ConsentRequested {
+        /// The round.
         round: RoundId,
     },
+    /// Somebody answered the open request, or an answer reached the group: see [`VisitState::consent`].
     ConsentAnswered,
+    /// A recorder is in the roster now.
     RecorderJoined,
+    /// A recorder left the roster. To a recorder itself: it must stop.
     RecorderLeft {
+        /// Why.
         why: RecorderLeft,
     },
     /// Recording goes on in so many milliseconds unless somebody objects.
     Resuming {
+        /// How long from now, in milliseconds.
         in_ms: u64,
     },
     /// Somebody withdrew. Who it was is known to the members, and not told to the recorder's page in words.
     Withdrawn {
+        /// Whose withdrawal it is.
         participant: ParticipantId,
     },
     /// A member tried something that this group refuses.
     CommitRefused {
+        /// Who it was; absent where that could not be authenticated.
         #[serde(skip_serializing_if = "Option::is_none")]
         offender: Option<ParticipantId>,
+        /// Which rule it broke: a stable code.
         code: String,
     },
     /// A member lost its place and asks to come back.
     Rejoining,
+    /// The visit is over for this member.
     Ended {
+        /// Why.
         reason: super::state::EndReason,
     },
 }
@@ -212,9 +279,13 @@ pub enum VisitEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RecorderLeft {
+    /// Somebody went off the record. The round stays open, and another part may follow.
     Paused,
+    /// The host stopped recording, and the round with it.
     Stopped,
+    /// Somebody withdrew.
     Withdrawn,
+    /// It was removed, and nobody said why.
     Removed,
 }
 
@@ -223,7 +294,9 @@ pub enum RecorderLeft {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{code:?}: {message}")]
 pub struct CommandError {
+    /// Why, for programs.
     pub code: ErrorCode,
+    /// Why, for developers: English words of no stable form.
     pub message: String,
 }
 
