@@ -1,6 +1,8 @@
 //! AES-128-GCM and AES-256-GCM (SP 800-38D), by whichever implementation is fast here: [`lanes`] in WebAssembly,
 //! [`native`] elsewhere. Both are there everywhere, to be compared.
 
+#![warn(missing_docs)]
+
 pub mod lanes;
 pub mod native;
 

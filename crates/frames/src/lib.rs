@@ -9,6 +9,8 @@
 //! Sans-IO: time and bytes come in as arguments, outcomes go out as values. Keys come from the visit's group, which this
 //! crate does not know.
 
+#![warn(missing_docs)]
+
 pub mod codec;
 pub mod engine;
 pub mod sframe;

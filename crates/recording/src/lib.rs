@@ -13,6 +13,8 @@
 //! sealed without a verified open statement; no segment is sealed twice; nothing leaves [`TrackOpener`] that was
 //! not authenticated by both its checkpoint and its cipher.
 
+#![warn(missing_docs)]
+
 mod error;
 mod events;
 mod opener;
