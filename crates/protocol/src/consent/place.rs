@@ -22,7 +22,8 @@ pub struct PlaceClaims {
     pub participant: ParticipantId,
     /// As in that participant's statement.
     pub place: String,
-    /// When it was confirmed, by the host's clock, milliseconds since the Unix epoch.
+    /// When it was confirmed, by the host's clock, milliseconds since the Unix epoch. Of one
+    /// participant's places, a member keeps the one confirmed last.
     pub at_ms: u64,
     /// The host's pass, which names the key that signed this.
     pub pass: Jws<PassClaims>,
