@@ -76,7 +76,7 @@ fn protect_with_rounds(
         p2s: to_base64url(&salt),
         p2c: rounds,
     };
-    // Texts and a number: serialising them into memory cannot fail.
+    // Texts and a number: serializing them into memory cannot fail.
     let header = to_base64url(&serde_json::to_vec(&header).unwrap_or_default());
 
     let wrapping = KwAes256::new(&(*wrapping_key(passphrase, &salt, rounds)).into());

@@ -1,4 +1,4 @@
-//! Byte strings that serialise as unpadded base64url (RFC 4648 section 5).
+//! Byte strings that serialize as unpadded base64url (RFC 4648 section 5).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -50,7 +50,7 @@ pub struct Recipient {
     pub fingerprint: Hash32,
     /// The suite that a track secret is wrapped with for this recipient.
     pub suite: WrapSuite,
-    /// The KEM's serialised public key.
+    /// The KEM's serialized public key.
     pub public_key: B64,
     /// What this recipient is for. A request must name the same role.
     pub role: RecipientRole,

@@ -1,7 +1,7 @@
 //! Compact JWS (RFC 7515) with EdDSA over Ed25519 (RFC 8037), one `typ` per kind of document (RFC 8725
 //! section 3.11).
 //!
-//! Inputs: claims and a key, or a compact serialisation. Output: claims whose signature, `typ`, `alg` and major
+//! Inputs: claims and a key, or a compact serialization. Output: claims whose signature, `typ`, `alg` and major
 //! version were checked. There is no way to sign bytes that are not the claims of a named document.
 
 use crate::bytes::{Hash32, from_base64url, to_base64url};
@@ -77,7 +77,7 @@ pub trait Claims: Serialize + DeserializeOwned {
     const TYP: &'static str;
 }
 
-/// An Ed25519 public key (RFC 8032), serialised as the `x` member of its JWK.
+/// An Ed25519 public key (RFC 8032), serialized as the `x` member of its JWK.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Jwk", into = "Jwk")]
 pub struct PublicKey([u8; 32]);
@@ -180,7 +180,7 @@ impl SigningKey {
             typ: C::TYP.into(),
             kid: self.public().thumbprint(),
         };
-        // Serialising these plain structures cannot fail: their keys are strings and they hold no maps of floats.
+        // Serializing these plain structures cannot fail: their keys are strings and they hold no maps of floats.
         let header = serde_json::to_vec(&header).unwrap_or_default();
         let payload = serde_json::to_vec(claims).unwrap_or_default();
         let mut text = format!("{}.{}", to_base64url(&header), to_base64url(&payload));
@@ -249,7 +249,7 @@ impl<C> fmt::Display for Jws<C> {
 }
 
 impl<C> Jws<C> {
-    /// Wraps a compact serialisation without looking at it.
+    /// Wraps a compact serialization without looking at it.
     pub fn from_text(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
@@ -262,7 +262,7 @@ impl<C> Jws<C> {
         &self.text
     }
 
-    /// SHA-256 over the compact serialisation: how other documents name this one.
+    /// SHA-256 over the compact serialization: how other documents name this one.
     pub fn hash(&self) -> Hash32 {
         sha256(self.text.as_bytes())
     }

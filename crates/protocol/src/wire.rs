@@ -99,7 +99,7 @@ tagged_enum! {
         },
         /// Leaves for good; the group's membership is changed by a commit, not by this.
         Leave {},
-        /// Ends the visit for all; honoured from a clinician only.
+        /// Ends the visit for all. Only a clinician whom the visit itself let in can do that.
         End {},
         /// Asks for a `Pong`, so that both ends know that the connection lives.
         Ping {},

@@ -1,4 +1,4 @@
-//! The events track: marks, pauses, roster changes, as JSON lines, sealed like any other track.
+//! The events track: marks, who is there, and what is missing, as JSON lines, sealed like any other track.
 //!
 //! Free text and names stand here and nowhere else. A reader skips lines that it does not know.
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub const MEDIA_TYPE: &str = "application/x-ndjson";
 
 /// One line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EventLine {
     /// Media time, microseconds since the part's start.
     pub at_us: u64,
@@ -20,7 +20,7 @@ pub struct EventLine {
 }
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
@@ -41,6 +41,15 @@ pub enum Event {
         participant: ParticipantId,
         /// `sound` or `picture`.
         what: String,
+    },
+    /// Too few of a participant's pictures came into what is sealed to follow a face.
+    FewPictures {
+        /// Whose.
+        participant: ParticipantId,
+        /// How many in the second before.
+        pictures_per_s: f64,
+        /// Why: `device` (the recorder's is too slow) or `line`.
+        cause: String,
     },
     /// A line of a later version.
     #[serde(other)]
@@ -63,7 +72,7 @@ pub struct Person {
 pub fn encode_events(lines: &[EventLine]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for line in lines {
-        // Plain structures with string keys: serialising them into memory cannot fail.
+        // Plain structures with string keys: serializing them into memory cannot fail.
         if serde_json::to_writer(&mut bytes, line).is_ok() {
             bytes.push(b'\n');
         }

@@ -139,7 +139,7 @@ impl Call {
     }
 }
 
-/// Bytes that are no codec's, with a number to recognise them by.
+/// Bytes that are no codec's, with a number to recognize them by.
 fn picture(number: u64) -> Vec<u8> {
     let mut payload = vec![0x10, 0x01];
     payload.extend_from_slice(&number.to_be_bytes());

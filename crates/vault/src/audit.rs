@@ -71,7 +71,7 @@ pub enum Actor {
     Vault,
 }
 
-/// One entry, in the order in which it is serialised and hashed.
+/// One entry, in the order in which it is serialized and hashed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     pub v: u32,

@@ -91,7 +91,7 @@ pub enum WithdrawalPolicy {
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
-    /// Days from the end of the recording until it is deleted.
+    /// Days from the end of the recording until the clinic is to delete it. The vault deletes nothing by itself.
     pub retention_days: u32,
     /// What happens to the recording when somebody withdraws.
     pub on_withdrawal: WithdrawalPolicy,
@@ -181,7 +181,7 @@ pub enum RequestError {
     #[error(transparent)]
     Recipient(#[from] ClinicError),
     /// It was signed by a participant of this role, not by a clinician.
-    #[error("a request must come from the host, not from a {0:?}")]
+    #[error("a request must come from a clinician, not from a {0:?}")]
     NotTheHost(Role),
     /// It is for another visit or group than this one.
     #[error("the request is for another visit or group")]

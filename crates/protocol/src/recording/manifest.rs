@@ -32,9 +32,9 @@ pub enum EndReason {
 pub struct Gap {
     /// Where it begins: media time, microseconds since the part began.
     pub from_us: u64,
-    /// Where it ends; not before `from_us`, nor after the track's `media_end_us`.
+    /// Where it ends; not before `from_us`. What is missing at the end reaches past the track's `media_end_us`.
     pub to_us: u64,
-    /// A code, e.g. `frozen`, `device_changed`, `asleep`.
+    /// A code, e.g. `frozen`, `no_sound`, `asleep`.
     pub reason: String,
 }
 
@@ -173,7 +173,7 @@ pub struct ClosingClaims {
     pub tracks: Vec<TrackSummary>,
     /// [`EndReason::Withdrawn`] if the vault holds a withdrawal, or else [`EndReason::Unfinished`].
     pub reason: EndReason,
-    /// Recorder's wall clock at the last valid checkpoint.
+    /// Recorder's wall clock at the last valid checkpoint; without one, the vault's time when the part was opened.
     pub stopped_ms: u64,
     /// The vault's clock when it closed the part, milliseconds since the Unix epoch.
     pub closed_ms: u64,

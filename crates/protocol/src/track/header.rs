@@ -19,7 +19,7 @@ tagged_enum! {
             /// Whose.
             participant: ParticipantId,
         },
-        /// Marks, pauses, roster changes: JSON lines.
+        /// Marks, who is there, and what is missing: JSON lines.
         Events,
     }
 }

@@ -33,7 +33,7 @@ pub fn system_rng() -> SystemRng {
     ::hpke::rand_core::UnwrapErr(getrandom::SysRng)
 }
 
-/// Bytes of a serialised private key, in either suite.
+/// Bytes of a serialized private key, in either suite.
 pub const PRIVATE_KEY_BYTES: usize = 32;
 /// Longest `info`: the library's limit is 65,530 bytes, and nothing of ours comes near.
 const MAX_INFO_BYTES: usize = 8 * 1024;
@@ -138,7 +138,7 @@ impl Suite {
         id
     }
 
-    /// Bytes of a serialised public key.
+    /// Bytes of a serialized public key.
     pub const fn public_key_bytes(self) -> usize {
         match self {
             Self::XWing => 1216,
@@ -190,7 +190,7 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// Parses a serialised key (RFC 9180 `DeserializePublicKey`).
+    /// Parses a serialized key (RFC 9180 `DeserializePublicKey`).
     pub fn from_bytes(suite: Suite, bytes: &[u8]) -> Result<Self, HpkeError> {
         let valid = match suite {
             Suite::XWing => <XWing as Kem>::PublicKey::from_bytes(bytes).is_ok(),
@@ -214,7 +214,7 @@ impl PublicKey {
         self.suite
     }
 
-    /// The serialised key (RFC 9180 `SerializePublicKey`).
+    /// The serialized key (RFC 9180 `SerializePublicKey`).
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -270,7 +270,7 @@ impl PrivateKey {
         }
     }
 
-    /// Parses a serialised key: 32 bytes, X-Wing's being its seed.
+    /// Parses a serialized key: 32 bytes, X-Wing's being its seed.
     pub fn from_bytes(suite: Suite, bytes: &[u8]) -> Result<Self, HpkeError> {
         let bytes = bytes.try_into().map_err(|_| HpkeError::InvalidPrivateKey {
             have_bytes: bytes.len(),
@@ -286,7 +286,7 @@ impl PrivateKey {
         self.suite
     }
 
-    /// The serialised key, for a protected key file.
+    /// The serialized key, for a protected key file.
     pub fn expose(&self) -> &[u8; PRIVATE_KEY_BYTES] {
         &self.bytes
     }

@@ -48,7 +48,7 @@ pub fn encode(private: &PrivateKey) -> Zeroizing<Vec<u8>> {
         suite: private.suite().name().to_owned(),
         private_key: to_base64url(private.expose()),
     };
-    // Two texts and a number: serialising them into memory cannot fail.
+    // Two texts and a number: serializing them into memory cannot fail.
     let json = serde_json::to_vec(&content).unwrap_or_default();
     content.private_key.zeroize();
     Zeroizing::new(json)

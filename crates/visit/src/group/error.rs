@@ -67,7 +67,7 @@ pub enum GateError {
     /// A credential that holds no pass at all.
     #[error("a member shows no pass")]
     NoPass,
-    /// External commits, re-initialisation, external senders, unknown proposals.
+    /// External commits, re-initialization, external senders, unknown proposals.
     #[error("{0} is not allowed in this group")]
     NotAllowed(&'static str),
     /// A recorder or a server tried to commit.

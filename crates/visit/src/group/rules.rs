@@ -2,7 +2,7 @@
 //!
 //! 1. [`Rules::filter_proposals`]: every commit, sent or received, is judged before it is applied.
 //! 2. [`Passes::valid_successor`]: a committer's new leaf shows exactly the credential and key that it had.
-//! 3. [`Rules::filter_proposals`]: no external commit, no re-initialisation, no proposal type but those allowed, and
+//! 3. [`Rules::filter_proposals`]: no external commit, no re-initialization, no proposal type but those allowed, and
 //!    no context but the one derived here.
 
 use super::context::{CHANGE_PROPOSAL, MEETING_PROPOSAL, PASS_CREDENTIAL, VisitContext};

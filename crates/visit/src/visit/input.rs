@@ -11,7 +11,7 @@ use sealed_visit_protocol::{B64, ParticipantId, PublicKey, RecordingId, RoundId}
 use serde::{Deserialize, Serialize};
 
 tagged_enum! {
-    /// One input. Tagged by `t` in its serialised form.
+    /// One input. Tagged by `t` in its serialized form.
     #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
     #[derive(Debug, Clone, Serialize)]
     #[serde(tag = "t", rename_all = "snake_case")]
@@ -36,7 +36,7 @@ tagged_enum! {
 }
 
 tagged_enum! {
-    /// A command. Tagged by `c` in its serialised form.
+    /// A command. Tagged by `c` in its serialized form.
     #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
     #[derive(Debug, Clone, Serialize)]
     #[serde(tag = "c", rename_all = "snake_case")]
@@ -73,7 +73,7 @@ tagged_enum! {
             /// True to keep newcomers out.
             locked: bool,
         },
-        /// Host: makes another clinician of the roster the host.
+        /// Host: makes another clinician of the roster the host. A clinician who is not host can take over, by naming itself.
         HandOver {
             /// A clinician of the roster. A clinician who is not host can name only itself, to take over.
             participant: ParticipantId,

@@ -8,7 +8,7 @@ use sealed_visit_protocol::{Jws, ParticipantId, Role, RoundId};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-/// One output, to be carried out in order. Tagged by `t` in its serialised form.
+/// One output, to be carried out in order. Tagged by `t` in its serialized form.
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "t", rename_all = "snake_case")]
@@ -199,7 +199,7 @@ pub struct LeafOf {
     pub participant: ParticipantId,
 }
 
-/// An SFrame base key on its way to the frame engine. Never serialised.
+/// An SFrame base key on its way to the frame engine. Never serialized.
 #[derive(Clone)]
 pub struct BaseKey(pub Zeroizing<[u8; 16]>);
 
@@ -209,7 +209,7 @@ impl std::fmt::Debug for BaseKey {
     }
 }
 
-/// Something that happened once. Tagged by `e` in its serialised form.
+/// Something that happened once. Tagged by `e` in its serialized form.
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "e", rename_all = "snake_case")]
