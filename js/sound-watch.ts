@@ -28,6 +28,8 @@ const GIVE_UP_RUNNING_AFTER_MS = 3_000;
 const LOOK_EVERY_MS = 100;
 /** A busy device's context falls behind for moments; shorter ones are in no report. */
 const REPORTED_FROM_MS = 300;
+/** Looks come every second. After more than this the page itself slept, or was frozen: others say that (`SliceWatch`). */
+const SLEPT_MS = 2_500;
 /** Between two looks the clock of the sound must advance by this share of the time. */
 const RUNNING_SHARE = 0.1;
 
@@ -64,6 +66,10 @@ export class SoundWatch {
     const [passedMs, heardMs] = [now - this.#at, soundMs - this.#soundMs];
     // Two looks within one block of sound say nothing.
     if (passedMs < LOOK_EVERY_MS / 2 && this.#context.state === "running") return;
+    if (passedMs > SLEPT_MS && this.#context.state === "running") {
+      [this.#at, this.#soundMs] = [now, soundMs];
+      return;
+    }
     const isRunning = this.#context.state === "running" && heardMs >= passedMs * RUNNING_SHARE;
     if (isRunning) this.#runs(now);
     else this.#standsStill(now);

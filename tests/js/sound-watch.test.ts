@@ -103,3 +103,11 @@ test("one that says it runs and does not is found, and given up only when it was
   pass(5_000, 0);
   assert.equal(news[1]?.[0], "lost");
 });
+
+test("a page that slept has other words for it", () => {
+  pass(3_000);
+  nowMs += 12_000;
+  watch.look();
+  pass(3_000);
+  assert.deepEqual([news, watch.isStill], [[], false]);
+});
