@@ -42,6 +42,12 @@ pub enum Rule {
     DeadRounds,
     /// A group that was left for another is not entered again. Broken: it accepts a used group id.
     UsedGroupIds,
+    /// A grant counts for the key only that the member is here with. Broken: one that a lost key signed counts.
+    GrantsOfLostKeys,
+    /// What a member signs has a higher number than everything it signed before. Broken: it forgets its numbers.
+    NumbersGrow,
+    /// Whoever paused sends nothing to a recorder that came back unasked. Broken: it does.
+    PausedIsSilent,
     /// Whoever waits with another key than the member in its place is shown to the host. Broken: it is not.
     NewKeysAreShown,
     /// Nobody leaves for a group of a clinician it does not know while one it knows is here. Broken: it follows a

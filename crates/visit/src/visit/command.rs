@@ -156,8 +156,7 @@ impl Visit {
     fn agree_resume(&mut self) -> Result<(), CommandError> {
         self.require_member()?;
         self.say(AppMessage::AgreeResume);
-        let me = self.me;
-        self.recording.agreed_to_resume(me);
+        self.go_on_the_record();
         Ok(())
     }
 

@@ -262,6 +262,7 @@ impl Visit {
                 why: RecorderLeft::Paused,
             });
             self.tell_recorder_to_stop(me, RecorderLeft::Paused);
+            self.go_off_the_record();
         }
         let member = self.require_member()?;
         member.wants.push(Want {

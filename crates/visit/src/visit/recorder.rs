@@ -29,9 +29,12 @@ impl Visit {
                 "the recorder has not asked to join yet",
             ));
         }
+        let roster = self.require_member()?.group.roster();
+        let here: Vec<ParticipantId> = roster.iter().map(|entry| entry.participant).collect();
+        self.go_on_the_record();
         match self.recording.left {
-            Some((RecorderLeft::Paused, by)) => {
-                if by != self.me && !self.recording.resume_agreed {
+            Some((RecorderLeft::Paused, _)) => {
+                if here.iter().any(|id| self.recording.held_by.contains(id)) {
                     return Err(CommandError::new(
                         ErrorCode::PauserMustAgree,
                         "whoever paused has to agree first",
@@ -90,15 +93,18 @@ impl Visit {
             self.require_host()?;
         }
         let me = self.me;
-        // An announced resumption is called off by whoever goes off the record.
-        if let Some((_, Some(resuming))) = self.recording.resume.take() {
-            let error =
-                CommandError::new(ErrorCode::PauserMustAgree, "somebody went off the record");
-            self.failed(resuming, error);
-        }
+        self.call_resumption_off();
         let Some(recorder) = self.require_member()?.recorder() else {
+            // Whoever goes on keeping it paused says so: a resumption may have been announced.
+            if why == RecorderLeft::Paused && self.is_paused() {
+                self.go_off_the_record();
+                self.say(AppMessage::RecorderStop { why });
+            }
             return Ok(Answered::Now(None));
         };
+        if why == RecorderLeft::Paused {
+            self.go_off_the_record();
+        }
         let consent = match (why, self.open_round().cloned()) {
             // For good: the round dies with it, so that nothing goes on without asking again.
             (RecorderLeft::Stopped, Some(round)) => {
@@ -123,13 +129,96 @@ impl Visit {
     }
 
     pub(super) fn on_recorder_stop(&mut self, from: ParticipantId, why: RecorderLeft) {
+        let was_removed = self.recording.left == Some((RecorderLeft::Removed, from));
+        if why == RecorderLeft::Paused && was_removed && !self.has_recorder() {
+            // It was said before the removal, and is heard after.
+            self.recording.left = Some((why, from));
+        }
+        if why == RecorderLeft::Paused && self.is_paused() {
+            self.call_resumption_off();
+            self.recording.held_by.insert(from);
+        }
         self.tell_recorder_to_stop(from, why);
+    }
+
+    fn has_recorder(&self) -> bool {
+        self.member().and_then(Membership::recorder).is_some()
+    }
+
+    /// Somebody paused, and no recorder is here.
+    fn is_paused(&self) -> bool {
+        !self.has_recorder() && matches!(self.recording.left, Some((RecorderLeft::Paused, _)))
+    }
+
+    /// An announced resumption is called off by whoever goes off the record.
+    fn call_resumption_off(&mut self) {
+        if let Some((_, Some(resuming))) = self.recording.resume.take() {
+            let error =
+                CommandError::new(ErrorCode::PauserMustAgree, "somebody went off the record");
+            self.failed(resuming, error);
+        }
+    }
+
+    /// This member pauses: until the person agrees, nothing goes to a recorder that comes back.
+    pub(super) fn go_off_the_record(&mut self) {
+        if self.role == Role::Recorder {
+            return;
+        }
+        let round = self.open_round().map(|round| round.id());
+        if self.recording.off_the_record != round {
+            self.recording.came_back = false;
+        }
+        self.recording.off_the_record = round;
+        self.recording.held_by.insert(self.me);
+    }
+
+    /// The person agrees to be recorded again.
+    pub(super) fn go_on_the_record(&mut self) {
+        self.recording.off_the_record = None;
+        self.recording.held_by.remove(&self.me);
+    }
+
+    /// A recorder came back into the round in which this member paused, and the person has not agreed to that.
+    pub(super) fn is_recorded_off_the_record(&self) -> bool {
+        #[cfg(test)]
+        if breaks(Rule::PausedIsSilent) {
+            return false;
+        }
+        let paused = self.recording.off_the_record;
+        paused.is_some()
+            && paused == self.open_round().map(|round| round.id())
+            && self.recording.came_back
+            && self.has_recorder()
+    }
+
+    /// Takes such a recorder out again.
+    pub(super) fn stay_off_the_record(&mut self) {
+        if !self.is_live() || !self.is_recorded_off_the_record() {
+            return;
+        }
+        let (me, why) = (self.me, RecorderLeft::Paused);
+        let Some(member) = self.member_mut() else {
+            return;
+        };
+        let Some(recorder) = member.recorder().filter(|id| !member.wants_removal(*id)) else {
+            return;
+        };
+        let want = Want {
+            remove: vec![recorder],
+            ..Want::default()
+        };
+        member.wants.insert(0, want);
+        self.say(AppMessage::RecorderStop { why });
+        self.tell_recorder_to_stop(me, why);
     }
 
     pub(super) fn tell_recorder_to_stop(&mut self, from: ParticipantId, why: RecorderLeft) {
         // A withdrawal outweighs whatever else was said.
         if !matches!(self.recording.stop, Some((_, RecorderLeft::Withdrawn))) {
             self.recording.stop = Some((from, why));
+        }
+        if why == RecorderLeft::Paused && self.has_recorder() {
+            self.recording.held_by.insert(from);
         }
         if self.role == Role::Recorder && !std::mem::replace(&mut self.recording.told, true) {
             self.event(VisitEvent::RecorderLeft { why });

@@ -10,7 +10,7 @@ use sealed_visit_protocol::consent::{
     ConsentText, Place, Round, Statement, StatementClaims, StatementKind, WithdrawalWish,
 };
 use sealed_visit_protocol::limits::HEARTBEAT_FRESH_MS;
-use sealed_visit_protocol::sorted::SortedMap;
+use sealed_visit_protocol::sorted::{SortedMap, SortedSet};
 use sealed_visit_protocol::{Jws, ParticipantId, RoundId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -37,7 +37,12 @@ pub(super) struct RecordingMemory {
     pub(super) stop: Option<(ParticipantId, RecorderLeft)>,
     /// How the recorder left, and by whom.
     pub(super) left: Option<(RecorderLeft, ParticipantId)>,
-    pub(super) resume_agreed: bool,
+    /// Who paused, and has not agreed to go on.
+    pub(super) held_by: SortedSet<ParticipantId>,
+    /// The round in which this member paused, until the person agrees to go on.
+    pub(super) off_the_record: Option<RoundId>,
+    /// A recorder came in since.
+    pub(super) came_back: bool,
     pub(super) resume: Option<(u64, Option<u32>)>,
     /// The recorder itself was told to stop.
     pub(super) told: bool,
@@ -93,6 +98,7 @@ impl RecordingMemory {
         self.stop = None;
         self.recorder = recorder;
         self.keep_round(me, round);
+        self.came_back = recorder.is_some();
         if recorder.is_some() {
             self.since_ms = now_ms;
             self.left = None;
@@ -110,6 +116,8 @@ impl RecordingMemory {
             words: self.words.take(),
             heard: std::mem::take(&mut self.heard),
             left: self.left,
+            held_by: std::mem::take(&mut self.held_by),
+            off_the_record: self.off_the_record,
             left_round,
             ..Self::default()
         };
@@ -200,9 +208,7 @@ impl RecordingMemory {
     }
 
     pub(super) fn agreed_to_resume(&mut self, from: ParticipantId) {
-        if self.left.is_some_and(|(_, by)| by == from) {
-            self.resume_agreed = true;
-        }
+        self.held_by.remove(&from);
     }
 
     /// The words of a text, if any with exactly this hash were told.
@@ -251,6 +257,7 @@ impl Visit {
         self.forget_questions(round);
         if let (Some(round), true) = (round, round != old_round) {
             self.recording.left = None;
+            self.recording.held_by.clear();
             self.event(VisitEvent::ConsentRequested { round });
         } else if commit.consent_changed {
             self.event(VisitEvent::ConsentAnswered);
@@ -266,7 +273,8 @@ impl Visit {
                 self.recording.heartbeat = None;
                 self.recording.stop = None;
                 self.recording.left = None;
-                self.recording.resume_agreed = false;
+                self.recording.held_by.clear();
+                self.recording.came_back = true;
                 if let Some((_, Some(resuming))) = self.recording.resume.take() {
                     self.done(resuming);
                 }

@@ -42,6 +42,7 @@ rules! {
     take_back_outside_grant, NONE;
     take_back_dead_grant, NONE;
     remove_recorder, Visit::removal_at_ms;
+    stay_off_the_record, NONE;
     resume_recording, Visit::resumes_at;
     switch_keys, Visit::switches_keys_at;
     resend_unheard, Visit::says_again_at;

@@ -272,7 +272,8 @@ pub struct Sending {
 pub enum NotSending {
     /// It is not live in a group, has no key to send with yet, or is a recorder, which never sends.
     NotLive,
-    /// A withdrawal is known, and the recorder is still in the group; or the person withdrew while this member was in none.
+    /// A withdrawal is known, and the recorder is still in the group; or the person withdrew while this member was in none; or
+    /// the person paused, and a recorder came back without the person's agreement.
     Withdrawn,
     /// A commit was refused; a new group is being made.
     RefusedCommit,

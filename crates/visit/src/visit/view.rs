@@ -146,12 +146,19 @@ impl Visit {
         match memory.left {
             Some((RecorderLeft::Paused, by)) => Indicator::Paused {
                 purpose: purpose.unwrap_or(Purpose::Other),
-                by_me: by == self.me,
+                by_me: self.has_paused(by),
             },
             Some((RecorderLeft::Withdrawn, by)) if by == self.me => Indicator::StoppedByYou,
             Some(_) => Indicator::Stopped,
             None => Indicator::NotRecorded,
         }
+    }
+
+    /// Whether this is the person to agree to resuming; of a host, whether nobody else is to be asked.
+    fn has_paused(&self, by: ParticipantId) -> bool {
+        let held_by = &self.recording.held_by;
+        let is_held_by_others = held_by.iter().any(|id| *id != self.me);
+        (by == self.me || held_by.contains(&self.me)) && !(self.is_host() && is_held_by_others)
     }
 
     fn consent_view(&self) -> Option<ConsentView> {

@@ -162,7 +162,7 @@ impl Visit {
         self.say(AppMessage::Statement { statement });
     }
 
-    /// A withdrawal is known, and the recorder can still derive the keys of this epoch.
+    /// A withdrawal is known, or this member is off the record, and the recorder can still derive the keys of this epoch.
     pub(super) fn withdrawal_is_pending(&self) -> bool {
         #[cfg(test)]
         if breaks(Rule::WithdrawnIsSilent) {
@@ -170,7 +170,9 @@ impl Visit {
         }
         self.member()
             .is_some_and(|member| member.recorder().is_some())
-            && (self.open_withdrawal().is_some() || self.is_recorded_on_a_dead_grant())
+            && (self.open_withdrawal().is_some()
+                || self.is_recorded_on_a_dead_grant()
+                || self.is_recorded_off_the_record())
     }
 
     /// Removes the recorder when somebody has withdrawn: the author at once, others when the author does not.

@@ -9,6 +9,7 @@ mod meeting;
 mod memory;
 mod model;
 mod outside;
+mod pause;
 mod rules;
 mod sim;
 mod strangers;

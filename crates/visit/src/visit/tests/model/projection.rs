@@ -156,7 +156,10 @@ impl Scene {
         let left = memory
             .left
             .map(|(why, by)| (self.who(by), discriminant(&why)));
-        (fresh, stop, left, memory.resume_agreed, memory.told).hash(into);
+        let held: Vec<_> = memory.held_by.iter().map(|id| self.who(*id)).collect();
+        let paused = memory.off_the_record.map(|round| self.round(round));
+        (fresh, stop, left, memory.told).hash(into);
+        (held, paused, memory.came_back).hash(into);
         memory.resume.is_some().hash(into);
         let link = &visit.link;
         let behind = link
