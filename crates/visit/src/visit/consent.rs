@@ -9,8 +9,10 @@ use super::output::{CommandError, ErrorCode, RecorderLeft, VisitEvent};
 use super::recording::{Heard, Words};
 use super::signing::shown;
 use super::state::ProblemCode;
-use super::{Stage, Visit};
+use super::{Role, Stage, Visit};
 use crate::group::Group;
+#[cfg(test)]
+use crate::sabotage::{Rule, breaks};
 use sealed_visit_protocol::consent::{
     Answers, Change, Gap, Place, PlaceClaims, Request, RequestClaims, RequestError, RosterEntry,
     Round, Standing, Statement, StatementClaims, StatementKind,
@@ -41,16 +43,31 @@ impl Visit {
         }
     }
 
-    pub(super) fn learn_words(&mut self, round: RoundId, words: Words) {
-        match self.recording.words_of(round).cloned() {
-            None => self.recording.learn(round, words),
-            // Who was asked outside was not told.
-            Some(known) if known.emergency.is_empty() && !words.emergency.is_empty() => {
-                let emergency = words.emergency;
-                self.recording.learn(round, Words { emergency, ..known });
+    /// Takes of the open round's words what is not known yet. The request names its texts, so anybody may tell those; the rest
+    /// is the host's to say. Whoever was asked outside was not told the emergency number.
+    pub(super) fn learn_words(&mut self, from: ParticipantId, round: RoundId, told: Words) {
+        let open = self.open_round().filter(|open| open.id() == round);
+        let Some(open) = open.cloned() else { return };
+        let mut known = self.recording.words_of(round).cloned().unwrap_or_default();
+        for text in told.texts {
+            if open.request().claims().texts.contains(&text.reference())
+                && !known.texts.contains(&text)
+            {
+                known.texts.push(text);
             }
-            Some(_) => {}
         }
+        let teller = self.member().and_then(|member| member.group.member(from));
+        if teller.is_some_and(|teller| teller.role == Role::Clinician) {
+            for (known, told) in [
+                (&mut known.note, told.note),
+                (&mut known.emergency, told.emergency),
+            ] {
+                if known.is_empty() {
+                    *known = told;
+                }
+            }
+        }
+        self.recording.learn(round, known);
     }
 
     /// Whoever let somebody in tells what goes with the open round.

@@ -417,7 +417,7 @@ impl Visit {
                 words,
                 places,
             } => {
-                self.learn_words(round, words);
+                self.learn_words(from, round, words);
                 for place in places {
                     self.on_place(place);
                 }

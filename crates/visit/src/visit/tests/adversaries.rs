@@ -222,6 +222,58 @@ fn words_that_are_not_those_of_the_request_are_not_shown_and_cannot_be_agreed_to
     assert_eq!(sim.state(1).consent.unwrap().my_answer, None);
 }
 
+/// A member who is no clinician tells the others what "the host" wrote, and whom to call; first, or of a made-up round.
+#[test]
+fn nobody_but_a_clinician_puts_words_in_the_hosts_mouth_or_takes_them_away() {
+    let mut sim = Sim::live(&THREE);
+    sim.open(Role::Recorder);
+    sim.settle();
+    let mut request = asked_of(&sim.world, sim.id(3));
+    request.note = "For your record.".into();
+    request.emergency = "555-0100".into();
+    let texts = request.texts.clone();
+    sim.hold = Some(|message| matches!(message, ClientMessage::App { .. }));
+    sim.must(0, Command::RequestConsent(Box::new(request.clone())));
+    sim.held.clear();
+    sim.hold = None;
+    let round = sim.state(1).consent.unwrap().round;
+    let made_up = TextBody {
+        text: "Nothing will be recorded.".into(),
+        ..texts[0].clone()
+    };
+    let told = |round, texts: Vec<TextBody>, note: &str, emergency: &str| AppMessage::Texts {
+        round,
+        words: Words {
+            texts,
+            note: note.into(),
+            emergency: emergency.into(),
+        },
+        places: Vec::new(),
+    };
+    sim.says(
+        2,
+        &told(round, vec![made_up.clone()], "Not recorded.", "666"),
+    );
+    assert_eq!(sim.state(1).consent.unwrap().note, "");
+    // What the request's hashes name is what it is, whoever says it.
+    sim.says(2, &told(round, texts.clone(), "Not recorded.", "666"));
+    let shown = sim.state(1).consent.unwrap();
+    assert!(shown.texts.iter().all(|text| text.text.is_some()) && shown.note.is_empty());
+    sim.says(0, &told(round, texts, &request.note, &request.emergency));
+    assert_eq!(sim.state(1).consent.unwrap().note, request.note);
+    sim.says(
+        2,
+        &told(RoundId::from_bytes([9; 16]), vec![made_up], "", ""),
+    );
+    let shown = sim.state(1).consent.unwrap();
+    assert!(shown.texts.iter().all(|text| text.text.is_some()));
+    assert_eq!(shown.note, request.note);
+    let words = |page: usize| sim.pages[page].visit.recording.words_of(round).cloned();
+    assert_eq!(words(1).unwrap().emergency, request.emergency);
+    assert_eq!(words(0).unwrap().emergency, request.emergency);
+    sim.must(1, grant());
+}
+
 #[test]
 fn a_message_that_is_not_genuine_is_told_and_its_epoch_left() {
     let mut sim = Sim::live(&THREE);
