@@ -116,6 +116,9 @@ impl Visit {
         let jws = statement.jws().clone();
         if author == self.me {
             self.remember_own(&statement);
+            if kind == StatementKind::Grant {
+                self.remember_agreed(&statement);
+            }
         }
         let heard = Heard {
             statement,
@@ -332,9 +335,16 @@ impl Visit {
         mut given: GivenAnswer,
     ) -> Result<Answered, CommandError> {
         let kind = given.kind;
-        let is_asked = matches!(self.stage, Stage::Waiting { .. }) && self.asking().is_some();
-        if kind == StatementKind::Refusal && !is_asked && !self.is_live() {
-            return self.decline_away(kind, None);
+        let asked = match self.stage {
+            Stage::Waiting { .. } => self.asking().map(|asking| asking.request.claims().round),
+            _ => None,
+        };
+        // What a group has is taken back for everybody, and not with the one who asks outside alone.
+        let concerns_group = asked.is_none_or(|asked| self.memory.stands_in_group() == Some(asked));
+        if kind == StatementKind::Refusal && !self.is_live() && concerns_group {
+            let answered = self.decline_away(kind, None);
+            let _ = self.refuse_outside();
+            return answered;
         }
         if matches!(self.stage, Stage::Waiting { .. }) && kind != StatementKind::Withdrawal {
             if let (StatementKind::Grant, Some(asking)) = (kind, self.asking()) {

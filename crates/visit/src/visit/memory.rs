@@ -18,7 +18,7 @@ use crate::group::Legacy;
 #[cfg(test)]
 use crate::sabotage::{Rule, breaks};
 use sealed_visit_protocol::consent::{Statement, StatementClaims, StatementKind, WithdrawalWish};
-use sealed_visit_protocol::sorted::SortedSet;
+use sealed_visit_protocol::sorted::{SortedMap, SortedSet};
 use sealed_visit_protocol::{B64, Hash32, Jws, ParticipantId, Role, RoundId, VERSION};
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,10 @@ pub struct VisitMemory {
     meeting_ms: u64,
     /// This member's last statement.
     last: Option<Said>,
+    /// What this member agreed to as a member, by round: the last grant of each. What it says outside, to whoever asks there,
+    /// does not hide it.
+    #[serde(default)]
+    agreed: SortedMap<RoundId, Said>,
     /// What this member refused or withdrew, in the order of the text.
     declined: Vec<Jws<StatementClaims>>,
     /// The highest number of a clinic document that this member took part under.
@@ -58,6 +62,18 @@ struct Said {
     request: Hash32,
 }
 
+impl Said {
+    fn of(claims: &StatementClaims) -> Self {
+        Self {
+            seq: claims.seq,
+            kind: claims.kind,
+            round: claims.round,
+            group_id: claims.group_id.clone(),
+            request: claims.request,
+        }
+    }
+}
+
 impl Default for VisitMemory {
     fn default() -> Self {
         Self {
@@ -67,6 +83,7 @@ impl Default for VisitMemory {
             legacy: Legacy::default(),
             meeting_ms: 0,
             last: None,
+            agreed: SortedMap::new(),
             declined: Vec::new(),
             clinic_number: 0,
         }
@@ -92,8 +109,19 @@ impl VisitMemory {
         self.groups.extend(other.groups.iter().cloned());
         self.former.extend(other.former.iter().cloned());
         self.last = self.last.take().max(other.last);
+        other
+            .agreed
+            .values()
+            .for_each(|said| self.agree(said.clone()));
         other.declined.iter().for_each(|jws| self.decline(jws));
         self.clinic_number = self.clinic_number.max(other.clinic_number);
+    }
+
+    fn agree(&mut self, said: Said) {
+        let known = self.agreed.get_or_insert(said.round, said.clone());
+        if *known < said {
+            *known = said;
+        }
     }
 
     fn decline(&mut self, jws: &Jws<StatementClaims>) {
@@ -110,17 +138,42 @@ impl VisitMemory {
         &self.declined
     }
 
+    /// What this member agreed to in the group that it is in, or was in last, as long as the round is not over.
+    fn stands(&self) -> Option<&Said> {
+        let agreed = self.agreed.values();
+        agreed
+            .filter(|said| !self.former.contains(&said.group_id))
+            .filter(|said| !self.legacy.is_dead(said.round))
+            .max()
+    }
+
+    /// The round of it: those who are in the group have the grant.
+    pub(super) fn stands_in_group(&self) -> Option<RoundId> {
+        self.stands().map(|said| said.round)
+    }
+
     /// The round that this member agreed to, if it has not taken that back since and the round is not over.
     pub(super) fn granted(&self) -> Option<RoundId> {
         let last = self.last.as_ref();
-        last.filter(|said| said.kind == StatementKind::Grant && !self.legacy.is_dead(said.round))
-            .map(|said| said.round)
+        let last = last
+            .filter(|said| said.kind == StatementKind::Grant && !self.legacy.is_dead(said.round));
+        self.stands().or(last).map(|said| said.round)
     }
 
-    /// Whether the last thing that this member said is that it withdraws.
+    /// Whether the last thing that this member said in its group is that it withdraws.
     pub(super) fn ends_in_a_withdrawal(&self) -> bool {
-        let last = self.last.as_ref();
-        last.is_some_and(|said| said.kind == StatementKind::Withdrawal)
+        let Some(last) = &self.last else { return false };
+        let withdrew = |round: RoundId| {
+            let declined = self.declined.iter();
+            declined
+                .filter_map(|jws| jws.unverified_claims().ok())
+                .any(|said| said.round == round && said.kind == StatementKind::Withdrawal)
+        };
+        // It may have refused something else since, of whoever asked outside.
+        let mut agreed = self.agreed.values();
+        last.kind == StatementKind::Withdrawal
+            || last.kind == StatementKind::Refusal
+                && agreed.any(|said| !self.former.contains(&said.group_id) && withdrew(said.round))
     }
 
     /// Groups that were left, and rounds that are over.
@@ -155,6 +208,11 @@ impl Visit {
             .legacy
             .absorb(&legacy, |participant| member.has(participant));
         self.memory.meeting_ms = self.now_ms;
+        let round = member.round.as_ref();
+        let own = round.and_then(|round| round.statement_of(self.me));
+        if let Some(own) = own.filter(|own| own.claims().kind == StatementKind::Grant) {
+            self.memory.agree(Said::of(own.claims()));
+        }
         // There is always room for the round that this member has spoken in.
         if let Some(said) = &self.memory.last
             && legacy.is_dead(said.round)
@@ -170,14 +228,7 @@ impl Visit {
 
     /// What this member has signed and is about to say.
     pub(super) fn remember_own(&mut self, statement: &Statement) {
-        let claims = statement.claims();
-        let said = Said {
-            seq: claims.seq,
-            kind: claims.kind,
-            round: claims.round,
-            group_id: claims.group_id.clone(),
-            request: claims.request,
-        };
+        let said = Said::of(statement.claims());
         self.memory.legacy.hear(self.me, said.seq);
         if said.kind != StatementKind::Grant {
             self.memory.decline(statement.jws());
@@ -188,12 +239,18 @@ impl Visit {
         self.memory.last = self.memory.last.take().max(Some(said));
     }
 
-    /// A withdrawal from what this member granted last; none where it granted nothing, or has taken it back.
+    /// This member agreed to this as a member.
+    pub(super) fn remember_agreed(&mut self, statement: &Statement) {
+        self.memory.agree(Said::of(statement.claims()));
+    }
+
+    /// A withdrawal from what this member agreed to in its group, or else granted last; none where it granted nothing, or has
+    /// taken it back.
     pub(super) fn take_back_last_grant(
         &self,
         wish: Option<WithdrawalWish>,
     ) -> Option<Result<Statement, CommandError>> {
-        let granted = self.memory.last.as_ref();
+        let granted = self.memory.stands().or(self.memory.last.as_ref());
         let granted = granted.filter(|said| said.kind == StatementKind::Grant)?;
         let question = Question {
             group_id: &granted.group_id,

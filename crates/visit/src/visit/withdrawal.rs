@@ -63,13 +63,18 @@ impl Visit {
         };
         let round = asking.request.claims().round;
         let said_outside = asking.answer.is_some();
+        let has_withdrawn = self.outside().is_some_and(|outside| outside.has_withdrawn);
         let granted = self.memory.granted();
-        if granted.is_none_or(|granted| said_outside && granted == round) {
-            self.refuse_outside()?;
-        } else {
+        let is_outside_alone = self.memory.stands_in_group().is_none()
+            && granted.is_none_or(|granted| said_outside && granted == round);
+        if !is_outside_alone {
             // Whoever asks outside does not get the withdrawal in the place of those whom it concerns.
             self.decline_away(kind, wish)?;
-            let _ = self.refuse_outside();
+        }
+        let refused = self.refuse_outside();
+        // A second click changes nothing.
+        if is_outside_alone && !has_withdrawn {
+            refused?;
         }
         Ok(Answered::Now(None))
     }

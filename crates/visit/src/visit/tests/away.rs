@@ -32,7 +32,7 @@ fn withdraw() -> Command {
 
 impl Sim {
     /// This page loses its place in the group, and its question for a new one does not get through.
-    fn lose_place(&mut self, page: usize) {
+    pub fn lose_place(&mut self, page: usize) {
         self.hold = Some(|message| matches!(message, ClientMessage::KeyPackage { .. }));
         let lost = RelayMessage::Commit {
             seq: self.pages[page].visit.link.last_seq.unwrap() + 1,
@@ -46,7 +46,7 @@ impl Sim {
     }
 
     /// It gets through from now on. What it sends reaches the recorder at no time.
-    fn rejoin(&mut self, page: usize) {
+    pub fn rejoin(&mut self, page: usize) {
         self.hold = None;
         self.held.clear();
         for _ in 0..150 {
@@ -57,7 +57,8 @@ impl Sim {
         assert!(self.pages[page].gate_open);
     }
 
-    fn recorder_hears(&self, page: usize) -> bool {
+    /// Whether what this page sends reaches the recorder.
+    pub fn recorder_hears(&self, page: usize) -> bool {
         let this = &self.pages[page];
         let key = this.sending_with.and_then(|epoch| this.keys.get(&epoch));
         let heard = &self.pages[RECORDER].keys;
@@ -75,6 +76,61 @@ impl Sim {
         assert!(*mine && statement.participant() == self.id(page));
         assert_eq!(statement.claims().kind, StatementKind::Withdrawal);
         assert_eq!(statement.claims().wish, Some(WithdrawalWish::Delete));
+    }
+
+    /// Shows this page, which waits, to a clinician, as a relay would.
+    fn show_waiting(&self, page: usize) -> Input {
+        let Stage::Waiting { key_package, .. } = &self.pages[page].visit.stage else {
+            panic!("page {page} does not wait");
+        };
+        let waiting = Waiting {
+            participant: self.id(page),
+            role: self.pages[page].admitted.role,
+            pass: self.pages[page].admitted.pass.jws().clone(),
+            key_package: B64(key_package.clone()),
+        };
+        let message = RelayMessage::Waiting { waiting };
+        Input::Relay { message }
+    }
+
+    /// A clinician who is in no group with this page asks it about a round of its own.
+    fn is_asked_by_a_stranger(&mut self, page: usize) {
+        // Another visit of the same name, in which only the stranger is.
+        let mut elsewhere = Sim::new(1);
+        elsewhere.runs = 100;
+        elsewhere.open(Role::Clinician);
+        let recorder = elsewhere.world.participant(9);
+        elsewhere.settle();
+        let request = asked_of(&elsewhere.world, recorder);
+        elsewhere.must(0, Command::RequestConsent(Box::new(request)));
+        elsewhere.feed(0, self.show_waiting(page));
+        elsewhere.hold = Some(|message| matches!(message, ClientMessage::Direct { .. }));
+        let participant = self.id(page);
+        elsewhere.command(0, Command::AskWaiting { participant });
+        for (_, message) in std::mem::take(&mut elsewhere.held) {
+            let ClientMessage::Direct { data, .. } = message else {
+                panic!("{message:?}");
+            };
+            let from = elsewhere.id(0);
+            let message = RelayMessage::Direct { from, data };
+            self.feed(page, Input::Relay { message });
+        }
+        assert!(self.pages[page].visit.asking().is_some());
+    }
+
+    /// The host asks this page outside about the round that it has agreed to inside, and keeps it out.
+    fn is_asked_again_by_the_host(&mut self, page: usize) {
+        self.hold = Some(|message| {
+            matches!(
+                message,
+                ClientMessage::KeyPackage { .. } | ClientMessage::Commit { .. }
+            )
+        });
+        let shown = self.show_waiting(page);
+        self.feed(0, shown);
+        let participant = self.id(page);
+        self.must(0, Command::AskWaiting { participant });
+        assert!(self.pages[page].visit.asking().is_some());
     }
 
     fn assert_over(&self) {
@@ -245,48 +301,67 @@ fn whoever_was_asked_nothing_has_nothing_to_withdraw_from() {
     }
 }
 
-/// A clinician who is in no group with the patient asks about a round of its own, and hopes that the click goes there.
+/// A clinician who is in no group with the patient hopes that the click goes there.
 #[test]
 fn whoever_asks_outside_does_not_swallow_a_withdrawal() {
     let mut sim = recorded();
     sim.lose_place(PATIENT);
-    let Stage::Waiting { key_package, .. } = &sim.pages[PATIENT].visit.stage else {
-        panic!("the patient does not wait");
-    };
-    let key_package = B64(key_package.clone());
-    // Another visit of the same name, in which only the stranger is.
-    let mut elsewhere = Sim::new(1);
-    elsewhere.open(Role::Clinician);
-    let recorder = elsewhere.world.participant(9);
-    elsewhere.settle();
-    let request = asked_of(&elsewhere.world, recorder);
-    elsewhere.must(0, Command::RequestConsent(Box::new(request)));
-    let participant = sim.id(PATIENT);
-    let waiting = Waiting {
-        participant,
-        role: Role::Patient,
-        pass: sim.pages[PATIENT].admitted.pass.jws().clone(),
-        key_package,
-    };
-    elsewhere.feed(
-        0,
-        Input::Relay {
-            message: RelayMessage::Waiting { waiting },
-        },
-    );
-    elsewhere.hold = Some(|message| matches!(message, ClientMessage::Direct { .. }));
-    elsewhere.command(0, Command::AskWaiting { participant });
-    for (_, message) in std::mem::take(&mut elsewhere.held) {
-        let ClientMessage::Direct { data, .. } = message else {
-            panic!("{message:?}");
-        };
-        let from = elsewhere.id(0);
-        let message = RelayMessage::Direct { from, data };
-        sim.feed(PATIENT, Input::Relay { message });
-    }
-    assert!(sim.pages[PATIENT].visit.asking().is_some());
+    sim.is_asked_by_a_stranger(PATIENT);
     sim.command(PATIENT, withdraw());
     sim.assert_signed(PATIENT);
+    sim.rejoin(PATIENT);
+    sim.assert_over();
+}
+
+/// Nor does it make a member forget what it agreed to inside, whatever the person answers outside.
+#[test]
+fn whatever_was_answered_outside_the_grant_inside_can_be_taken_back() {
+    for answer in [refusal(), grant()] {
+        for reloads in [false, true] {
+            let mut sim = recorded();
+            let round = sim.pages[PATIENT].visit.open_round().unwrap().id();
+            sim.lose_place(PATIENT);
+            sim.is_asked_by_a_stranger(PATIENT);
+            sim.must(PATIENT, answer.clone());
+            if reloads {
+                sim.reload(PATIENT);
+            }
+            let id = sim.command(PATIENT, withdraw());
+            let page = &sim.pages[PATIENT];
+            assert!(page.done.contains(&id), "{:?}", page.failed);
+            sim.assert_signed(PATIENT);
+            let (signed, _) = &page.withdrawals[0];
+            assert_eq!(signed.unverified_claims().unwrap().round, round);
+            sim.rejoin(PATIENT);
+            sim.assert_over();
+        }
+    }
+}
+
+/// A host who keeps somebody out and asks outside about the round that is recorded gets no answer in the vault's place.
+#[test]
+fn whoever_is_asked_outside_about_the_round_it_is_in_says_no_to_everybody() {
+    let mut sim = recorded();
+    sim.lose_place(PATIENT);
+    sim.is_asked_again_by_the_host(PATIENT);
+    sim.must(PATIENT, grant());
+    let id = sim.command(PATIENT, withdraw());
+    assert!(sim.pages[PATIENT].done.contains(&id));
+    sim.assert_signed(PATIENT);
+    let again = sim.command(PATIENT, withdraw());
+    assert!(sim.pages[PATIENT].done.contains(&again));
+    sim.assert_signed(PATIENT);
+    sim.rejoin(PATIENT);
+    sim.assert_over();
+
+    // A refusal there is a withdrawal as well.
+    let mut sim = recorded();
+    sim.lose_place(PATIENT);
+    sim.is_asked_again_by_the_host(PATIENT);
+    let id = sim.command(PATIENT, refusal());
+    assert!(sim.pages[PATIENT].done.contains(&id));
+    let withdrawals = sim.pages[PATIENT].withdrawals.iter();
+    assert_eq!(withdrawals.filter(|(_, mine)| *mine).count(), 1);
     sim.rejoin(PATIENT);
     sim.assert_over();
 }

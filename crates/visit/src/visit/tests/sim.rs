@@ -58,7 +58,8 @@ pub struct Sim {
     pub hold: Option<fn(&ClientMessage) -> bool>,
     pub held: Vec<(usize, ClientMessage)>,
     next_command: u32,
-    runs: u8,
+    /// Counts the machines: each draws its ids from another number.
+    pub runs: u8,
 }
 
 impl Sim {
