@@ -10,7 +10,7 @@ use mls_rs::extension::{ExtensionType, MlsExtension};
 use mls_rs::group::proposal::ProposalType;
 use mls_rs::identity::CredentialType;
 use mls_rs::{Extension, ExtensionList};
-use sealed_visit_protocol::consent::ConsentState;
+use sealed_visit_protocol::consent::{ConsentState, MAX_TOLD_SEQ};
 use sealed_visit_protocol::sorted::SortedMap;
 use sealed_visit_protocol::{ParticipantId, Role, VERSION, VisitId};
 use serde::{Deserialize, Serialize};
@@ -42,12 +42,17 @@ impl VisitContext {
     pub fn new(visit: VisitId, creator: ParticipantId, role: Role, before: Legacy) -> Self {
         let mut roles = before.roles;
         roles.insert(creator, role);
+        // Statements name their group: in this one every number is free. One that leaves none after it keeps nobody out.
+        let mut said = before.said;
+        for seq in said.values_mut() {
+            *seq = MAX_TOLD_SEQ.min(*seq);
+        }
         Self {
             v: VERSION,
             visit,
             roles,
             meeting: before.meeting,
-            consent: ConsentState::after(before.dead_rounds, before.said),
+            consent: ConsentState::after(before.dead_rounds, said),
         }
     }
 

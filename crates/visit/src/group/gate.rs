@@ -23,8 +23,10 @@ use super::meeting::MeetingChange;
 use super::{MAX_MEMBERS, Policy, RosterMember};
 #[cfg(test)]
 use crate::sabotage::{Rule, breaks};
+#[cfg(test)]
+use sealed_visit_protocol::consent::Round;
 use sealed_visit_protocol::consent::{Change, ConsentState, MAX_TOLD_SEQ, RosterEntry, verdict};
-use sealed_visit_protocol::{Pass, Role};
+use sealed_visit_protocol::{ParticipantId, Pass, Role};
 
 /// More consent changes than every member's grant, refusal and withdrawal, and a request, fit no honest commit.
 const MAX_CHANGES: usize = 3 * MAX_MEMBERS + 1;
@@ -82,6 +84,7 @@ pub(super) fn judge_state(
     group_id: &[u8],
     roster: &[RosterMember],
     context: &VisitContext,
+    me: ParticipantId,
 ) -> Result<(), GateError> {
     #[cfg(test)]
     if breaks(Rule::Grants) || breaks(Rule::JoinerJudges) {
@@ -93,13 +96,10 @@ pub(super) fn judge_state(
     if roster.len() > MAX_MEMBERS {
         return Err(GateError::TooMany(roster.len()));
     }
-    if context
-        .consent
-        .said()
-        .values()
-        .any(|seq| *seq > MAX_TOLD_SEQ)
-    {
-        return Err(GateError::Context("a statement's number is out of range"));
+    // What others have used up is theirs.
+    let own = context.consent.said().get(&me);
+    if own.is_some_and(|seq| *seq > MAX_TOLD_SEQ) {
+        return Err(GateError::Context("the joiner's number is out of range"));
     }
     for member in roster {
         if !context.roles.contains_key(&member.participant) {

@@ -97,7 +97,8 @@ impl Joiner {
 
         let roster = verified_roster(&self.policy, &mls.roster())?;
         let context = VisitContext::from_extensions(&mls.context().extensions)?;
-        gate::judge_state(&self.policy, mls.group_id(), &roster, &context)?;
+        let me = self.identity.pass().participant();
+        gate::judge_state(&self.policy, mls.group_id(), &roster, &context, me)?;
         let inviter = leaf_index(info.sender)?;
         let inviter = roster
             .iter()

@@ -381,6 +381,40 @@ fn what_a_groups_maker_says_of_people_who_are_not_there_fixes_nobodys_role() {
     assert_ne!(legacy.role_of(sim.id(0)), Some(Role::Guest));
 }
 
+/// A number that leaves none for what comes next harms nobody but its author.
+#[test]
+fn whoever_uses_up_its_numbers_keeps_nobody_else_out() {
+    const GUEST: usize = 2;
+    let (mut sim, _) = asked_among(&[Role::Clinician, Role::Patient, Role::Guest]);
+    let author = sim.world.identity(GUEST as u64, Role::Guest);
+    let request = sim.pages[0].visit.open_round().unwrap().request().clone();
+    let kind = StatementKind::Refusal;
+    let statement = sim.world.statement(&author, request.jws(), kind, 1 << 32);
+    sim.says(GUEST, &AppMessage::Statement { statement });
+    sim.pass_ms(1_500);
+    let guest = sim.id(GUEST);
+    let said = |sim: &Sim| sim.pages[0].visit.memory.legacy.last_seq_of(guest);
+    assert_eq!(said(&sim), Some(1 << 32));
+    sim.reload(PATIENT);
+    sim.pass_ms(3_000);
+    assert_eq!(sim.state(PATIENT).phase, Phase::Live);
+    // Nor out of the groups that follow; there its author finds numbers again.
+    let garbage = ClientMessage::Commit {
+        group_id: sim.group_id(0),
+        epoch: sim.state(0).epoch.unwrap(),
+        commit: B64(b"no commit at all".to_vec()),
+        welcomes: Vec::new(),
+        removed: Vec::new(),
+    };
+    let before = sim.group_id(0);
+    sim.relay_hears(0, garbage);
+    sim.pass_ms(15_000);
+    assert_ne!(sim.group_id(0), before);
+    for page in 0..3 {
+        assert_eq!(sim.state(page).phase, Phase::Live, "page {page}");
+    }
+}
+
 /// Two pages of one participant, each with a memory of its own: a third knows what both knew.
 #[test]
 fn memories_of_two_pages_are_one() {
