@@ -173,18 +173,18 @@ impl Legacy {
     }
 
     #[cfg(test)]
-    pub fn with_role(mut self, participant: ParticipantId, role: Role) -> Self {
+    pub(crate) fn with_role(mut self, participant: ParticipantId, role: Role) -> Self {
         self.roles.insert(participant, role);
         self
     }
 
     #[cfg(test)]
-    pub fn with_meeting(self, meeting: Meeting) -> Self {
+    pub(crate) fn with_meeting(self, meeting: Meeting) -> Self {
         Self { meeting, ..self }
     }
 
     #[cfg(test)]
-    pub fn dead_rounds(&self) -> impl Iterator<Item = &RoundId> {
+    pub(crate) fn dead_rounds(&self) -> impl Iterator<Item = &RoundId> {
         self.dead_rounds.iter()
     }
 

@@ -404,6 +404,15 @@ impl Visit {
             return false;
         };
         let roster: Vec<RosterEntry> = member.group.roster().iter().map(Into::into).collect();
+        #[cfg(test)]
+        if breaks(Rule::GrantsOfLostKeys) {
+            let answers = self.answers(round);
+            return roster.iter().all(|entry| {
+                let said = answers.statement_of(entry.participant);
+                entry.role == Role::Recorder
+                    || said.is_some_and(|said| said.claims().kind == StatementKind::Grant)
+            });
+        }
         self.answers(round).judge(&roster).is_ok()
     }
 

@@ -3,6 +3,8 @@
 use super::Visit;
 use super::input::GivenAnswer;
 use super::output::{CommandError, ErrorCode, Output};
+#[cfg(test)]
+use crate::sabotage::{Rule, breaks};
 use sealed_visit_protocol::consent::{
     Layer, Request, Statement, StatementClaims, StatementError, StatementKind, WithdrawalWish,
 };
@@ -124,6 +126,10 @@ impl Visit {
 
     /// The sequence number of somebody's next statement: they grow over the whole visit.
     pub(super) fn statement_seq_of(&self, participant: ParticipantId) -> u64 {
+        #[cfg(test)]
+        if breaks(Rule::NumbersGrow) {
+            return 0;
+        }
         let known = self.memory.legacy.last_seq_of(participant);
         known.map_or(0, |seq| seq.saturating_add(1))
     }

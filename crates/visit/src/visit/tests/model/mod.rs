@@ -357,6 +357,14 @@ const BREACHES: &[Breach] = &[
         "withdrawal",
     ),
     (Rule::NewKeysAreShown, "lost-agreed lose-key:1", "live"),
+    // The person who lost the key is let in again, and not asked.
+    (
+        Rule::GrantsOfLostKeys,
+        "lost-agreed lose-key:1 relay:1 hear:1 relay:1 hear:0 hear:0 hear:0 admit:0 relay:0 relay:0 \
+         hear:0",
+        "lost-key",
+    ),
+    (Rule::NumbersGrow, "asked grant:1", "numbers"),
     (Rule::SignedDenials, "stranger crash:1", "denied"),
     (Rule::DeclinedAway, "recording-2 crash:1", "withdrawal"),
     (Rule::Grants, "evil-live", "grants"),
