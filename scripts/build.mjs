@@ -32,7 +32,15 @@ import {
 import { homedir } from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
-import { bundles, serverInputs, servers, wasmInputs, wasmModules, wasmOptFeatures } from "./lib/artifacts.mjs";
+import {
+  bundles,
+  serverInputs,
+  servers,
+  testModules,
+  wasmInputs,
+  wasmModules,
+  wasmOptFeatures,
+} from "./lib/artifacts.mjs";
 import { filesUnder, fingerprint } from "./lib/fingerprint.mjs";
 import { withLock } from "./lib/lock.mjs";
 import { allDone, say, sayTimes, timed } from "./lib/log.mjs";
@@ -41,7 +49,13 @@ import { binDir, cacheDir, distDir, inRoot, targetDir, wwwDir } from "./lib/path
 import { capture, run } from "./lib/run.mjs";
 import { ensure } from "./setup.mjs";
 
-const steps = { wasm: buildWasm, js: buildJs, servers: buildServers, "servers:release": () => buildServers("release") };
+const steps = {
+  wasm: () => buildWasm(),
+  "wasm:test": () => buildWasm(testModules, "wasm-test"),
+  js: buildJs,
+  servers: buildServers,
+  "servers:release": () => buildServers("release"),
+};
 
 /**
  * Builds the named steps, in the order given. None named: everything, with servers for demos and tests, which take a
@@ -62,13 +76,13 @@ export async function build(...names) {
 
 // --- WebAssembly --------------------------------------------------------------------------------
 
-async function buildWasm() {
+async function buildWasm(modules = wasmModules, folder = "wasm") {
   const tools = await ensure("node", "wasm");
   const rustc = await capture(tools.wasm.env.RUSTC ?? "rustc", ["--version"]);
   const binaryen = JSON.parse(readFileSync(inRoot("node_modules", "binaryen", "package.json"), "utf8")).version;
-  for (const module of wasmModules) {
+  for (const module of modules) {
     const hash = fingerprint(wasmInputs, [rustc, binaryen, JSON.stringify(module), wasmOptFeatures.join(" ")]);
-    if (isCurrent(`wasm-${module.name}`, hash, [`wasm/${module.name}_bg.wasm`])) continue;
+    if (isCurrent(`${folder}-${module.name}`, hash, [`${folder}/${module.name}_bg.wasm`])) continue;
     const kept = path.join(cacheDir, "wasm", `${module.name}-${hash}`);
     if (!existsSync(kept)) {
       await withLock("cargo-wasm", async () => {
@@ -76,8 +90,8 @@ async function buildWasm() {
           await timed(`building WebAssembly module "${module.name}"`, () => compileModule(module, tools.wasm, kept));
       });
     }
-    cpSync(kept, path.join(distDir, "wasm"), { recursive: true });
-    markCurrent(`wasm-${module.name}`, hash);
+    cpSync(kept, path.join(distDir, folder), { recursive: true });
+    markCurrent(`${folder}-${module.name}`, hash);
   }
 }
 

@@ -15,15 +15,17 @@
 //! `prepare` and after the call, and never keep one.
 
 use js_sys::{Array, BigInt, Object};
+use std::cell::RefCell;
+use std::rc::Rc;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
-use zeroize::Zeroizing;
 
 use crate::convert::{number, set, whole};
 use crate::error::js_error;
+use crate::member::{Media, SharedMedia};
 use sealed_visit_frames::{
     codec::Codec,
     engine::{self, Decrypted, DropReason, FramesError, Outcome, TrackHandle, TrackStats},
-    sframe::{Epoch, FrameBuffer, Leaf},
+    sframe::{FrameBuffer, Leaf},
 };
 
 /// What `decrypt` returns for a frame that waits; its ticket is in `ticket()`.
@@ -39,7 +41,7 @@ const NOTHING_DUE: i32 = -1001;
 /// `FrameEngine.NOTHING_DUE`.
 #[wasm_bindgen]
 pub struct FrameEngine {
-    engine: engine::FrameEngine,
+    media: SharedMedia,
     buffer: FrameBuffer,
     input: Input,
     capture_time_us: u64,
@@ -50,11 +52,11 @@ pub struct FrameEngine {
 
 #[wasm_bindgen]
 impl FrameEngine {
-    /// An engine without keys or tracks.
+    /// An engine without keys or tracks. Keys come from the visit that it is given to.
     #[wasm_bindgen(constructor)]
     pub fn new() -> Self {
         Self {
-            engine: engine::FrameEngine::new(),
+            media: Rc::new(RefCell::new(Media::new())),
             buffer: FrameBuffer::new(),
             input: Input::None,
             capture_time_us: 0,
@@ -76,72 +78,17 @@ impl FrameEngine {
         NOTHING_DUE
     }
 
-    /// Derives the keys of `epoch` from its 16 byte base key, and begins to receive in it.
-    ///
-    /// `leaves` are all present leaves, the own one included. The base key is copied and the copy
-    /// wiped; wipe your own. Frames that waited for this epoch are now due: call `nextReleased`
-    /// until it returns `NOTHING_DUE`. Returns the epochs that had to make room; if the sending
-    /// epoch is among them, choose another. Throws `frames-epoch-order`, `frames-base-key-reused`,
-    /// `frames-base-key-length`, `frames-not-a-member`, `frames-leaf-out-of-range`.
-    #[wasm_bindgen(js_name = installEpoch, unchecked_return_type = "bigint[]")]
-    pub fn install_epoch(
-        &mut self,
-        epoch: u64,
-        base_key: Vec<u8>,
-        own_leaf: u32,
-        leaves: &[u8],
-    ) -> Result<Array, JsValue> {
-        let base_key = Zeroizing::new(base_key);
-        let leaves: Result<Vec<_>, _> = leaves
-            .iter()
-            .map(|leaf| leaf_of(u32::from(*leaf)))
-            .collect();
-        let evicted = self
-            .engine
-            .install_epoch(Epoch(epoch), &base_key, leaf_of(own_leaf)?, &leaves?)
-            .map_err(to_js)?;
-        Ok(evicted
-            .into_iter()
-            .map(|epoch| JsValue::from(BigInt::from(epoch.0)))
-            .collect())
-    }
-
-    /// Sends in `epoch` from now on. Throws `frames-unknown-epoch` if it is not live or is retired.
-    #[wasm_bindgen(js_name = sendInEpoch)]
-    pub fn send_in_epoch(&mut self, epoch: u64) -> Result<(), JsValue> {
-        self.engine.send_in_epoch(Epoch(epoch)).map_err(to_js)
-    }
-
-    /// Ends sending in `epoch` at once, if it was the sending one; its keys open frames for two more
-    /// seconds after `now_ms`. Throws `frames-unknown-epoch`.
-    #[wasm_bindgen(js_name = retireEpoch)]
-    pub fn retire_epoch(&mut self, epoch: u64, now_ms: f64) -> Result<(), JsValue> {
-        self.engine
-            .retire_epoch(Epoch(epoch), whole(now_ms))
-            .map_err(to_js)
-    }
-
-    /// Destroys at once the keys of `leaf` in every epoch before `removed_in_epoch`, the one that
-    /// began with the leaf's removal. Throws `frames-leaf-out-of-range`.
-    #[wasm_bindgen(js_name = removeLeaf)]
-    pub fn remove_leaf(&mut self, leaf: u32, removed_in_epoch: u64) -> Result<(), JsValue> {
-        self.engine
-            .remove_leaf(leaf_of(leaf)?, Epoch(removed_in_epoch));
-        Ok(())
-    }
-
-    /// Destroys all keys and wipes the frame buffer. Tracks and counts stay; epochs may start again
-    /// from any number; base keys used before stay refused.
-    pub fn clear(&mut self) {
-        self.engine.clear();
+    /// Wipes the frame buffer: for when the keys are gone.
+    pub fn wipe(&mut self) {
         self.buffer.wipe();
         self.input = Input::None;
     }
 
-    /// Closes (`false`) or opens the gate before everything that is sent.
+    /// Closes (`false`) or opens the page's gate before everything that is sent. The visit has one of its own: frames leave
+    /// while both are open.
     #[wasm_bindgen(js_name = setSending)]
     pub fn set_sending(&mut self, open: bool) {
-        self.engine.set_sending(open);
+        self.media.borrow_mut().set_page_open(open);
     }
 
     /// Opens a track to send on and returns its handle. Simulcast layers are opened one by one under
@@ -156,6 +103,8 @@ impl FrameEngine {
     ) -> Result<u32, JsValue> {
         let codec = codec_of(mime_type)?;
         Ok(self
+            .media
+            .borrow_mut()
             .engine
             .open_send_track(track_id, layer, codec)
             .map_err(to_js)?
@@ -173,6 +122,8 @@ impl FrameEngine {
     ) -> Result<u32, JsValue> {
         let codec = codec_of(mime_type)?;
         Ok(self
+            .media
+            .borrow_mut()
             .engine
             .open_receive_track(track_id, leaf_of(expected_leaf)?, codec)
             .0)
@@ -183,7 +134,9 @@ impl FrameEngine {
     /// again, and `frames-unknown-track`.
     #[wasm_bindgen(js_name = setTrackCodec)]
     pub fn set_track_codec(&mut self, track: u32, mime_type: &str) -> Result<(), JsValue> {
-        self.engine
+        self.media
+            .borrow_mut()
+            .engine
             .set_track_codec(TrackHandle(track), mime_type)
             .map_err(to_js)
     }
@@ -191,7 +144,9 @@ impl FrameEngine {
     /// Closes a track; forget the frames that wait on it. Throws `frames-unknown-track`.
     #[wasm_bindgen(js_name = closeTrack)]
     pub fn close_track(&mut self, track: u32) -> Result<(), JsValue> {
-        self.engine
+        self.media
+            .borrow_mut()
+            .engine
             .close_track(TrackHandle(track))
             .map(drop)
             .map_err(to_js)
@@ -219,12 +174,18 @@ impl FrameEngine {
     /// `capture_time_us`: microseconds on a clock that all tracks of this sender share.
     pub fn encrypt(&mut self, track: u32, capture_time_us: f64) -> i32 {
         if let Err(reason) = self.take_input() {
-            return dropped(self.engine.refuse(TrackHandle(track), reason));
+            return dropped(
+                self.media
+                    .borrow_mut()
+                    .engine
+                    .refuse(TrackHandle(track), reason),
+            );
         }
-        match self
-            .engine
-            .encrypt(TrackHandle(track), whole(capture_time_us), &mut self.buffer)
-        {
+        match self.media.borrow_mut().engine.encrypt(
+            TrackHandle(track),
+            whole(capture_time_us),
+            &mut self.buffer,
+        ) {
             Outcome::Forward(()) => self.buffer.bytes().len() as i32,
             Outcome::Drop(reason) => dropped(reason),
             Outcome::Wait(_) => unreachable!("frames that are sent never wait"),
@@ -236,22 +197,34 @@ impl FrameEngine {
     /// After a forward `captureTimeUs()` and `layer()` tell more.
     pub fn decrypt(&mut self, track: u32, now_ms: f64) -> i32 {
         if let Err(reason) = self.take_input() {
-            return dropped(self.engine.refuse(TrackHandle(track), reason));
+            return dropped(
+                self.media
+                    .borrow_mut()
+                    .engine
+                    .refuse(TrackHandle(track), reason),
+            );
         }
-        let outcome = self
-            .engine
-            .decrypt(TrackHandle(track), whole(now_ms), &mut self.buffer);
+        let outcome = self.media.borrow_mut().engine.decrypt(
+            TrackHandle(track),
+            whole(now_ms),
+            &mut self.buffer,
+        );
         self.track = track;
         self.result_of(outcome)
     }
 
     /// Finishes the next frame that waited: returns a length, minus a drop reason, or `NOTHING_DUE`.
     /// `ticket()` and `track()` tell which frame it was. Call it until `NOTHING_DUE` after every
-    /// `installEpoch`, and at least every 100 ms while frames wait.
+    /// new epoch, and at least every 100 ms while frames wait.
     #[wasm_bindgen(js_name = nextReleased)]
     pub fn next_released(&mut self, now_ms: f64) -> i32 {
         self.input = Input::None;
-        match self.engine.next_released(whole(now_ms), &mut self.buffer) {
+        let released = self
+            .media
+            .borrow_mut()
+            .engine
+            .next_released(whole(now_ms), &mut self.buffer);
+        match released {
             None => NOTHING_DUE,
             Some(released) => {
                 self.track = released.track.0;
@@ -286,14 +259,19 @@ impl FrameEngine {
     /// A track's counts so far. Throws `frames-unknown-track`.
     #[wasm_bindgen(js_name = trackStats, unchecked_return_type = "FrameTrackStats")]
     pub fn track_stats(&self, track: u32) -> Result<Object, JsValue> {
-        let stats = self.engine.track_stats(TrackHandle(track)).map_err(to_js)?;
+        let media = self.media.borrow();
+        let stats = media
+            .engine
+            .track_stats(TrackHandle(track))
+            .map_err(to_js)?;
         Ok(stats_object(stats))
     }
 
     /// Frames encrypted so far, as `[epoch, count]` pairs, past epochs included.
     #[wasm_bindgen(js_name = encryptedPerEpoch, unchecked_return_type = "[bigint, number][]")]
     pub fn encrypted_per_epoch(&self) -> Array {
-        let pairs = self.engine.encrypted_per_epoch().iter();
+        let media = self.media.borrow();
+        let pairs = media.engine.encrypted_per_epoch().iter();
         pairs
             .map(|(epoch, count)| Array::of2(&BigInt::from(epoch.0), &number(*count)))
             .collect()
@@ -302,13 +280,15 @@ impl FrameEngine {
     /// The epoch that frames are sent in.
     #[wasm_bindgen(js_name = sendingEpoch)]
     pub fn sending_epoch(&self) -> Option<u64> {
-        self.engine.sending_epoch().map(|epoch| epoch.0)
+        let media = self.media.borrow();
+        media.engine.sending_epoch().map(|epoch| epoch.0)
     }
+}
 
-    /// The epochs whose keys are live, oldest first.
-    #[wasm_bindgen(js_name = liveEpochs)]
-    pub fn live_epochs(&self) -> Vec<u64> {
-        self.engine.live_epochs().map(|epoch| epoch.0).collect()
+impl FrameEngine {
+    /// What a visit shares with this engine.
+    pub(crate) fn media(&self) -> &SharedMedia {
+        &self.media
     }
 
     /// What `prepare` made room for, once: what the buffer holds afterwards is a result.
@@ -418,7 +398,7 @@ fn to_js(error: FramesError) -> JsValue {
     js_error(error.code(), &error.to_string(), JsValue::UNDEFINED)
 }
 
-#[cfg(all(test, target_arch = "wasm32"))]
+#[cfg(all(test, target_arch = "wasm32", feature = "test-hooks"))]
 mod tests {
     use js_sys::{Error, Reflect, Uint8Array, WebAssembly::Memory};
     use wasm_bindgen::JsCast;
@@ -459,7 +439,7 @@ mod tests {
     fn engine(own_leaf: u32, epoch: u64) -> FrameEngine {
         let mut engine = FrameEngine::new();
         engine
-            .install_epoch(epoch, vec![epoch as u8; 16], own_leaf, &[0, 1])
+            .install_epoch(epoch, &[epoch as u8; 16], own_leaf as u8, &[0, 1])
             .unwrap();
         engine.send_in_epoch(epoch).unwrap();
         engine
@@ -532,7 +512,7 @@ mod tests {
             tickets.push(bob.ticket());
         }
         assert_eq!(bob.next_released(20.0), NOTHING_DUE);
-        bob.install_epoch(2, vec![2; 16], 1, &[0, 1]).unwrap();
+        bob.install_epoch(2, &[2; 16], 1, &[0, 1]).unwrap();
         for (n, ticket) in (0..3).zip(tickets) {
             let length = bob.next_released(30.0);
             assert_eq!((length, bob.ticket(), bob.track()), (50, ticket, incoming));
@@ -553,19 +533,19 @@ mod tests {
             "frames-layer-out-of-range"
         );
         assert_eq!(
-            code(alice.install_epoch(5, vec![9; 16], 0, &[0]).unwrap_err()),
+            code(alice.install_epoch(5, &[9; 16], 0, &[0]).unwrap_err()),
             "frames-epoch-order"
         );
         assert_eq!(
-            code(alice.install_epoch(6, vec![5; 16], 0, &[0]).unwrap_err()),
+            code(alice.install_epoch(6, &[5; 16], 0, &[0]).unwrap_err()),
             "frames-base-key-reused"
         );
         assert_eq!(
-            code(alice.install_epoch(6, vec![6; 15], 0, &[0]).unwrap_err()),
+            code(alice.install_epoch(6, &[6; 15], 0, &[0]).unwrap_err()),
             "frames-base-key-length"
         );
         assert_eq!(
-            code(alice.install_epoch(6, vec![6; 16], 0, &[64]).unwrap_err()),
+            code(alice.install_epoch(6, &[6; 16], 0, &[64]).unwrap_err()),
             "frames-leaf-out-of-range"
         );
         assert_eq!(

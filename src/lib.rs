@@ -5,8 +5,12 @@
 
 #[cfg(feature = "visit")]
 mod frames;
+#[cfg(feature = "visit")]
+mod member;
 #[cfg(feature = "recording")]
 mod recording;
+#[cfg(feature = "test-hooks")]
+mod test_hooks;
 #[cfg(feature = "visit")]
 mod visit;
 

@@ -4,10 +4,12 @@
 //! downloads. A text cannot be wiped, so no secret stands in one.
 
 use crate::error::js_error;
+use crate::frames::FrameEngine;
+use crate::member::{SharedMedia, is_shown};
 use js_sys::Uint8Array;
 use sealed_visit_protocol::bytes::from_base64url;
 use sealed_visit_protocol::{Jws, PublicKey, SigningKey, json};
-use sealed_visit_visit::visit::{BaseKey, Config, ConfigError, Input, Output, Visit, VisitMemory};
+use sealed_visit_visit::visit::{Config, ConfigError, Input, Visit, VisitMemory};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use zeroize::Zeroizing;
@@ -19,8 +21,7 @@ use zeroize::Zeroizing;
 #[wasm_bindgen]
 pub struct VisitCore {
     visit: Visit,
-    /// Of the epochs that the last outputs install, until they are taken.
-    base_keys: Vec<(u64, BaseKey)>,
+    media: SharedMedia,
 }
 
 #[derive(Deserialize)]
@@ -38,13 +39,15 @@ struct JsConfig {
 impl VisitCore {
     /// Checks the clinic document against the pinned root key and the pass against the document; throws
     /// `bad_config` or `refused` with the reason. `config` is JSON; `seed` is the pass key's, `entropy` 32 random
-    /// bytes, fresh for every run. Both are copied; wipe yours.
+    /// bytes, fresh for every run. Both are copied; wipe yours. `frames` gets its keys from this visit, and sends only
+    /// while the visit lets it.
     #[wasm_bindgen(constructor)]
     pub fn new(
         config: &str,
         seed: Vec<u8>,
         entropy: Vec<u8>,
         now_ms: f64,
+        frames: &FrameEngine,
     ) -> Result<VisitCore, JsValue> {
         let seed = Zeroizing::new(seed);
         let entropy = Zeroizing::new(entropy);
@@ -77,10 +80,9 @@ impl VisitCore {
             };
             js_error(code, &error.to_string(), JsValue::UNDEFINED)
         })?;
-        Ok(Self {
-            visit,
-            base_keys: Vec::new(),
-        })
+        let media = frames.media().clone();
+        media.borrow_mut().enter();
+        Ok(Self { visit, media })
     }
 
     /// A fresh pass key: its seed of 32 bytes. Wipe it when it is kept elsewhere.
@@ -116,40 +118,24 @@ impl VisitCore {
 
     /// Takes an input (JSON) at a time in milliseconds since the Unix epoch; returns the outputs (a JSON array).
     ///
-    /// `install_epoch` comes without its key: call `takeBaseKey` before the next input.
+    /// Keys and gate are as the outputs say when this returns. Throws a `frames-...` error if that failed: nothing is sent
+    /// anymore then.
     pub fn handle(&mut self, input: &str, now_ms: f64) -> Result<String, JsValue> {
         let input: Input = json::from_slice(input.as_bytes())
             .map_err(|error| js_error("bad_input", &error.to_string(), JsValue::UNDEFINED))?;
-        let outputs = self.visit.handle(input, now_ms as u64).in_order();
-        self.base_keys = outputs.iter().filter_map(base_key).collect();
+        let mut outputs = self.visit.handle(input, now_ms as u64).in_order();
+        self.media
+            .borrow_mut()
+            .carry_out(&outputs)
+            .map_err(|error| js_error(error.code(), &error.to_string(), JsValue::UNDEFINED))?;
+        outputs.retain(is_shown);
         to_json(&outputs)
-    }
-
-    /// The base key, 16 bytes, of an epoch that the last outputs install. It is forgotten here.
-    #[wasm_bindgen(js_name = takeBaseKey)]
-    pub fn take_base_key(&mut self, epoch: f64) -> Result<Uint8Array, JsValue> {
-        let found = self
-            .base_keys
-            .iter()
-            .position(|(of, _)| *of as f64 == epoch);
-        let found = found.ok_or_else(|| {
-            js_error(
-                "no_key",
-                "the epoch was not just installed",
-                JsValue::UNDEFINED,
-            )
-        })?;
-        let (_, key) = self.base_keys.swap_remove(found);
-        Ok(Uint8Array::from(&key.0[..]))
     }
 }
 
-fn base_key(output: &Output) -> Option<(u64, BaseKey)> {
-    match output {
-        Output::InstallEpoch {
-            epoch, base_key, ..
-        } => Some((*epoch, base_key.clone())),
-        _ => None,
+impl Drop for VisitCore {
+    fn drop(&mut self) {
+        self.media.borrow_mut().leave();
     }
 }
 

@@ -4,7 +4,7 @@
  * The types themselves are generated from the Rust sources (`generated/types.ts`); here they get the names under which the
  * package publishes them, and bytes become `Uint8Array`. Field names are the core's own (snake_case), because the same values
  * travel through the core, the worker and the page unchanged. Times are milliseconds since the Unix epoch. Nothing here holds a
- * key, except {@link Output} `install_epoch`, which never leaves the worker.
+ * key, except {@link CoreConfig}, which has the pass key's seed: keys of epochs never leave the module.
  */
 import type * as core from "../generated/types.js";
 
@@ -99,9 +99,8 @@ export type Input =
   | { readonly t: "command"; readonly id: number; readonly command: Command };
 
 export type Output =
-  | Exclude<core.Output, { t: "install_epoch" | "message" }>
-  /** With the key, which stands in no text. */
-  | (Extract<core.Output, { t: "install_epoch" }> & { readonly base_key: Uint8Array })
+  /** The rest concerns keys, and is carried out inside the module. */
+  | Exclude<core.Output, { t: "use_epoch" | "retire_epoch" | "drop_leaf" | "message" }>
   | (Omit<Extract<core.Output, { t: "message" }>, "data"> & { readonly data: Uint8Array });
 
 /** The state machine, as visit-core.ts shows it. A panic inside ends the instance. */

@@ -161,7 +161,8 @@ export class MemberSession {
   close(): void {
     this.#recorder?.close();
     this.#driver?.close();
-    this.frames.clearKeys();
+    // The driver has freed the visit, and the keys with it.
+    this.frames.leaveEpochs();
     this.frames.kill();
   }
 

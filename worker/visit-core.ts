@@ -1,13 +1,14 @@
 /**
- * The visit core behind its bindings: inputs and outputs cross as JSON, secrets apart as bytes, so
- * that no secret ever stands in a text, which cannot be wiped.
+ * The visit core behind its bindings: inputs and outputs cross as JSON. The pass key's seed goes in as bytes, apart, because a
+ * text cannot be wiped. No key of an epoch comes out.
  */
 import { fromBase64url, toBase64url } from "./base64url.js";
 import type { CoreConfig, GeneratedIdentity, Input, Output, PublicJwk, VisitCore } from "./core-types.js";
+import type { FrameEngine } from "./wasm.js";
 
 /** The class as wasm-bindgen shows it (src/visit.rs). */
 export interface VisitCoreBinding {
-  new (config: string, seed: Uint8Array, entropy: Uint8Array, now_ms: number): RawVisitCore;
+  new (config: string, seed: Uint8Array, entropy: Uint8Array, now_ms: number, frames: FrameEngine): RawVisitCore;
   generateSeed(): Uint8Array;
   publicJwk(seed: Uint8Array): string;
   nameCommitment(name: string, salt: string): string;
@@ -15,7 +16,6 @@ export interface VisitCoreBinding {
 
 interface RawVisitCore {
   handle(input: string, now_ms: number): string;
-  takeBaseKey(epoch: number): Uint8Array;
   free(): void;
 }
 
@@ -24,8 +24,8 @@ export function bindVisitCore(Binding: VisitCoreBinding) {
   return class implements VisitCore {
     readonly #core: RawVisitCore;
 
-    constructor({ seed, entropy, ...config }: CoreConfig, now_ms: number) {
-      this.#core = new Binding(JSON.stringify(config), seed, entropy, now_ms);
+    constructor({ seed, entropy, ...config }: CoreConfig, now_ms: number, frames: FrameEngine) {
+      this.#core = new Binding(JSON.stringify(config), seed, entropy, now_ms, frames);
     }
 
     static generateIdentity(): GeneratedIdentity {
@@ -39,7 +39,7 @@ export function bindVisitCore(Binding: VisitCoreBinding) {
 
     handle(input: Input, now_ms: number): Output[] {
       const outputs = JSON.parse(this.#core.handle(encode(input), now_ms)) as JsonOutput[];
-      return outputs.map((output) => decode(this.#core, output));
+      return outputs.map(decode);
     }
 
     free(): void {
@@ -50,8 +50,7 @@ export function bindVisitCore(Binding: VisitCoreBinding) {
 
 /** Bytes stand in JSON as base64url. */
 type JsonOutput =
-  | Exclude<Output, { readonly t: "install_epoch" | "message" }>
-  | Omit<Extract<Output, { readonly t: "install_epoch" }>, "base_key">
+  | Exclude<Output, { readonly t: "message" }>
   | (Omit<Extract<Output, { readonly t: "message" }>, "data"> & { readonly data: string });
 
 function encode(input: Input): string {
@@ -60,13 +59,6 @@ function encode(input: Input): string {
   return JSON.stringify({ ...input, command: { c: "send", data: toBase64url(data) } });
 }
 
-function decode(core: RawVisitCore, output: JsonOutput): Output {
-  switch (output.t) {
-    case "install_epoch":
-      return { ...output, base_key: core.takeBaseKey(output.epoch) };
-    case "message":
-      return { ...output, data: fromBase64url(output.data) };
-    default:
-      return output;
-  }
+function decode(output: JsonOutput): Output {
+  return output.t === "message" ? { ...output, data: fromBase64url(output.data) } : output;
 }

@@ -75,7 +75,11 @@ export class VisitDriver {
     hooks: DriverHooks,
   ) {
     this.#clock = new SteadyClock(correctionMs);
-    this.#core = new module.VisitCore(config, this.now());
+    this.#core = new module.VisitCore(
+      config,
+      this.now(),
+      frames.engineOn(() => this.now()),
+    );
     this.#frames = frames;
     this.#hooks = hooks;
     this.#relay = new RelayConnection(relayUrl, {
@@ -241,19 +245,10 @@ export class VisitDriver {
         this.#hooks.emit({ e: "core", event: output.event });
         break;
       case "install_epoch":
-        this.#frames.installEpoch(output.epoch, output.base_key, output.own_leaf, output.leaves);
-        break;
-      case "use_epoch":
-        this.#frames.useEpoch(output.epoch);
-        break;
-      case "retire_epoch":
-        this.#frames.retireEpoch(output.epoch, output.at_ms - this.now());
-        break;
-      case "drop_leaf":
-        this.#frames.dropLeaf(output.epoch, output.leaf);
+        this.#frames.enterEpoch(output.leaves);
         break;
       case "clear_keys":
-        this.#frames.clearKeys();
+        this.#frames.leaveEpochs();
         break;
       case "gate":
         this.#coreGateOpen = output.open;

@@ -20,7 +20,8 @@ export { FrameEngine };
 /** What `visit.js` exports, as core-types.ts describes it; visit-core.ts makes it so. */
 export interface VisitModule {
   readonly VisitCore: {
-    new (config: CoreConfig, now_ms: number): VisitCore;
+    /** `frames` gets its keys and its gate from the visit, inside the module. */
+    new (config: CoreConfig, now_ms: number, frames: FrameEngine): VisitCore;
     generateIdentity(): GeneratedIdentity;
     nameCommitment(name: string, salt: string): string;
   };

@@ -29,6 +29,9 @@ export const wasmModules = [
   { name: "recording", features: ["recording"], profile: "wasm-speed", rustflags: simd, optimize: ["-O3"] },
 ];
 
+/** Never shipped: logs every key, takes keys from JavaScript. For tests that need either, and benchmarks; in `dist/wasm-test/`. */
+export const testModules = [{ ...wasmModules[0], features: ["visit", "test-hooks"] }];
+
 /** What the modules are made from. */
 export const wasmInputs = [
   ...["Cargo.toml", "Cargo.lock", "src"],

@@ -46,7 +46,7 @@ export const longCommands = {
   bench: {
     about: "frames and sealing against WebCrypto",
     needs: ["node", "browser"],
-    builds: ["wasm"],
+    builds: ["wasm", "wasm:test"],
     run: ["benches/bench.mjs"],
   },
   "bench:join": {

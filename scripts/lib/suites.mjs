@@ -32,7 +32,7 @@ export const suites = [
     name: "lint",
     about: "formatting, lints, types",
     needs: ["node", "rust", "wasm"],
-    builds: ["wasm"],
+    builds: ["wasm", "wasm:test"],
     commands: ({ wasm }) => [
       cargo("cargo fmt", ["fmt", "--all", "--check"], { counts: "exit" }),
       cargo(
@@ -142,6 +142,7 @@ export const suites = [
             "--target",
             wasmTarget,
           ],
+          ...["--features", "sealed-visit/test-hooks"],
         ],
         env: {
           ...wasm.env,
@@ -182,7 +183,7 @@ export const suites = [
     name: "browser",
     about: "parts of the package in real browsers",
     needs: ["node", "browser", "media"],
-    builds: ["wasm", "js", "servers"],
+    builds: ["wasm", "wasm:test", "js", "servers"],
     // A file at a time: real-time media gets a second attempt, pages do not need one.
     commands: () =>
       testFiles("browser").map((file) =>

@@ -245,8 +245,8 @@ function soundIn(file, publisher, { from = 0, until: end = Number.POSITIVE_INFIN
 
 /** The package's frame engine, here in Node, for whoever has keys. */
 async function frameEngines() {
-  const { dropReasons, FrameEngine, initSync, wasmMemory } = await import("../../dist/wasm/visit.js");
-  initSync({ module: readFileSync(inRoot("dist", "wasm", "visit_bg.wasm")) });
+  const { dropReasons, FrameEngine, initSync, wasmMemory } = await import("../../dist/wasm-test/visit.js");
+  initSync({ module: readFileSync(inRoot("dist", "wasm-test", "visit_bg.wasm")) });
   const names = dropReasons();
   return {
     /** How many frames open, and why the others do not. The keys are never taken away again. */

@@ -10,8 +10,8 @@
  *     readTap(calls.tapFile);
  *     await calls.stop();
  *
- * `log: true` has a page keep what its encoders put out, and a member its keys. `initScript` runs in a member's page
- * before anything of its own.
+ * `log: true` has a page keep what its encoders put out, and a member its keys. `testModule: true` has a member load the
+ * module that logs keys, and leave the log alone. `initScript` runs in a member's page before anything of its own.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -31,7 +31,8 @@ const pageFiles = [
   ...["encoder-log.js", "key-log.js", "plain-worker.js", "logging-worker.js"],
 ];
 
-export async function startCalls({ tap = false } = {}) {
+/** @param {{ tap?: boolean, browserArgs?: string[] }} [options] */
+export async function startCalls({ tap = false, browserArgs = [] } = {}) {
   const directory = mkdtempSync(path.join(tmpdir(), "sealed-visit-calls-"));
   const clinic = new TestClinic(directory);
   const tapFile = path.join(directory, "tap.bin");
@@ -54,12 +55,12 @@ export async function startCalls({ tap = false } = {}) {
     },
     connect: [relay],
   });
-  const browser = await openBrowser({ name: "calls" });
+  const browser = await openBrowser({ name: "calls", args: browserArgs });
   return new Calls({ directory, clinic, tapFile, servers, relay, site, browser });
 }
 
 /** @typedef {{ participant: string, epoch?: number, run: (name: string, ...given: unknown[]) => Promise<any> }} Person */
-/** @typedef {{ role: string, source: number, log?: boolean, query?: Record<string, string>, initScript?: () => void }} Who */
+/** @typedef {{ role: string, source: number, log?: boolean, testModule?: boolean, query?: Record<string, string>, initScript?: () => void }} Who */
 
 class Calls {
   /** @type {string} */ directory;
@@ -104,7 +105,7 @@ class Calls {
    * @param {string} visit
    * @param {Who} who
    */
-  async memberPage(visit, { role, source, log = false, query = {}, initScript }) {
+  async memberPage(visit, { role, source, log = false, testModule = log, query = {}, initScript }) {
     const participant = randomId();
     const page = await this.#open("sealed", source, { ...query, ...(log ? { log: participant } : {}) }, initScript);
     await page.exposeFunction("issuePass", (holder) => this.clinic.pass({ visit, role, participant, ...holder }).pass);
@@ -114,6 +115,7 @@ class Calls {
       rootKey: this.clinic.rootKey,
       clinicDocument: this.clinicDocument,
       ...(log ? { workerUrl: `./logging-worker.js?log=${participant}` } : {}),
+      ...(testModule ? { wasmUrl: "/wasm-test/" } : {}),
     };
     return { page, participant, source, given, run: runner(page, "call") };
   }

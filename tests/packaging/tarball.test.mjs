@@ -42,6 +42,20 @@ test("the tarball holds package, workers, WebAssembly, types and licences, and n
   assert.ok(unpackedBytes < UNPACKED_LIMIT_BYTES, `${unpackedBytes} bytes unpacked`);
 });
 
+test("no shipped file takes keys from JavaScript or gives them to it: the hooks for tests stay at home", () => {
+  const source = readFileSync(inRoot("src", "test_hooks.rs"), "utf8");
+  const hooks = [...source.matchAll(/js_name = (\w+)/g)].map(([, name]) => name);
+  assert.ok(hooks.includes("installEpoch") && hooks.includes("keyLogPointer"), hooks.join(", "));
+  const code = project.tarball.files.filter((file) => /\.(wasm|js|d\.ts)$/.test(file));
+  assert.ok(code.length > 40, `${code.length} files`);
+  for (const file of code) {
+    const text = readFileSync(path.join(project.installed, file), "latin1");
+    for (const hook of hooks) assert.ok(!text.includes(hook), `${file} has ${hook}`);
+  }
+  const module = readFileSync(path.join(project.installed, "dist", "wasm", "visit_bg.wasm"), "latin1");
+  assert.ok(module.includes("visitcore_handle"), "the names of exports are readable: the search can find something");
+});
+
 test("every file that package.json names exists in the installed package", async () => {
   const manifest = JSON.parse(await capture("cat", [path.join(project.installed, "package.json")]));
   const named = [

@@ -25,8 +25,6 @@ interface WaitingFrame {
 
 /** The engine gives waiting frames up after 250 ms; it must be asked to. */
 const RELEASE_EVERY_MS = 50;
-/** How long the engine lets a retired epoch's keys live. */
-const RETIRED_KEY_LIFETIME_MS = 2_000;
 /** These come by the nature of the network, a few per hundred early in a call: counted, not reported. */
 const QUIET_REASONS: ReadonlySet<string> = new Set(["duplicate", "too-old", "gated"]);
 
@@ -47,6 +45,8 @@ export class FrameCrypto {
   #leaves: ReadonlyMap<ParticipantId, number> = new Map();
   #isOpen = false;
   #isDead = false;
+  /** The clock on which epochs retire: the visit's, once there is one. */
+  #now: () => number = sharedNowMs;
   /** When the last frames left; a ring. */
   readonly #forwardedAt = new Float64Array(64).fill(Number.NEGATIVE_INFINITY);
   #forwarded = 0;
@@ -61,39 +61,25 @@ export class FrameCrypto {
     this.#reports = new DropReports(hooks.emit);
   }
 
-  // --- Keys and the gate --------------------------------------------------------------------------
+  // --- Epochs and the gate ------------------------------------------------------------------------
 
-  installEpoch(epoch: number, baseKey: Uint8Array, ownLeaf: number, leaves: readonly EpochLeaf[]): void {
-    // A recorder sends nothing, so it is not among the leaves. The engine still needs to know its leaf.
-    const all = new Set([ownLeaf, ...leaves.map(({ leaf }) => leaf)]);
-    try {
-      this.#engine.installEpoch(BigInt(epoch), baseKey, ownLeaf, Uint8Array.from(all));
-    } finally {
-      baseKey.fill(0);
-    }
+  /** The engine, for the visit that gives it keys: they pass from one to the other inside the module. */
+  engineOn(clock: () => number): FrameEngine {
+    // The visit says when a key dies, on a clock that may be corrected by hours.
+    this.#now = clock;
+    return this.#engine;
+  }
+
+  /** The engine has a new epoch's keys: these leaves are in it, and what waited for it is due. */
+  enterEpoch(leaves: readonly EpochLeaf[]): void {
     this.#leaves = new Map(leaves.map(({ participant, leaf }) => [participant, leaf]));
     this.#release();
     for (const track of this.#tracks.values()) this.#requestKeyFrame(track);
   }
 
-  useEpoch(epoch: number): void {
-    this.#engine.sendInEpoch(BigInt(epoch));
-  }
-
-  /** The epoch's keys die after `remainingMs`: a span, because the visit may go by a corrected clock. */
-  retireEpoch(epoch: number, remainingMs: number): void {
-    // An epoch that had to make room for a newer one is gone already.
-    if (!this.#engine.liveEpochs().includes(BigInt(epoch))) return;
-    this.#engine.retireEpoch(BigInt(epoch), sharedNowMs() + remainingMs - RETIRED_KEY_LIFETIME_MS);
-  }
-
-  /** What `leaf` sent with up to `epoch` opens nothing anymore. */
-  dropLeaf(epoch: number, leaf: number): void {
-    this.#engine.removeLeaf(leaf, BigInt(epoch) + 1n);
-  }
-
-  clearKeys(): void {
-    this.#engine.clear();
+  /** The engine's keys are gone: no frame is left behind either. */
+  leaveEpochs(): void {
+    if (!this.#isDead) this.#engine.wipe();
     this.#leaves = new Map();
     this.#waiting.clear();
   }
@@ -215,7 +201,7 @@ export class FrameCrypto {
     const handle = this.#receiveHandle(track, mimeType);
     if (typeof handle === "string") return handle;
     if (!this.#load(frame)) return "too-large";
-    return this.#engine.decrypt(handle, sharedNowMs());
+    return this.#engine.decrypt(handle, this.#now());
   }
 
   /** Hands on, or gives up, what waited for a key. */
@@ -223,7 +209,7 @@ export class FrameCrypto {
     if (this.#isDead) return;
     try {
       for (;;) {
-        const result = this.#engine.nextReleased(sharedNowMs());
+        const result = this.#engine.nextReleased(this.#now());
         if (result === this.#module.FrameEngine.NOTHING_DUE) break;
         const ticket = this.#engine.ticket();
         const waiting = this.#waiting.get(ticket);

@@ -21,13 +21,14 @@ if (lateMs > 0) attachLate(lateMs);
 if (asked.has("codec")) allowOnly(asked.get("codec"));
 
 window.call = {
-  async join({ relayUrl, rootKey, clinicDocument, workerUrl }) {
+  async join({ relayUrl, rootKey, clinicDocument, workerUrl, wasmUrl }) {
     const visit = await joinVisit({
       relayUrl,
       rootKey,
       clinicDocument,
       displayName: "Someone",
       ...(workerUrl ? { workerUrl: new URL(workerUrl, location.href) } : {}),
+      ...(wasmUrl ? { wasmUrl: new URL(wasmUrl, location.href) } : {}),
       getPass: ({ jwk, nameCommitment }) => window.issuePass({ holder: jwk, nameCommitment }),
     });
     visit.on("problem", (error) => state.problems.push(`${error.code}: ${error.message} ${error.cause ?? ""}`));

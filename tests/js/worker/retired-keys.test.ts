@@ -1,27 +1,70 @@
-/** When keys die that the group no longer uses, as the worker hands it to the frame engine. */
+/** On which clock the frame engine works: keys die when the visit says, on the visit's own clock. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { CoreConfig } from "../../../worker/core-types.js";
 import { FrameCrypto } from "../../../worker/frames/frame-crypto.js";
+import type { EncodedFrame } from "../../../worker/frames/frame-track.js";
+import { type DriverHooks, VisitDriver } from "../../../worker/visit-driver.js";
 
-test("retired keys die after the span that the visit names, whatever its clock was corrected by", () => {
-  const retired: { epoch: bigint; atMs: number }[] = [];
+const HOUR_MS = 3_600_000;
+
+test("retired keys die on the visit's clock, whatever it was corrected by: frames are opened and given up by it", () => {
+  const asked: { call: string; nowMs: number }[] = [];
   class FrameEngine {
+    static readonly NOTHING_DUE = -1001;
+    static readonly WAITS = -1000;
     setSending(): void {}
-    liveEpochs(): BigUint64Array {
-      return BigUint64Array.of(3n);
+    openReceiveTrack(): number {
+      return 1;
     }
-    retireEpoch(epoch: bigint, atMs: number): void {
-      retired.push({ epoch, atMs });
+    prepare(): number {
+      return 8;
+    }
+    decrypt(_track: number, nowMs: number): number {
+      asked.push({ call: "decrypt", nowMs });
+      return -1;
+    }
+    nextReleased(nowMs: number): number {
+      asked.push({ call: "nextReleased", nowMs });
+      return FrameEngine.NOTHING_DUE;
     }
   }
-  const module = { FrameEngine } as unknown as ConstructorParameters<typeof FrameCrypto>[0];
-  const frames = new FrameCrypto(module, { emit() {}, onFatal: (error) => assert.fail(String(error)) });
-  const before = performance.timeOrigin + performance.now();
-  frames.retireEpoch(3, 2_000);
-  frames.retireEpoch(2, 2_000);
-  const after = performance.timeOrigin + performance.now();
-  // The engine keeps them for two seconds from the time that it is told, on the clock of its frames.
-  const [first, ...others] = retired;
-  assert.ok(first && first.epoch === 3n && first.atMs >= before && first.atMs <= after, JSON.stringify(first?.atMs));
-  assert.deepEqual(others, []);
+  let given: unknown;
+  class Core {
+    constructor(_config: CoreConfig, _nowMs: number, frames: unknown) {
+      given = frames;
+    }
+    handle(): [] {
+      return [];
+    }
+    free(): void {}
+  }
+  const memory = { buffer: new ArrayBuffer(64) };
+  const module = { FrameEngine, memory, dropReasons: ["", "gated"], VisitCore: Core };
+  const onFatal = (error: unknown) => assert.fail(String(error));
+  const frames = new FrameCrypto(module as unknown as ConstructorParameters<typeof FrameCrypto>[0], {
+    emit() {},
+    onFatal,
+  });
+  const place = { relayUrl: "ws://relay.invalid", correctionMs: -3 * HOUR_MS };
+  const hooks = { emit() {}, onFatal } as unknown as DriverHooks;
+  const visit = module as unknown as ConstructorParameters<typeof VisitDriver>[0];
+  const driver = new VisitDriver(visit, {} as CoreConfig, place, frames, hooks);
+  assert.ok(given instanceof FrameEngine, "the visit has the engine, to give it its keys");
+
+  const before = driver.now();
+  assert.ok(before < Date.now() - 2 * HOUR_MS, "the clock is corrected");
+  frames.enterEpoch([{ leaf: 1, participant: "someone" }]);
+  const options = { key: 1, direction: "receive", kind: "audio", participant: "someone", track: "sound" } as const;
+  const track = frames.addTrack(options, null);
+  const frame = { data: new ArrayBuffer(4), getMetadata: () => ({ mimeType: "audio/opus" }) };
+  frames.receive(track, frame as unknown as EncodedFrame, { enqueue: () => assert.fail("nothing opens") });
+  const after = driver.now();
+  assert.deepEqual(
+    asked.map(({ call }) => call),
+    ["nextReleased", "decrypt"],
+  );
+  for (const { call, nowMs } of asked) assert.ok(nowMs >= before && nowMs <= after, `${call} at ${nowMs}`);
+  frames.kill();
+  driver.close();
 });

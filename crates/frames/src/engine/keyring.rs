@@ -14,8 +14,6 @@ use super::FramesError;
 
 /// How many epochs' keys live side by side.
 pub const MAX_LIVE_EPOCHS: usize = 3;
-/// How long a retired epoch's keys still open frames that were under way.
-pub const RETIRED_KEY_LIFETIME_MS: u64 = 2_000;
 
 /// All keys there are.
 #[derive(Default)]
@@ -106,14 +104,13 @@ impl Keyring {
         Ok(())
     }
 
-    /// Ends sending in `epoch` at once, and receiving after [`RETIRED_KEY_LIFETIME_MS`].
-    pub fn retire(&mut self, epoch: Epoch, now_ms: u64) -> Result<(), FramesError> {
+    /// Ends sending in `epoch` at once, and receiving at `dies_at_ms`.
+    pub fn retire(&mut self, epoch: Epoch, dies_at_ms: u64) -> Result<(), FramesError> {
         let live = self
             .live
             .iter_mut()
             .find(|live| live.epoch == epoch)
             .ok_or(FramesError::UnknownEpoch { epoch })?;
-        let dies_at_ms = now_ms.saturating_add(RETIRED_KEY_LIFETIME_MS);
         // Retiring again does not prolong a life.
         live.dies_at_ms = Some(live.dies_at_ms.map_or(dies_at_ms, |at| at.min(dies_at_ms)));
         if self.sending == Some(epoch) {

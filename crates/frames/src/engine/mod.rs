@@ -57,7 +57,7 @@ use track::{Direction, Tracks, WaitingFrame};
 use trailer::{TRAILER_BYTES, Trailer};
 
 pub use error::FramesError;
-pub use keyring::{MAX_LIVE_EPOCHS, RETIRED_KEY_LIFETIME_MS};
+pub use keyring::MAX_LIVE_EPOCHS;
 pub use outcome::{
     DROP_REASONS_TYPESCRIPT, Decrypted, DropCounts, DropReason, Outcome, Released, Ticket,
     TrackHandle, TrackStats,
@@ -111,10 +111,10 @@ impl FrameEngine {
         self.keyring.send_in(epoch)
     }
 
-    /// Ends sending in `epoch` at once, if it was the sending one; its keys die
-    /// [`RETIRED_KEY_LIFETIME_MS`] after `now_ms`.
-    pub fn retire_epoch(&mut self, epoch: Epoch, now_ms: u64) -> Result<(), FramesError> {
-        self.keyring.retire(epoch, now_ms)
+    /// Ends sending in `epoch` at once, if it was the sending one; its keys die at
+    /// `dies_at_ms`, on the clock of [`decrypt`](Self::decrypt).
+    pub fn retire_epoch(&mut self, epoch: Epoch, dies_at_ms: u64) -> Result<(), FramesError> {
+        self.keyring.retire(epoch, dies_at_ms)
     }
 
     /// Destroys at once the keys of `leaf` in every epoch before `removed_in`: the leaf was removed
