@@ -2,23 +2,18 @@
  * `<device-check>`: camera, microphone with a level, speaker, connection and browser, before joining.
  *
  * Properties: `support` (what the package's `support()` said), `ping` (how to reach the clinic; resolves
- * when it answered). After the check `stream` holds the camera and microphone that were opened, and
+ * when it answered), `uses` (the relay, and the vault for who will record: both are tried, and UDP to the media server). After the check `stream` holds the camera and microphone that were opened, and
  * belongs to the page; `chosen` what a person picked; `speakerId` the speaker. Sends `sv-devices` when they change.
  *
  * A denied or missing device is no reason to keep anyone out: each line says what to do.
  */
-import {
-  type DeviceFault,
-  deviceIds,
-  LevelMeter,
-  openDevices,
-  playTestTones,
-  type WantedDevices,
-} from "./device-probe.js";
+import { type DeviceFault, deviceIds, LevelMeter, openDevices, type WantedDevices } from "./device-probe.js";
 import { h, replaceChildren } from "./dom.js";
 import { VisitElement } from "./element.js";
 import { formatText } from "./format.js";
 import { type IconName, icon } from "./icons.js";
+import type { LineName, LineResult, LineUses } from "./line-check.js";
+import type { Strings } from "./strings/index.js";
 
 export interface SupportReport {
   ok: boolean;
@@ -27,6 +22,9 @@ export interface SupportReport {
 }
 
 type Outcome = "unknown" | "good" | "warning" | "bad";
+type Line = "camera" | "microphone" | "speaker" | "browser" | LineName;
+
+const lineIcons = { network: "network", relay: "lock", media: "camera", vault: "server" } as const;
 
 const css = `
 .check { display: grid; grid-template-columns: auto 1fr; gap: 0.25em 0.75em; padding-block: 0.75em; border-block-end: 1px solid var(--_line); }
@@ -48,6 +46,7 @@ const VOICE_LEVEL = 0.02;
 export class DeviceCheckElement extends VisitElement {
   support: SupportReport | undefined;
   ping: ((signal: AbortSignal) => Promise<void>) | undefined;
+  uses: LineUses | undefined;
   /** The chosen devices; null until they were opened. */
   stream: MediaStream | null = null;
   /** Ids of devices that were picked here. */
@@ -56,7 +55,10 @@ export class DeviceCheckElement extends VisitElement {
 
   readonly #meter = h("meter", { min: 0, max: 1, low: VOICE_LEVEL, "data-testid": "level" });
   readonly #video = h("video", { autoplay: true, playsinline: true, "data-testid": "preview" });
-  readonly #lines = new Map<string, { outcome: Outcome; text: string }>();
+  readonly #lines = new Map<Line, { outcome: Outcome; say: (words: Strings["devices"]) => string }>();
+  /** Loaded when the line is checked. */
+  #lineCheck: typeof import("./line-check.js") | undefined;
+  #checkingLine: AbortController | undefined;
   #level: LevelMeter | undefined;
   #devices: MediaDeviceInfo[] = [];
   #heard = false;
@@ -84,21 +86,17 @@ export class DeviceCheckElement extends VisitElement {
     off?: readonly ("camera" | "microphone")[];
     showing?: MediaStream;
   }): Promise<void> {
-    const { devices: words } = this.strings;
-    this.#set(
-      "browser",
-      this.support?.ok === false ? "bad" : "good",
-      this.support?.ok === false
-        ? formatText(words.browser_failed, { reason: this.support.reasons.join("; ") })
-        : words.browser_ok,
+    const { ok = true, reasons = [] } = this.support ?? {};
+    this.#set("browser", ok ? "good" : "bad", (words) =>
+      ok ? words.browser_ok : formatText(words.browser_failed, { reason: reasons.join("; ") }),
     );
-    this.#set("speaker", "unknown", words.speaker_hint);
-    this.#set("camera", "unknown", words.camera_off);
-    this.#set("microphone", "unknown", words.microphone_off);
+    this.#set("speaker", "unknown", (words) => words.speaker_hint);
+    this.#set("camera", "unknown", (words) => words.camera_off);
+    this.#set("microphone", "unknown", (words) => words.microphone_off);
     this.#wanted = wanted;
     if (showing) await this.#show(showing, { camera: null, microphone: null });
     await Promise.all([
-      this.#checkNetwork(),
+      this.#checkLine(),
       withDevices
         ? this.openDevices({ ...wanted, ...Object.fromEntries(off.map((device) => [device, null])) })
         : undefined,
@@ -107,9 +105,8 @@ export class DeviceCheckElement extends VisitElement {
 
   /** Asks for camera and microphone; each may fail separately. */
   async openDevices(wanted: WantedDevices = {}): Promise<void> {
-    const { devices: words } = this.strings;
     for (const device of ["camera", "microphone"] as const)
-      if (wanted[device] !== null) this.#set(device, "unknown", words.checking);
+      if (wanted[device] !== null) this.#set(device, "unknown", (words) => words.checking);
     const turn = ++this.#turn;
     // What is off, or was opened before and is not asked for now, stays.
     const kept = [
@@ -128,23 +125,19 @@ export class DeviceCheckElement extends VisitElement {
   }
 
   async #show(stream: MediaStream, faults: Record<"camera" | "microphone", DeviceFault | null>): Promise<void> {
-    const { devices: words } = this.strings;
     this.stream = stream;
     this.#devices = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
     const [hasPicture, hasSound] = [stream.getVideoTracks().length > 0, stream.getAudioTracks().length > 0];
     this.#video.srcObject = hasPicture ? stream : null;
     const outcome = (isGood: boolean, fault: DeviceFault | null, good: Outcome) =>
       isGood ? good : fault ? "warning" : "unknown";
-    const why = (fault: DeviceFault | null, off: string) => (fault ? `${this.#why(fault)} ${off}` : off);
-    this.#set(
-      "camera",
-      outcome(hasPicture, faults.camera, "good"),
-      hasPicture ? words.camera_ok : why(faults.camera, words.camera_off),
+    const why = (words: Strings["devices"], fault: DeviceFault | null, off: string) =>
+      fault ? `${words[fault]} ${off}` : off;
+    this.#set("camera", outcome(hasPicture, faults.camera, "good"), (words) =>
+      hasPicture ? words.camera_ok : why(words, faults.camera, words.camera_off),
     );
-    this.#set(
-      "microphone",
-      outcome(hasSound, faults.microphone, "warning"),
-      hasSound ? words.microphone_quiet : why(faults.microphone, words.microphone_off),
+    this.#set("microphone", outcome(hasSound, faults.microphone, "warning"), (words) =>
+      hasSound ? words.microphone_quiet : why(words, faults.microphone, words.microphone_off),
     );
     if (hasSound) this.#listen(stream);
   }
@@ -159,24 +152,31 @@ export class DeviceCheckElement extends VisitElement {
   /** Finishes, and hands over what is open by now. Devices that open later are stopped. */
   release(): MediaStream | null {
     this.#turn += 1;
+    this.#checkingLine?.abort();
     this.finish();
     return this.stream;
   }
 
+  /** Not when a page only puts it into another place, as on a change of language. */
   disconnectedCallback(): void {
-    this.finish();
+    queueMicrotask(() => {
+      if (this.isConnected) return;
+      this.#checkingLine?.abort();
+      this.finish();
+    });
   }
 
   /** Devices that are opened late, after this, are stopped. */
   close(): void {
     this.#turn += 1;
+    this.#checkingLine?.abort();
     this.#stopStream();
   }
 
   protected override render(): void {
     const { devices: words } = this.strings;
     this.drawIfChanged(
-      [[...this.#lines], this.#devices.map(deviceIds), this.stream?.id, this.#level === undefined, words],
+      [this.#said(), this.#devices.map(deviceIds), this.stream?.id, this.#level === undefined, words],
       () => {
         const opened = this.stream !== null;
         const hasPicture = (this.stream?.getVideoTracks().length ?? 0) > 0;
@@ -220,7 +220,7 @@ export class DeviceCheckElement extends VisitElement {
               ),
               opened && "setSinkId" in AudioContext.prototype && this.#picker("speaker", "audiooutput"),
             ),
-            this.#line("network", "network"),
+            ...this.#lineRows(),
             this.#line("browser", "browser"),
           ),
         );
@@ -228,15 +228,39 @@ export class DeviceCheckElement extends VisitElement {
     );
   }
 
-  #line(
-    name: "camera" | "microphone" | "speaker" | "network" | "browser",
-    sign: IconName,
-    ...detail: (HTMLElement | false | undefined)[]
-  ): HTMLElement {
-    const { outcome, text } = this.#lines.get(name) ?? {
-      outcome: "unknown" as Outcome,
-      text: this.strings.devices.checking,
-    };
+  #said(): (readonly [Line, Outcome, string])[] {
+    const { devices } = this.strings;
+    return [...this.#lines].map(([name, { outcome, say }]) => [name, outcome, say(devices)] as const);
+  }
+
+  /** What was tried of the line, and a way to try it again. */
+  #lineRows(): (HTMLElement | false)[] {
+    const names = (Object.keys(lineIcons) as LineName[]).filter((name) => this.#lines.has(name));
+    const isChecking = names.some((name) => this.#isChecking(name));
+    const isWell = names.every((name) => this.#lines.get(name)?.outcome === "good");
+    const again = this.#lineCheck?.lineStrings(this.language).again;
+    return names.map((name, index) => {
+      const isLast = index === names.length - 1 && again !== undefined && !isChecking && !isWell;
+      const press = {
+        type: "button",
+        class: "compact",
+        "data-testid": "check-again",
+        onclick: () => this.#checkLine(),
+      };
+      return this.#line(name, lineIcons[name], isLast && h("button", press, again));
+    });
+  }
+
+  #titleOf(name: Line): string {
+    const { devices } = this.strings;
+    if (name !== "relay" && name !== "media" && name !== "vault") return devices[name];
+    return this.#lineCheck?.lineStrings(this.language)[name] ?? devices.network;
+  }
+
+  #line(name: Line, sign: IconName, ...detail: (HTMLElement | false | undefined)[]): HTMLElement {
+    const { devices } = this.strings;
+    const { outcome = "unknown" as Outcome, say } = this.#lines.get(name) ?? {};
+    const text = say ? say(devices) : devices.checking;
     const signs: Record<Outcome, IconName | undefined> = {
       unknown: undefined,
       good: "check",
@@ -251,7 +275,7 @@ export class DeviceCheckElement extends VisitElement {
       h(
         "div",
         { class: "detail" },
-        h("span", { class: "title" }, this.strings.devices[name]),
+        h("span", { class: "title" }, this.#titleOf(name)),
         h("span", { class: "outcome", role: "status" }, outcomeSign && icon(outcomeSign), h("span", {}, text)),
         ...detail,
       ),
@@ -305,22 +329,29 @@ export class DeviceCheckElement extends VisitElement {
     void this.openDevices({ camera: null, microphone: null, [device]: id });
   }
 
-  async #checkNetwork(): Promise<void> {
-    const { devices: words } = this.strings;
-    if (!this.ping) return this.#set("network", "unknown", words.checking);
-    this.#set("network", "unknown", words.checking);
+  #isChecking(name: LineName): boolean {
+    return this.#lines.get(name)?.say === checking;
+  }
+
+  async #checkLine(): Promise<void> {
+    const { ping, uses } = this;
+    if (!ping && !uses) return;
+    this.#checkingLine?.abort();
+    const controller = new AbortController();
+    this.#checkingLine = controller;
+    for (const name of lineNames({ ping, uses })) this.#set(name, "unknown", checking);
     try {
-      const begun_ms = performance.now();
-      await this.ping(AbortSignal.timeout(8_000));
-      const ms = Math.round(performance.now() - begun_ms);
-      this.#set(
-        "network",
-        ms < 400 ? "good" : "warning",
-        formatText(ms < 400 ? words.network_ok : words.network_slow, { ms }),
-      );
+      this.#lineCheck ??= await import("./line-check.js");
+      this.refresh();
+      await this.#lineCheck.checkLine({ ping, uses }, (result) => this.#report(result), controller.signal);
     } catch {
-      this.#set("network", "bad", words.network_failed);
+      // Not even the check could be loaded.
+      for (const name of lineNames({ ping, uses })) this.#set(name, "bad", (words) => words.network_failed);
     }
+  }
+
+  #report({ name, outcome, key, ms = 0 }: LineResult): void {
+    this.#set(name, outcome, () => formatText(this.#lineCheck?.lineStrings(this.language)[key] ?? "", { ms }));
   }
 
   #listen(stream: MediaStream): void {
@@ -330,14 +361,16 @@ export class DeviceCheckElement extends VisitElement {
       this.#meter.value = Math.min(1, Math.sqrt(level));
       if (this.#heard || level < VOICE_LEVEL) return;
       this.#heard = true;
-      this.#set("microphone", "good", this.strings.devices.microphone_ok);
+      this.#set("microphone", "good", (words) => words.microphone_ok);
     });
     this.refresh();
   }
 
   async #testSpeaker(): Promise<void> {
-    this.#set("speaker", "good", this.strings.devices.speaker_playing);
-    await playTestTones(this.speakerId).catch(() => this.#set("speaker", "bad", this.strings.devices.missing));
+    this.#set("speaker", "good", (words) => words.speaker_playing);
+    await import("./test-tones.js")
+      .then(({ playTestTones }) => playTestTones(this.speakerId))
+      .catch(() => this.#set("speaker", "bad", (words) => words.missing));
   }
 
   #stopStream(kept: readonly MediaStreamTrack[] = []): void {
@@ -346,12 +379,18 @@ export class DeviceCheckElement extends VisitElement {
     this.stream = null;
   }
 
-  #why(fault: DeviceFault): string {
-    return this.strings.devices[fault];
-  }
-
-  #set(line: string, outcome: Outcome, text: string): void {
-    this.#lines.set(line, { outcome, text });
+  #set(line: Line, outcome: Outcome, say: (words: Strings["devices"]) => string): void {
+    this.#lines.set(line, { outcome, say });
     this.refresh();
   }
+}
+
+const checking = (words: Strings["devices"]): string => words.checking;
+
+function lineNames({ ping, uses }: Pick<DeviceCheckElement, "ping" | "uses">): LineName[] {
+  return [
+    ...(ping ? (["network"] as const) : []),
+    ...(uses ? (["relay", "media"] as const) : []),
+    ...(uses?.vaultUrl === undefined ? [] : (["vault"] as const)),
+  ];
 }

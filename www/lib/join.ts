@@ -32,6 +32,11 @@ export async function joinPage(
     const check = h("device-check");
     check.support = able.visit.supported ? { ok: true, reasons: [] } : { ok: false, reasons: [able.visit.reason] };
     check.ping = (signal) => pingAuthority(config, link, signal);
+    check.uses = {
+      relayUrl: config.relay_url,
+      // Only a clinician's browser records.
+      ...(isHost && able.recorder.supported && { vaultUrl: config.vault_url }),
+    };
     const devicesOpen = new Promise((open) => check.addEventListener("sv-devices", open, { once: true }));
     const name = h("input", {
       autocomplete: "name",

@@ -4,6 +4,8 @@ use crate::admission::{Admission, AdmissionError, Admitted, NONCE_BYTES};
 use crate::budget::{Budgets, Exhausted};
 use crate::hub::{Hub, now_ms};
 use crate::limits;
+use crate::log::to_text;
+use crate::media::probe::Access;
 use crate::queue::{CloseReason, Outbox, Outgoing, Outlet};
 use crate::stats::Stats;
 use crate::visit::Denied;
@@ -27,6 +29,17 @@ pub struct Services {
     pub admission: Arc<Admission>,
     pub stats: Arc<Stats>,
     pub budgets: Arc<Budgets>,
+    /// How pages check before a visit that media gets here.
+    pub line_check: Arc<Access>,
+}
+
+/// What the relay says first.
+#[derive(serde::Serialize)]
+struct Greeting<'a> {
+    #[serde(flatten)]
+    challenge: RelayMessage,
+    /// For who only checks its connection; a member is told when it negotiates media.
+    media: &'a Access,
 }
 
 /// Serves one connection to its end. `address` is what its client is counted by.
@@ -177,10 +190,14 @@ impl Connection<'_> {
             tracing::error!("no randomness for a challenge");
             return Ok(None);
         }
-        self.outbox.send(&RelayMessage::Challenge {
-            v: VERSION,
-            nonce: B64(nonce.to_vec()),
-        });
+        let greeting = Greeting {
+            challenge: RelayMessage::Challenge {
+                v: VERSION,
+                nonce: B64(nonce.to_vec()),
+            },
+            media: &self.services.line_check,
+        };
+        self.outbox.send_text(to_text(&greeting));
         let next = timeout(limits::HELLO_TIMEOUT, next_text(stream, self.heard));
         let Ok(text) = next.await else {
             return Err(RefusedHello::new(

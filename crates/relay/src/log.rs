@@ -85,7 +85,7 @@ fn size_of(text: &Utf8Bytes) -> usize {
 }
 
 /// A message as it goes over the wire.
-pub fn to_text(message: &RelayMessage) -> Utf8Bytes {
+pub fn to_text(message: &impl serde::Serialize) -> Utf8Bytes {
     // Plain structures of strings and numbers always serialize.
     serde_json::to_string(message).unwrap_or_default().into()
 }

@@ -5,6 +5,7 @@ use crate::budget::Budgets;
 use crate::connection::{self, Services};
 use crate::hub::{Hub, Retention, now_ms};
 use crate::limits;
+use crate::media::probe::Access;
 use crate::media::{self, Media, MediaConfig, MediaError};
 use crate::stats::{Snapshot, Stats};
 use axum::extract::{State, WebSocketUpgrade};
@@ -91,6 +92,7 @@ impl Relay {
             admission,
             stats: stats.clone(),
             budgets: budgets.clone(),
+            line_check: Arc::new(Access::at(media.addresses())),
         });
         let server = tokio::spawn(serve(listener, app, config.http, async move {
             let _ = stopped.wait_for(|stop| *stop).await;

@@ -258,8 +258,6 @@ export const en = {
     speaker_hint: "Play a test sound to check that you can hear.",
     speaker_playing: "You should hear two tones now.",
     speaker_default: "Default speaker",
-    network_ok: "Connected. Response time: {ms} ms.",
-    network_slow: "Connected, but slow ({ms} ms). Move closer to your router if you can.",
     network_failed: "The clinic cannot be reached. Check your internet connection.",
     browser_ok: "This browser can keep the visit private.",
     browser_failed:

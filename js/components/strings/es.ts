@@ -261,8 +261,6 @@ export const es: Strings = {
     speaker_hint: "Reproduzca un sonido de prueba para saber si puede oír.",
     speaker_playing: "Ahora debería oír dos tonos.",
     speaker_default: "Altavoz predeterminado",
-    network_ok: "Conectado. Tiempo de respuesta: {ms} ms.",
-    network_slow: "Conectado, pero lento ({ms} ms). Si puede, acérquese al router.",
     network_failed: "No se puede conectar con la clínica. Revise su conexión a internet.",
     browser_ok: "Este navegador puede mantener privada la consulta.",
     browser_failed:

@@ -13,12 +13,14 @@
 //! | `share`, `evidence` | how a slow line is shared out, and whether it is one |
 //! | `rewrite`, `clock` | sequence numbers, timestamps and sender reports per subscriber |
 //! | `keyframe` | where a key frame begins |
+//! | `probe` | whether UDP gets through, for who is about to join |
 //! | `tap` | test builds only: forwarded payloads to a file |
 
 mod clock;
 mod evidence;
 mod keyframe;
 mod peer;
+pub(crate) mod probe;
 mod publish;
 mod rewrite;
 mod room;
@@ -30,6 +32,7 @@ pub mod tap;
 use crate::limits;
 use crate::stats::Stats;
 use peer::PeerFactory;
+use probe::Probes;
 use room::Room;
 use sealed_visit_protocol::wire::{ClientMessage, RelayMessage};
 use sealed_visit_protocol::{ParticipantId, VisitId};
@@ -154,7 +157,7 @@ impl Pending {
 /// The running media side.
 #[derive(Debug)]
 pub struct Media {
-    address: SocketAddr,
+    addresses: Vec<SocketAddr>,
     handle: MediaHandle,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -162,7 +165,12 @@ pub struct Media {
 
 impl Media {
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.addresses[0]
+    }
+
+    /// Where browsers reach the socket; not empty.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
     }
 
     pub fn handle(&self) -> MediaHandle {
@@ -196,7 +204,6 @@ pub fn start(
     let socket = bind(config.bind).map_err(bind_error)?;
     let bound = socket.local_addr().map_err(bind_error)?;
     let addresses = announced(bound, &config.announce)?;
-    let address = addresses[0];
     let factory = Arc::new(PeerFactory::new(&addresses)?);
     let pending = Pending::default();
     let (replies, reply_receiver) = mpsc::unbounded_channel();
@@ -219,6 +226,7 @@ pub fn start(
         .build()
         .map_err(MediaError::Thread)?;
     let of_thread = pending.clone();
+    let known = addresses.clone();
     let thread = std::thread::Builder::new()
         .name("media".into())
         .spawn(move || {
@@ -233,6 +241,7 @@ pub fn start(
                     addresses,
                     rooms: HashMap::new(),
                     routes: Routes::default(),
+                    probes: Probes::new(Instant::now()),
                     effects,
                 };
                 tokio::select! {
@@ -243,7 +252,7 @@ pub fn start(
         })
         .map_err(MediaError::Thread)?;
     let media = Media {
-        address,
+        addresses: known,
         handle: MediaHandle { commands, pending },
         stop: Some(stop),
         thread: Some(thread),
@@ -354,6 +363,7 @@ struct Sfu {
     addresses: Vec<SocketAddr>,
     rooms: HashMap<VisitId, Room>,
     routes: Routes,
+    probes: Probes,
     effects: Effects,
 }
 
@@ -488,6 +498,10 @@ impl Sfu {
 
     fn receive(&mut self, datagram: &[u8], source: SocketAddr) {
         let now = Instant::now();
+        if let Some(answer) = self.probes.answer(datagram, source, now) {
+            self.effects.outgoing.push((source, answer));
+            return;
+        }
         let Ok(contents) = datagram.try_into() else {
             return;
         };
@@ -585,6 +599,7 @@ mod tests {
             addresses,
             rooms: HashMap::new(),
             routes: Routes::default(),
+            probes: Probes::new(Instant::now()),
             effects: Effects {
                 outgoing: Vec::new(),
                 replies: Replies(replies),
