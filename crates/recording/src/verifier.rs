@@ -293,7 +293,7 @@ impl PartVerifier {
         }
     }
 
-    /// Every track of the open statement exactly once, and nothing else; gaps inside of the media.
+    /// Every track of the open statement exactly once, and nothing else; gaps that begin in the media.
     fn judge_coverage(&mut self, summaries: &[TrackSummary]) {
         let mut named: Vec<TrackId> = summaries.iter().map(|summary| summary.track).collect();
         let mut opened: Vec<TrackId> = self
@@ -308,9 +308,12 @@ impl PartVerifier {
             self.problem(ProblemCode::EndTracksDiffer, None, message);
         }
         for summary in summaries {
-            let is_gap = |gap: &Gap| gap.from_us <= gap.to_us && gap.to_us <= summary.media_end_us;
+            // What is missing at the end reaches past it.
+            let is_gap =
+                |gap: &Gap| gap.from_us <= gap.to_us && gap.from_us <= summary.media_end_us;
             if !summary.gaps.iter().all(is_gap) {
-                let message = "a gap lies outside of the track".to_owned();
+                let message =
+                    "a gap begins after the track ended, or ends before it begins".to_owned();
                 self.problem(ProblemCode::EndTimesInvalid, Some(summary.track), message);
             }
         }

@@ -322,3 +322,17 @@ fn events_come_back_as_they_went_in() {
     assert_eq!(parsed.len(), 3);
     assert_eq!(parsed[2].event, Event::Unknown);
 }
+
+/// What a page says of few pictures is sealed as it was said, not as an unknown line.
+#[test]
+fn a_line_of_every_event_reads_back_as_it_was_written() {
+    for line in [
+        r#"{"at_us":1,"event":"mark","text":"here"}"#,
+        r#"{"at_us":2,"event":"missing","participant":"AAAAAAAAAAAAAAAAAAAAAA","what":"sound"}"#,
+        r#"{"at_us":3,"event":"few_pictures","participant":"AAAAAAAAAAAAAAAAAAAAAA","pictures_per_s":2.5,"cause":"line"}"#,
+    ] {
+        let parsed: EventLine = serde_json::from_str(line).unwrap();
+        assert_ne!(parsed.event, Event::Unknown, "{line}");
+        assert_eq!(serde_json::to_string(&parsed).unwrap(), line);
+    }
+}

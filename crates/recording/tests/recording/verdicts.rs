@@ -221,14 +221,17 @@ fn times_and_gaps_of_a_manifest_can_be() {
     let signed = Signed::new();
     let invalid = ["end-times-invalid"];
     assert_eq!(signed.judge_manifest(|claims| claims.ended_ms = 0), invalid);
-    let gap = |claims: &mut ManifestClaims| {
-        claims.tracks[0].gaps.push(Gap {
-            from_us: 0,
-            to_us: 5,
-            reason: "frozen".into(),
-        });
+    let gap = |from_us: u64, to_us: u64| {
+        signed.judge_manifest(|claims| {
+            claims.tracks[0].gaps.push(Gap {
+                from_us,
+                to_us,
+                reason: "frozen".into(),
+            });
+        })
     };
-    assert_eq!(signed.judge_manifest(gap), invalid);
+    assert_eq!(gap(5, 9), invalid, "it begins after the end");
+    assert_eq!(gap(0, 9), Vec::<&str>::new(), "the end is missing");
 }
 
 #[test]

@@ -217,10 +217,23 @@ fn manifests(g: &mut Group) {
         "finished",
         times,
         NOT_READ,
-        "A gap ends after its track.",
+        "A gap begins after its track has ended.",
         |e| {
             e.sign(0, "manifest", |m| {
-                m["tracks"][0]["gaps"][0]["to_us"] = json!(750_001)
+                m["tracks"][0]["gaps"][0]["from_us"] = json!(750_001);
+                m["tracks"][0]["gaps"][0]["to_us"] = json!(750_002);
+            });
+        },
+    );
+    g.add(
+        "gap-past-the-end",
+        "finished",
+        COMPLETE,
+        Takes,
+        "A gap reaches past the end of its track: what came last was not captured.",
+        |e| {
+            e.sign(0, "manifest", |m| {
+                m["tracks"][0]["gaps"][0]["to_us"] = json!(5_750_000)
             });
         },
     );
