@@ -10,11 +10,11 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, ErrorKind, IsTerminal as _, Read, Write};
+use std::io::{self, ErrorKind, IsTerminal as _, Read, Seek as _, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use sealed_visit_protocol::track::{Header, HeaderClaims, TrackKind};
+use sealed_visit_protocol::track::{Header, TrackKind};
 use sealed_visit_protocol::{B64, ClinicDocument, TrackId};
 use sealed_visit_recording::seal::hpke::PrivateKey;
 use sealed_visit_recording::{
@@ -33,7 +33,7 @@ use crate::partial::{PartialFile, create_folder, place_all, sweep};
 use crate::passphrase::PassphraseSource;
 use crate::text::shown;
 use crate::verify::{PIECE_BYTES, begin_part, describe, hand_in_documents, outcome, verify_track};
-use crate::webm::{Indexed, WebmError, make_seekable};
+use crate::webm::{Indexed, Indexer, WebmError};
 
 /// Verify and open a recording.
 #[derive(Args)]
@@ -241,7 +241,9 @@ impl Open {
                 }
             };
             let path = folder.track_path(track.track);
-            let (end, opened) = self.write_track(opener, &path, &mut sealed, &header, progress)?;
+            let again = || Ok(opener_for(track, &header, key, share)?);
+            let (end, opened) =
+                self.write_track(opener, &again, &path, &mut sealed, &header, progress)?;
             progress.files.push(opened);
             verifier.track(track.track, end);
         }
@@ -249,10 +251,11 @@ impl Open {
         Ok(verifier.report())
     }
 
-    /// Writes an opened track to standard output, or to a file that has no name yet.
+    /// Writes an opened track to standard output, or to a file that has no name yet. `again` opens it from the beginning.
     fn write_track(
         &self,
         opener: TrackOpener,
+        again: &dyn Fn() -> anyhow::Result<TrackOpener>,
         path: &Path,
         sealed: &mut File,
         header: &Header,
@@ -281,23 +284,35 @@ impl Open {
             )?;
         } else {
             let target = progress.claim(&self.out, header);
-            // What comes out is a health record: for its owner's eyes.
-            let mut file = PartialFile::create(&target, 0o600, self.force).map_err(|error| {
-                let force = "Use --force to replace files, or another folder with --out.";
-                match Failure::of(&error).is_some_and(|failure| failure.exit == Exit::Refused) {
-                    true => Failure::new(Exit::Refused, message_of(&error))
-                        .next(force)
-                        .into(),
-                    false => error,
-                }
-            })?;
             let name = shown(target.display());
-            (end, opened.size_bytes) = copy_opened(opener, path, sealed, &mut file, &|error| {
-                write_failed(&name, error)
-            })?;
-            let indexed = self.index(&mut file, said)?;
-            opened.seekable = indexed.as_ref().map(Option::is_some);
-            opened.duration_ms = indexed.flatten().map(|indexed| indexed.duration_ms);
+            let failed = |error| write_failed(&name, error);
+            let mut file = self.create(&target)?;
+            let wants_index = !self.raw && essence(&said.media_type).ends_with("/webm");
+            if wants_index {
+                let mut seekable = Seekable::new(file).map_err(failed)?;
+                let first = copy_opened(opener, path, sealed, &mut seekable, &failed)?;
+                let indexed = seekable.finish().map_err(failed)?;
+                opened.seekable = Some(indexed.is_some());
+                file = match indexed {
+                    Some((file, indexed)) => {
+                        (end, opened.size_bytes) = first;
+                        opened.duration_ms = Some(indexed.duration_ms);
+                        file
+                    }
+                    // Then the file is what was recorded, byte for byte, and the verdict is about what was read for it.
+                    None => {
+                        let mut file = self.create(&target)?;
+                        sealed
+                            .rewind()
+                            .map_err(|error| files::unreadable(path, &error))?;
+                        (end, opened.size_bytes) =
+                            copy_opened(again()?, path, sealed, &mut file, &failed)?;
+                        file
+                    }
+                };
+            } else {
+                (end, opened.size_bytes) = copy_opened(opener, path, sealed, &mut file, &failed)?;
+            }
             opened.file = Some(target);
             progress.pending.push(file);
         }
@@ -305,26 +320,17 @@ impl Open {
         Ok((end, opened))
     }
 
-    /// Makes an opened WebM file seekable. `None` where that does not apply, `Some(None)` where it could not be done:
-    /// then the file stays as it was recorded.
-    fn index(
-        &self,
-        file: &mut PartialFile,
-        header: &HeaderClaims,
-    ) -> anyhow::Result<Option<Option<Indexed>>> {
-        if self.raw || !essence(&header.media_type).ends_with("/webm") {
-            return Ok(None);
-        }
-        let mut recorded = file.reopen()?;
-        let mut seekable = PartialFile::create(file.target(), 0o600, self.force)?;
-        match make_seekable(&mut recorded, &mut seekable) {
-            Ok(indexed) => {
-                *file = seekable;
-                Ok(Some(Some(indexed)))
+    /// What comes out is a health record: for its owner's eyes.
+    fn create(&self, target: &Path) -> anyhow::Result<PartialFile> {
+        PartialFile::create(target, 0o600, self.force).map_err(|error| {
+            let force = "Use --force to replace files, or another folder with --out.";
+            match Failure::of(&error).is_some_and(|failure| failure.exit == Exit::Refused) {
+                true => Failure::new(Exit::Refused, message_of(&error))
+                    .next(force)
+                    .into(),
+                false => error,
             }
-            Err(WebmError::Io(error)) => Err(file.failed(error)),
-            Err(_) => Ok(Some(None)),
-        }
+        })
     }
 
     /// Names the key, the track and its part, and who can open it.
@@ -479,6 +485,49 @@ fn copy_opened(
     }
     written.map_err(failed)?;
     Ok((opener.finish(), size_bytes))
+}
+
+/// Makes WebM seekable while it is written. Where that cannot be done, what is written is of no use, and `finish` says so.
+struct Seekable {
+    indexer: Option<Indexer<PartialFile>>,
+}
+
+impl Seekable {
+    fn new(file: PartialFile) -> io::Result<Self> {
+        let indexer = io_only(Indexer::new(file))?;
+        Ok(Self { indexer })
+    }
+
+    fn finish(self) -> io::Result<Option<(PartialFile, Indexed)>> {
+        match self.indexer {
+            Some(indexer) => io_only(indexer.finish()),
+            None => Ok(None),
+        }
+    }
+}
+
+impl Write for Seekable {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(indexer) = &mut self.indexer
+            && io_only(indexer.feed(bytes))?.is_none()
+        {
+            self.indexer = None;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// `None` where the file is at fault, and not the disk.
+fn io_only<T>(result: Result<T, WebmError>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(WebmError::Io(error)) => Err(error),
+        Err(_) => Ok(None),
+    }
 }
 
 /// Name and ending, e.g. `part-0-mixed.webm`, `part-0-events.jsonl`, `part-1-participant-<id>.ogg`.

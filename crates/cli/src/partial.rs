@@ -5,7 +5,7 @@
 //! which may be plaintext of a health record. Only a killed process or a power cut can leave one; [`sweep`] removes it.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -16,6 +16,7 @@ use crate::text::shown;
 
 const ENDING: &str = ".partial";
 const RANDOM_BYTES: usize = 4;
+const WRITTEN_AT_ONCE_BYTES: usize = 256 << 10;
 
 /// What this run has on the disk.
 struct Ledger {
@@ -68,7 +69,7 @@ impl PartialFile {
         ledger.partial.push(path.clone());
         drop(ledger);
         Ok(Self {
-            writer: BufWriter::new(file),
+            writer: BufWriter::with_capacity(WRITTEN_AT_ONCE_BYTES, file),
             path,
             target: target.to_owned(),
             replace,
@@ -82,16 +83,6 @@ impl PartialFile {
             .and_then(|()| file.sync())
             .map_err(|error| file.failed(error))?;
         Ok(file)
-    }
-
-    /// The file as written so far, from its beginning.
-    pub fn reopen(&mut self) -> anyhow::Result<File> {
-        self.writer.flush().map_err(|error| self.failed(error))?;
-        File::open(&self.path).map_err(|error| self.failed(error))
-    }
-
-    pub fn target(&self) -> &Path {
-        &self.target
     }
 
     /// Names the file in an error.
@@ -135,6 +126,12 @@ impl Write for PartialFile {
 
     fn flush(&mut self) -> io::Result<()> {
         self.writer.flush()
+    }
+}
+
+impl Seek for PartialFile {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.writer.seek(to)
     }
 }
 

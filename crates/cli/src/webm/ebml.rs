@@ -1,7 +1,53 @@
 //! Elements in memory: RFC 8794.
 
-/// Id and size of a master element as written here: sizes always take 8 bytes.
-pub(super) const MASTER_PREFIX_BYTES: u64 = 4 + 8;
+/// An element's id and size.
+pub(super) struct Head {
+    pub(super) id: u32,
+    /// Of the data; `None` is unknown: it ends where a sibling of its parent begins.
+    pub(super) size: Option<u64>,
+    /// Its own length.
+    pub(super) bytes: usize,
+}
+
+pub(super) enum HeadError {
+    /// More bytes are needed.
+    Short,
+    Malformed,
+}
+
+/// The head that these bytes begin with.
+pub(super) fn head(bytes: &[u8]) -> Result<Head, HeadError> {
+    let first = bytes.first().ok_or(HeadError::Short)?;
+    let id_bytes = first.leading_zeros() as usize + 1;
+    if id_bytes > 4 {
+        return Err(HeadError::Malformed);
+    }
+    let id = bytes.get(..id_bytes).ok_or(HeadError::Short)?;
+    let id = id.iter().fold(0, |id, byte| id << 8 | u32::from(*byte));
+    let rest = &bytes[id_bytes..];
+    if rest.first() == Some(&0) {
+        return Err(HeadError::Malformed);
+    }
+    let (size, size_bytes) = vint(rest).ok_or(HeadError::Short)?;
+    let unknown = (1 << (7 * size_bytes)) - 1;
+    Ok(Head {
+        id,
+        size: (size != unknown).then_some(size),
+        bytes: id_bytes + size_bytes,
+    })
+}
+
+/// A variable-size integer at the beginning of these bytes, and how many of them it takes.
+pub(super) fn vint(bytes: &[u8]) -> Option<(u64, usize)> {
+    let first = *bytes.first()?;
+    let length = first.leading_zeros() as usize + 1;
+    let rest = bytes.get(1..length).filter(|_| length <= 8)?;
+    let value = u64::from(first) & (0xFF >> length);
+    let value = rest
+        .iter()
+        .fold(value, |value, byte| value << 8 | u64::from(*byte));
+    Some((value, length))
+}
 
 pub(super) struct ChildRange {
     start: usize,

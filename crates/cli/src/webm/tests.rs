@@ -1,6 +1,6 @@
 use std::io::Cursor;
 
-use super::ebml::{children, uint};
+use super::ebml::{children, head, master, master_prefix, uint};
 use super::ids::*;
 use super::*;
 
@@ -8,26 +8,59 @@ use super::*;
 const LIVE: &[u8] = include_bytes!("../../tests/test.webm");
 
 fn seekable(live: &[u8]) -> Result<(Indexed, Vec<u8>), WebmError> {
-    let mut out = Vec::new();
-    let indexed = make_seekable(&mut Cursor::new(live), &mut out)?;
-    Ok((indexed, out))
+    in_pieces(live, 1_000)
 }
 
-fn scanned(file: &[u8]) -> Parts {
-    let mut cursor = Cursor::new(file);
-    let mut scan = Scan::new(&mut cursor).unwrap();
-    scan.run().unwrap();
-    scan.parts
+fn in_pieces(live: &[u8], piece_bytes: usize) -> Result<(Indexed, Vec<u8>), WebmError> {
+    let mut indexer = Indexer::new(Cursor::new(Vec::new()))?;
+    for piece in live.chunks(piece_bytes) {
+        indexer.feed(piece)?;
+    }
+    let (out, indexed) = indexer.finish()?;
+    assert_eq!(out.position(), out.get_ref().len() as u64);
+    Ok((indexed, out.into_inner()))
+}
+
+/// The top-level elements of a file, its clusters without the sizes that a live file leaves open.
+fn top_level(file: &[u8]) -> Vec<(u32, Vec<u8>)> {
+    let mut at = 0;
+    let mut found: Vec<(u32, Vec<u8>)> = Vec::new();
+    while let Ok(head) = head(&file[at..]) {
+        let data = at + head.bytes;
+        let is_parent = matches!(head.id, SEGMENT | CLUSTER);
+        let end = match head.size.filter(|_| !is_parent) {
+            Some(size) => data + size as usize,
+            None => data,
+        };
+        let Some(bytes) = file.get(at..end) else {
+            break;
+        };
+        match head.id {
+            SEGMENT => {}
+            CLUSTER => found.push((CLUSTER, Vec::new())),
+            EBML | SEEK_HEAD | INFO | TRACKS | TAGS | CUES => {
+                found.push((head.id, bytes[head.bytes..].to_vec()));
+            }
+            CLUSTER_POSITION | CLUSTER_PREV_SIZE | VOID => {}
+            // A child of the cluster before it.
+            _ => found.last_mut().unwrap().1.extend_from_slice(bytes),
+        }
+        at = end;
+    }
+    found
+}
+
+fn first(file: &[u8], wanted: u32) -> Vec<u8> {
+    let mut found = top_level(file).into_iter();
+    found.find(|(id, _)| *id == wanted).unwrap().1
 }
 
 /// All that clusters hold, but their heads.
 fn frames(file: &[u8]) -> Vec<u8> {
-    let ranges = scanned(file)
-        .clusters
-        .into_iter()
-        .flat_map(|cluster| cluster.ranges);
-    ranges
-        .flat_map(|(at, length)| file[at as usize..(at + length) as usize].to_vec())
+    let found = top_level(file).into_iter();
+    found
+        .filter(|(id, _)| *id == CLUSTER)
+        .flat_map(|(_, data)| data)
         .collect()
 }
 
@@ -78,7 +111,7 @@ fn a_live_file_becomes_seekable_and_keeps_every_frame() {
     let duration = children(&info).find(|(id, _)| *id == DURATION).unwrap().1;
     let duration = f64::from_be_bytes(info[duration.data()].try_into().unwrap());
     assert_eq!(duration as u64, indexed.duration_ms);
-    assert_eq!(sought(&file, TRACKS), scanned(LIVE).tracks);
+    assert_eq!(sought(&file, TRACKS), first(LIVE, TRACKS));
 }
 
 #[test]
@@ -108,6 +141,26 @@ fn every_cue_leads_to_the_cluster_that_has_its_frame() {
         seen += 1;
     }
     assert_eq!(seen as usize, indexed.cues);
+}
+
+#[test]
+fn pieces_of_any_size_make_the_same_file() {
+    let whole = in_pieces(LIVE, LIVE.len()).unwrap();
+    for piece_bytes in [1, 7, 13, 4_096, 65_536] {
+        let (indexed, file) = in_pieces(LIVE, piece_bytes).unwrap();
+        assert!((indexed, file) == whole, "{piece_bytes}");
+    }
+}
+
+#[test]
+fn an_element_that_claims_more_than_any_frame_has_is_not_waited_for() {
+    let (_, head) = top_level(LIVE).remove(0);
+    let mut file = master(EBML, &head);
+    file.extend(master_prefix(SEGMENT, (1 << 56) - 1));
+    file.extend(master_prefix(CLUSTER, (1 << 56) - 1));
+    file.push(SIMPLE_BLOCK as u8);
+    file.extend((1_u64 << 40 | 1 << 56).to_be_bytes());
+    assert!(matches!(seekable(&file), Err(WebmError::NotWebm(_))));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use sealed_visit_testing::recording::{START_MS, World};
 
 /// Two seconds of a test picture and a tone, VP8 and Opus, as a MediaRecorder would have made it.
-const WEBM: &[u8] = include_bytes!("../test.webm");
+pub const WEBM: &[u8] = include_bytes!("../test.webm");
 
 pub struct Made {
     pub folder: PathBuf,
@@ -43,6 +43,16 @@ pub fn make_recording(folder: &Path, keys: &[PathBuf]) -> Made {
 
 /// With this media type of the mixed tracks.
 pub fn make_recording_of(folder: &Path, keys: &[PathBuf], media_type: &str) -> Made {
+    make_recording_with(folder, keys, media_type, WEBM)
+}
+
+/// With these bytes in the mixed tracks.
+pub fn make_recording_with(
+    folder: &Path,
+    keys: &[PathBuf],
+    media_type: &str,
+    media: &[u8],
+) -> Made {
     let recipients: Vec<(WrapSuite, Vec<u8>)> = keys
         .iter()
         .map(|key| {
@@ -55,8 +65,8 @@ pub fn make_recording_of(folder: &Path, keys: &[PathBuf], media_type: &str) -> M
         .collect();
     let world = World::new(&recipients);
     std::fs::create_dir_all(folder).unwrap();
-    let slices: Vec<Vec<u8>> = WEBM
-        .chunks(WEBM.len().div_ceil(8))
+    let slices: Vec<Vec<u8>> = media
+        .chunks(media.len().div_ceil(8))
         .map(<[u8]>::to_vec)
         .collect();
     let first = part(&world, folder, media_type, &slices, None);

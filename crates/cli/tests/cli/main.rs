@@ -7,7 +7,7 @@ mod made;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use made::{Made, make_recording};
+use made::{Made, WEBM, make_recording, make_recording_with};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -464,6 +464,46 @@ fn opened_media_is_made_seekable_unless_raw_is_asked_for() {
         .map(|entry| entry.unwrap().file_name())
         .collect();
     assert_eq!(left.len(), 4, "nothing else stays behind: {left:?}");
+}
+
+#[test]
+fn what_cannot_be_made_seekable_stays_what_was_recorded_byte_for_byte() {
+    let temp = tempfile::tempdir().unwrap();
+    let keys = keygen(temp.path());
+    let folder = temp.path().join("recording");
+    // That it holds two files is noticed only when much of the first is written.
+    let two = [WEBM, WEBM].concat();
+    for (number, media) in [&two[..], b"no WebM at all"].into_iter().enumerate() {
+        let folder = folder.join(number.to_string());
+        let made = make_recording_with(&folder, &keys, "video/webm", media);
+        let out = temp.path().join(format!("out-{number}"));
+        let opened = well([
+            "open",
+            text(&made.folder),
+            "--root",
+            &made.root,
+            "--key",
+            text(&keys[1]),
+            "--out",
+            text(&out),
+        ]);
+        let files = opened["files"].as_array().unwrap();
+        let whole = files
+            .iter()
+            .find(|file| {
+                file["file"]
+                    .as_str()
+                    .unwrap()
+                    .ends_with("part-0-mixed.webm")
+            })
+            .unwrap();
+        assert_eq!(whole["seekable"], false);
+        assert_eq!(whole["size_bytes"], media.len());
+        assert_eq!(whole["duration_ms"], Value::Null);
+        assert!(std::fs::read(out.join("part-0-mixed.webm")).unwrap() == media);
+        let left = std::fs::read_dir(&out).unwrap().count();
+        assert_eq!(left, 4, "nothing else stays behind");
+    }
 }
 
 #[test]
