@@ -58,13 +58,11 @@ impl Visit {
         }
         let teller = self.member().and_then(|member| member.group.member(from));
         if teller.is_some_and(|teller| teller.role == Role::Clinician) {
-            for (known, told) in [
-                (&mut known.note, told.note),
-                (&mut known.emergency, told.emergency),
-            ] {
-                if known.is_empty() {
-                    *known = told;
-                }
+            if known.note.is_empty() {
+                known.note = told.note;
+            }
+            if known.emergency.is_empty() {
+                known.emergency = told.emergency;
             }
         }
         self.recording.learn(round, known);
@@ -342,9 +340,8 @@ impl Visit {
         // What a group has is taken back for everybody, and not with the one who asks outside alone.
         let concerns_group = asked.is_none_or(|asked| self.memory.stands_in_group() == Some(asked));
         if kind == StatementKind::Refusal && !self.is_live() && concerns_group {
-            let answered = self.decline_away(kind, None);
             let _ = self.refuse_outside();
-            return answered;
+            return self.decline_away(kind, None);
         }
         if matches!(self.stage, Stage::Waiting { .. }) && kind != StatementKind::Withdrawal {
             if let (StatementKind::Grant, Some(asking)) = (kind, self.asking()) {

@@ -18,7 +18,7 @@ use crate::group::Legacy;
 #[cfg(test)]
 use crate::sabotage::{Rule, breaks};
 use sealed_visit_protocol::consent::{Statement, StatementClaims, StatementKind, WithdrawalWish};
-use sealed_visit_protocol::sorted::{SortedMap, SortedSet};
+use sealed_visit_protocol::sorted::SortedSet;
 use sealed_visit_protocol::{B64, Hash32, Jws, ParticipantId, Role, RoundId, VERSION};
 use serde::{Deserialize, Serialize};
 
@@ -40,12 +40,10 @@ pub struct VisitMemory {
     meeting_ms: u64,
     /// This member's last statement.
     last: Option<Said>,
-    /// What this member agreed to as a member, by round: the last grant of each. What it says outside, to whoever asks there,
-    /// does not hide it.
-    #[serde(default)]
-    agreed: SortedMap<RoundId, Said>,
-    /// What this member refused or withdrew, in the order of the text.
-    declined: Vec<Jws<StatementClaims>>,
+    /// What this member refused or withdrew, and what it agreed to as a member, in the order of the text. What it agrees to
+    /// outside, of whoever asks there, is not in it, and hides nothing.
+    #[serde(rename = "declined")]
+    signed: Vec<Jws<StatementClaims>>,
     /// The highest number of a clinic document that this member took part under.
     pub(super) clinic_number: u64,
 }
@@ -83,8 +81,7 @@ impl Default for VisitMemory {
             legacy: Legacy::default(),
             meeting_ms: 0,
             last: None,
-            agreed: SortedMap::new(),
-            declined: Vec::new(),
+            signed: Vec::new(),
             clinic_number: 0,
         }
     }
@@ -109,41 +106,33 @@ impl VisitMemory {
         self.groups.extend(other.groups.iter().cloned());
         self.former.extend(other.former.iter().cloned());
         self.last = self.last.take().max(other.last);
-        other
-            .agreed
-            .values()
-            .for_each(|said| self.agree(said.clone()));
-        other.declined.iter().for_each(|jws| self.decline(jws));
+        other.signed.iter().for_each(|jws| self.keep(jws));
         self.clinic_number = self.clinic_number.max(other.clinic_number);
     }
 
-    fn agree(&mut self, said: Said) {
-        let known = self.agreed.get_or_insert(said.round, said.clone());
-        if *known < said {
-            *known = said;
-        }
-    }
-
-    fn decline(&mut self, jws: &Jws<StatementClaims>) {
-        let known = self
-            .declined
-            .binary_search_by_key(&jws.as_str(), Jws::as_str);
+    fn keep(&mut self, jws: &Jws<StatementClaims>) {
+        let known = self.signed.binary_search_by_key(&jws.as_str(), Jws::as_str);
         if let Err(position) = known {
-            self.declined.insert(position, jws.clone());
+            self.signed.insert(position, jws.clone());
         }
     }
 
-    /// What this member refused or withdrew.
-    pub(super) fn declined(&self) -> &[Jws<StatementClaims>] {
-        &self.declined
+    /// What this member refused or withdrew; and what it agreed to.
+    pub(super) fn signed(&self) -> &[Jws<StatementClaims>] {
+        &self.signed
     }
 
     /// What this member agreed to in the group that it is in, or was in last, as long as the round is not over.
-    fn stands(&self) -> Option<&Said> {
-        let agreed = self.agreed.values();
-        agreed
-            .filter(|said| !self.former.contains(&said.group_id))
-            .filter(|said| !self.legacy.is_dead(said.round))
+    fn stands(&self) -> Option<Said> {
+        let signed = self.signed.iter();
+        signed
+            .filter_map(|jws| jws.unverified_claims().ok())
+            .filter(|said| {
+                said.kind == StatementKind::Grant
+                    && !self.former.contains(&said.group_id)
+                    && !self.legacy.is_dead(said.round)
+            })
+            .map(|claims| Said::of(&claims))
             .max()
     }
 
@@ -156,24 +145,15 @@ impl VisitMemory {
     pub(super) fn granted(&self) -> Option<RoundId> {
         let last = self.last.as_ref();
         let last = last
-            .filter(|said| said.kind == StatementKind::Grant && !self.legacy.is_dead(said.round));
-        self.stands().or(last).map(|said| said.round)
+            .filter(|said| said.kind == StatementKind::Grant && !self.legacy.is_dead(said.round))
+            .map(|said| said.round);
+        self.stands_in_group().or(last)
     }
 
-    /// Whether the last thing that this member said in its group is that it withdraws.
+    /// Whether the last thing that this member said is that it withdraws.
     pub(super) fn ends_in_a_withdrawal(&self) -> bool {
-        let Some(last) = &self.last else { return false };
-        let withdrew = |round: RoundId| {
-            let declined = self.declined.iter();
-            declined
-                .filter_map(|jws| jws.unverified_claims().ok())
-                .any(|said| said.round == round && said.kind == StatementKind::Withdrawal)
-        };
-        // It may have refused something else since, of whoever asked outside.
-        let mut agreed = self.agreed.values();
-        last.kind == StatementKind::Withdrawal
-            || last.kind == StatementKind::Refusal
-                && agreed.any(|said| !self.former.contains(&said.group_id) && withdrew(said.round))
+        let last = self.last.as_ref();
+        last.is_some_and(|said| said.kind == StatementKind::Withdrawal)
     }
 
     /// Groups that were left, and rounds that are over.
@@ -211,7 +191,7 @@ impl Visit {
         let round = member.round.as_ref();
         let own = round.and_then(|round| round.statement_of(self.me));
         if let Some(own) = own.filter(|own| own.claims().kind == StatementKind::Grant) {
-            self.memory.agree(Said::of(own.claims()));
+            self.memory.keep(own.jws());
         }
         // There is always room for the round that this member has spoken in.
         if let Some(said) = &self.memory.last
@@ -231,7 +211,7 @@ impl Visit {
         let said = Said::of(statement.claims());
         self.memory.legacy.hear(self.me, said.seq);
         if said.kind != StatementKind::Grant {
-            self.memory.decline(statement.jws());
+            self.memory.keep(statement.jws());
         }
         if said.kind == StatementKind::Withdrawal {
             self.memory.legacy.bury(said.round);
@@ -241,7 +221,7 @@ impl Visit {
 
     /// This member agreed to this as a member.
     pub(super) fn remember_agreed(&mut self, statement: &Statement) {
-        self.memory.agree(Said::of(statement.claims()));
+        self.memory.keep(statement.jws());
     }
 
     /// A withdrawal from what this member agreed to in its group, or else granted last; none where it granted nothing, or has
@@ -250,7 +230,7 @@ impl Visit {
         &self,
         wish: Option<WithdrawalWish>,
     ) -> Option<Result<Statement, CommandError>> {
-        let granted = self.memory.stands().or(self.memory.last.as_ref());
+        let granted = self.memory.stands().or(self.memory.last.clone());
         let granted = granted.filter(|said| said.kind == StatementKind::Grant)?;
         let question = Question {
             group_id: &granted.group_id,

@@ -245,7 +245,7 @@ impl Visit {
         }
         memory.clinic_number = got;
         let mut recording = RecordingMemory::default();
-        recording.remember_declined(memory.declined(), &policy, pass.participant(), now_ms);
+        recording.remember_declined(memory.signed(), &policy, pass.participant(), now_ms);
         if memory.ends_in_a_withdrawal() {
             recording.left = Some((RecorderLeft::Withdrawn, pass.participant()));
         }

@@ -29,12 +29,10 @@ impl Visit {
                 "the recorder has not asked to join yet",
             ));
         }
-        let roster = self.require_member()?.group.roster();
-        let here: Vec<ParticipantId> = roster.iter().map(|entry| entry.participant).collect();
         self.go_on_the_record();
         match self.recording.left {
             Some((RecorderLeft::Paused, _)) => {
-                if here.iter().any(|id| self.recording.held_by.contains(id)) {
+                if self.is_held() {
                     return Err(CommandError::new(
                         ErrorCode::PauserMustAgree,
                         "whoever paused has to agree first",
@@ -139,6 +137,13 @@ impl Visit {
             self.recording.held_by.insert(from);
         }
         self.tell_recorder_to_stop(from, why);
+    }
+
+    /// Somebody who is here paused, and has not agreed to go on.
+    fn is_held(&self) -> bool {
+        let mut held_by = self.recording.held_by.iter();
+        self.member()
+            .is_some_and(|member| held_by.any(|id| member.has(*id)))
     }
 
     fn has_recorder(&self) -> bool {

@@ -129,12 +129,12 @@ impl RecordingMemory {
     /// Takes what an earlier page of the same participant refused or withdrew.
     pub(super) fn remember_declined(
         &mut self,
-        declined: &[Jws<StatementClaims>],
+        signed: &[Jws<StatementClaims>],
         policy: &Policy,
         me: ParticipantId,
         at_ms: u64,
     ) {
-        for jws in declined {
+        for jws in signed {
             let verified = jws.unverified_claims().ok().and_then(|claims| {
                 let group_id = &claims.group_id.0;
                 Statement::verify(jws, policy.clinic(), policy.visit(), group_id).ok()

@@ -63,18 +63,19 @@ impl Visit {
         };
         let round = asking.request.claims().round;
         let said_outside = asking.answer.is_some();
-        let has_withdrawn = self.outside().is_some_and(|outside| outside.has_withdrawn);
-        let granted = self.memory.granted();
-        let is_outside_alone = self.memory.stands_in_group().is_none()
-            && granted.is_none_or(|granted| said_outside && granted == round);
-        if !is_outside_alone {
-            // Whoever asks outside does not get the withdrawal in the place of those whom it concerns.
-            self.decline_away(kind, wish)?;
+        // Whoever asks outside does not get the withdrawal in the place of those whom it concerns.
+        if self.memory.stands_in_group().is_some() {
+            let _ = self.refuse_outside();
+            return self.decline_away(kind, wish);
         }
-        let refused = self.refuse_outside();
-        // A second click changes nothing.
-        if is_outside_alone && !has_withdrawn {
-            refused?;
+        let granted = self.memory.granted();
+        if granted.is_none_or(|granted| said_outside && granted == round)
+            && !self.memory.ends_in_a_withdrawal()
+        {
+            self.refuse_outside()?;
+        } else {
+            self.decline_away(kind, wish)?;
+            let _ = self.refuse_outside();
         }
         Ok(Answered::Now(None))
     }

@@ -43,11 +43,7 @@ impl Random {
         memory.meeting_ms = self.below(3);
         memory.last = (self.below(3) > 0).then(|| self.said());
         for _ in 0..self.below(3) {
-            let said = self.said();
-            memory.agree(said);
-        }
-        for _ in 0..self.below(3) {
-            memory.decline(&Jws::from_text(format!("a.{}.c", self.below(4))));
+            memory.keep(&Jws::from_text(format!("a.{}.c", self.below(4))));
         }
         memory.clinic_number = self.below(4);
         memory
@@ -80,15 +76,8 @@ fn knows(memory: &VisitMemory, part: &VisitMemory) -> bool {
     let mut people = ids().map(ParticipantId::from_bytes);
     part.groups.iter().all(|id| memory.groups.contains(id))
         && part.former.iter().all(|id| memory.former.contains(id))
-        && part
-            .declined
-            .iter()
-            .all(|jws| memory.declined.contains(jws))
+        && part.signed.iter().all(|jws| memory.signed.contains(jws))
         && part.last <= memory.last
-        && part
-            .agreed
-            .iter()
-            .all(|(round, said)| memory.agreed.get(round) >= Some(said))
         && part.clinic_number <= memory.clinic_number
         && ids()
             .map(RoundId::from_bytes)
