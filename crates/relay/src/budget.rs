@@ -1,7 +1,7 @@
 //! What one pass and one address may send, however often they connect.
 //!
-//! Budgets are token buckets, kept by what a client cannot change at will: the key that its pass is bound to, within its
-//! visit, and the network that it comes from. A connection only draws on them, so a new connection starts where the last
+//! Budgets are token buckets, kept by what a client cannot change at will: the participant whom
+//! its pass names, within its visit, and the network that it comes from. A connection only draws on them, so a new connection starts where the last
 //! one stopped. Hellos have a separate budget per address, so clients without a pass cannot use up what the people
 //! behind the same address send in their visits.
 //!
@@ -10,7 +10,7 @@
 
 use crate::admission::Admitted;
 use crate::limits::MAX_HELLO_WAIT;
-use sealed_visit_protocol::{PublicKey, VisitId};
+use sealed_visit_protocol::{ParticipantId, VisitId};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -63,7 +63,7 @@ pub struct Exhausted;
 /// The budgets of one relay.
 #[derive(Debug)]
 pub struct Budgets {
-    passes: Table<(VisitId, PublicKey)>,
+    passes: Table<(VisitId, ParticipantId)>,
     addresses: Table<IpAddr>,
     hellos: Table<IpAddr>,
 }
@@ -123,8 +123,9 @@ impl Budgets {
     }
 }
 
-fn key_of(who: &Admitted) -> (VisitId, PublicKey) {
-    (who.visit, *who.pass.key())
+/// Not the pass's key: the authority binds passes to as many keys as a page asks for.
+fn key_of(who: &Admitted) -> (VisitId, ParticipantId) {
+    (who.visit, who.participant)
 }
 
 #[derive(Debug)]
@@ -303,6 +304,21 @@ mod tests {
         assert_eq!(budgets.hellos.buckets.lock().unwrap().of.len(), 200);
         budgets.sweep(start + Duration::from_secs(60));
         assert!(budgets.hellos.buckets.lock().unwrap().of.is_empty());
+    }
+
+    #[test]
+    fn a_pass_for_another_key_brings_no_other_budget() {
+        let (start, budgets) = (Instant::now(), Budgets::default());
+        let people = crate::visit::tests::people(2);
+        let (mut again, address) = (people[0].clone(), IpAddr::from([192, 0, 2, 1]));
+        again.pass = people[1].pass.clone();
+        assert_ne!(again.pass.key(), people[0].pass.key());
+        for _ in 0..4 {
+            assert_eq!(budgets.message(&people[0], address, 1 << 20, start), NONE);
+        }
+        let wait = budgets.message(&again, address, 1 << 20, start);
+        assert_eq!(wait, Ok(Duration::from_secs(2)));
+        assert_eq!(budgets.message(&people[1], address, 1 << 20, start), NONE);
     }
 
     #[test]

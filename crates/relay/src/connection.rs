@@ -15,7 +15,7 @@ use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use sealed_visit_protocol::pass::PassClaims;
 use sealed_visit_protocol::wire::{ClientMessage, HelloClaims, RelayErrorCode, RelayMessage};
 use sealed_visit_protocol::{B64, Jws, VERSION};
-use std::net::IpAddr;
+use sealed_visit_serve::Client;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
@@ -42,8 +42,8 @@ struct Greeting<'a> {
     media: &'a Access,
 }
 
-/// Serves one connection to its end. `address` is what its client is counted by.
-pub async fn serve(socket: WebSocket, services: Services, address: IpAddr) {
+/// Serves one connection to its end. Limits count by its client's address.
+pub async fn serve(socket: WebSocket, services: Services, client: &Client) {
     let (sink, stream) = socket.split();
     let (outbox, outlet) = Outbox::new(services.stats.clone());
     let started = Instant::now();
@@ -51,7 +51,7 @@ pub async fn serve(socket: WebSocket, services: Services, address: IpAddr) {
     let writer = tokio::spawn(write(sink, outlet, heard.clone()));
     let connection = Connection {
         services: &services,
-        address,
+        client,
         outbox: &outbox,
         heard: &heard,
     };
@@ -99,7 +99,7 @@ impl Heard {
 /// The reading half of a connection, and what it needs.
 struct Connection<'a> {
     services: &'a Services,
-    address: IpAddr,
+    client: &'a Client,
     outbox: &'a Outbox,
     heard: &'a Heard,
 }
@@ -129,7 +129,8 @@ impl Connection<'_> {
                 }
             };
             stats.messages_received.fetch_add(1, Relaxed);
-            let Ok(wait) = budgets.message(&who, self.address, text.len(), Instant::now()) else {
+            let Ok(wait) = budgets.message(&who, self.client.address(), text.len(), Instant::now())
+            else {
                 self.refuse(TOO_MANY.code, TOO_MANY.detail);
                 break;
             };
@@ -211,7 +212,7 @@ impl Connection<'_> {
         if text.len() > limits::MAX_HELLO_BYTES {
             return Err(TOO_LARGE.into());
         }
-        let wait = budgets.hello(self.address, text.len(), Instant::now())?;
+        let wait = budgets.hello(self.client.address(), text.len(), Instant::now())?;
         if !self.wait(wait).await {
             return Ok(None);
         }
@@ -239,6 +240,7 @@ impl Connection<'_> {
             return Ok(None);
         }
         hub.connect(&who, after_seq, self.outbox.clone())?;
+        self.client.limit_reads(None);
         tracing::info!(visit = %who.visit, participant = %who.participant, "connected");
         Ok(Some(who))
     }

@@ -9,6 +9,10 @@ use std::time::Duration;
 pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
 /// The first message of a connection, from somebody unknown: a pass and a proof are a few kilobytes.
 pub const MAX_HELLO_BYTES: usize = 32 << 10;
+/// What a connection may bring in all before its hello was good: nothing larger is kept for somebody unknown.
+pub const MAX_BYTES_BEFORE_HELLO: usize = 2 * MAX_HELLO_BYTES;
+/// What each connection reads into.
+pub const READ_BUFFER_BYTES: usize = 16 << 10;
 pub const MAX_GROUP_ID_BYTES: usize = 64;
 /// One that a page makes has some 1.5 KB. Everybody who connects is sent those of all who wait.
 pub const MAX_KEY_PACKAGE_BYTES: usize = 16 << 10;
@@ -17,6 +21,13 @@ pub const MAX_DIRECT_BYTES: usize = 256 << 10;
 pub const MAX_SDP_BYTES: usize = 256 << 10;
 /// An answer to [`MAX_SECTIONS`] of the relay's own sections.
 pub const MAX_ANSWER_BYTES: usize = 512 << 10;
+/// Lines of an offer that the WebRTC library reads: reading them stops all visits' media meanwhile. A page's has some 50 in
+/// each section.
+pub const MAX_OFFER_LINES: usize = 4096;
+/// Lines of an answer for each section of the relay's offer; browsers need some 40.
+pub const MAX_ANSWER_LINES_OF_SECTION: usize = 96;
+/// RTP streams (SSRCs) that one publishing connection ever announces or sends: a track has two.
+pub const MAX_STREAMS: usize = 256;
 /// Tracks of one participant: microphone, camera, screen with sound, and some to spare.
 pub const MAX_TRACKS: usize = 8;
 /// Tracks of one visit.

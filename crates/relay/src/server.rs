@@ -194,11 +194,13 @@ async fn visit(
     if guard.is_too_many {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many connections\n").into_response();
     }
+    client.limit_reads(Some(limits::MAX_BYTES_BEFORE_HELLO));
     upgrade
+        .read_buffer_size(limits::READ_BUFFER_BYTES)
         .max_message_size(limits::MAX_MESSAGE_BYTES)
         .max_frame_size(limits::MAX_MESSAGE_BYTES)
         .on_upgrade(async move |socket| {
-            connection::serve(socket, services, client.address()).await;
+            connection::serve(socket, services, &client).await;
             drop((guard, client));
         })
 }

@@ -411,6 +411,12 @@ impl Visit {
             removed,
         }: Ordered,
     ) -> Outcome {
+        if welcomes.len().max(removed.len()) > limits::MAX_PARTICIPANTS {
+            return Err(denied(
+                RelayErrorCode::TooMuch,
+                "too many welcomes or removals",
+            ));
+        }
         let present = &self.present;
         let waiting = &self.waiting;
         let group = member_group(&mut self.group, &group_id, from)?;
@@ -423,12 +429,6 @@ impl Visit {
                     current_epoch: group.info.epoch,
                 },
             )]);
-        }
-        if welcomes.len().max(removed.len()) > limits::MAX_PARTICIPANTS {
-            return Err(denied(
-                RelayErrorCode::TooMuch,
-                "too many welcomes or removals",
-            ));
         }
         let is_known = |who| waiting.contains_key(who) || present.contains(who);
         if !welcomes.iter().all(|welcome| is_known(&welcome.to)) {
@@ -633,4 +633,4 @@ const fn denied(code: RelayErrorCode, detail: &'static str) -> Denied {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

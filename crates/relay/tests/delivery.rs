@@ -10,8 +10,10 @@ use sealed_visit_protocol::wire::{
 };
 use sealed_visit_protocol::{B64, Hash32, Role};
 use sealed_visit_relay::hub::{Retention, now_ms};
+use sealed_visit_relay::limits;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::Message;
 
 const GROUP: &[u8] = b"group";
@@ -582,6 +584,35 @@ async fn refuses_what_is_malformed_or_too_large_and_goes_on_where_it_can() {
     expect_closed(&mut host).await;
 }
 
+/// A message that a stranger does not finish would otherwise be kept, up to a message's limit, on each connection.
+#[tokio::test]
+async fn a_stranger_cannot_make_the_relay_keep_more_than_a_hello() {
+    let relay = TestRelay::start().await;
+    let mut stranger = relay.dial().await;
+    assert!(matches!(
+        stranger.next().await,
+        RelayMessage::Challenge { .. }
+    ));
+    let MaybeTlsStream::Plain(stream) = stranger.socket.get_mut() else {
+        panic!("a plain connection");
+    };
+    // A masked text of 900,000 bytes (RFC 6455 section 5.2), of which a part comes.
+    let mut frame = vec![0x81, 0x80 | 127];
+    frame.extend(900_000_u64.to_be_bytes());
+    frame.extend([0; 4]);
+    frame.extend([b'x'; 200_000]);
+    let _ = stream.write_all(&frame).await;
+    // Not a word about the time that it took.
+    assert_eq!(stranger.try_next().await, None);
+
+    // Members have the whole size.
+    let (_, mut host, _, mut guest) = two_members(&relay).await;
+    host.app(GROUP, 1, &[7; 200_000]).await;
+    guest
+        .until(|message| matches!(message, RelayMessage::App { .. }).then_some(()))
+        .await;
+}
+
 #[tokio::test]
 async fn says_what_is_wrong_with_a_media_description() {
     let relay = TestRelay::start().await;
@@ -605,6 +636,57 @@ async fn says_what_is_wrong_with_a_media_description() {
         .await;
         expect_error(&mut host, RelayErrorCode::Media).await;
     }
+}
+
+/// An offer of one video section that names these streams.
+fn offer_of(streams: std::ops::Range<u32>) -> ClientMessage {
+    let named: String = streams
+        .map(|ssrc| format!("a=ssrc:{ssrc} cname:a\r\n"))
+        .collect();
+    let sdp = format!(
+        "v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
+         a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuvwx\r\na=setup:actpass\r\n\
+         a=fingerprint:sha-256 {}11\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\n\
+         a=sendonly\r\na=rtcp-mux\r\na=rtpmap:96 VP8/90000\r\n{named}",
+        "11:".repeat(31)
+    );
+    ClientMessage::PublishOffer {
+        sdp,
+        tracks: vec![PublishedTrack {
+            mid: "0".into(),
+            track: "camera".into(),
+            kind: MediaKind::Video,
+            source: MediaSource::Camera,
+        }],
+    }
+}
+
+#[tokio::test]
+async fn offers_one_after_the_other_do_not_pile_up_streams() {
+    let relay = TestRelay::start().await;
+    let (_, mut host, ..) = two_members(&relay).await;
+    let mut known = 0;
+    let refused = loop {
+        host.send(&offer_of(known + 1..known + 17)).await;
+        let answer = host
+            .until(|message| match message {
+                RelayMessage::PublishAnswer { .. } => Some(None),
+                RelayMessage::Error { detail, .. } => Some(Some(detail)),
+                _ => None,
+            })
+            .await;
+        if let Some(detail) = answer {
+            break detail;
+        }
+        known += 16;
+        assert!(known < 10_000, "never limited");
+    };
+    assert_eq!(refused, "too many streams in one connection");
+    assert_eq!(known as usize, limits::MAX_STREAMS);
+    // What was published goes on.
+    host.send(&offer_of(1..17)).await;
+    host.until(|message| matches!(message, RelayMessage::PublishAnswer { .. }).then_some(()))
+        .await;
 }
 
 #[tokio::test]

@@ -575,3 +575,34 @@ impl Sending {
         call.drive_for(wait).await;
     }
 }
+
+#[tokio::test]
+async fn a_publisher_of_ever_new_streams_is_dropped_and_the_relay_keeps_none() {
+    let mut call = Call::start().await;
+    let sending = call
+        .sender
+        .peer
+        .rtc_streams(call.video, limits::MAX_STREAMS as u32 + 50);
+    let mut next = 0;
+    let Call {
+        relay,
+        sender,
+        receiver,
+        ..
+    } = &mut call;
+    assert_eq!(relay.relay.stats().media_connections, 2);
+    drive_until(
+        &mut [&mut sender.peer, &mut receiver.peer],
+        Duration::from_secs(60),
+        "the publisher is dropped",
+        |peers| {
+            // As many as get through: what is lost comes again.
+            if let Some(ssrc) = sending.get(next % sending.len()) {
+                peers[0].write_stream(*ssrc, VP8, (next / sending.len()) as u64);
+            }
+            next += 1;
+            relay.relay.stats().media_connections == 1
+        },
+    )
+    .await;
+}

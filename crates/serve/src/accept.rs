@@ -2,8 +2,8 @@
 
 use crate::address::{Client, Place, Places, canonical, client_of};
 use crate::options::{Options, descriptor_limit};
-use crate::pace::{Pace, Paced};
-use crate::stall::Stall;
+use crate::pace::{Account, Pace, Paced, is_upload};
+use crate::stall::{ReadLimit, Stall};
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::{ConnectInfo, Request};
@@ -24,6 +24,8 @@ use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
 
+/// Room for the head of a request: a few tokens and signed proofs. Without a limit of ours it is some 400 KB a connection.
+const MAX_HEAD_BYTES: usize = 64 << 10;
 /// After an error that the next attempt would meet again, such as no free descriptor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -43,6 +45,7 @@ pub async fn serve(
         per_address: options.per_address(total),
         connections: Places::default(),
         requests: Places::default(),
+        bodies: Places::default(),
         trusted: options
             .trusted_proxy
             .iter()
@@ -96,6 +99,8 @@ struct Shared {
     connections: Places,
     /// Of addresses behind a trusted proxy.
     requests: Places,
+    /// Bytes of bodies that were received for requests without an answer.
+    bodies: Places,
     trusted: Vec<IpAddr>,
 }
 
@@ -139,14 +144,19 @@ impl Shared {
     ) {
         // Small answers and WebSocket messages must not wait for each other.
         let _ = stream.set_nodelay(true);
-        let stream = TokioIo::new(Stall::new(stream, self.options.stall_timeout, held));
+        let reads = ReadLimit::default();
+        let stall = Stall::new(stream, self.options.stall_timeout, reads.clone(), held);
+        let stream = TokioIo::new(stall);
         let service = {
             let shared = self.clone();
-            hyper::service::service_fn(move |request| shared.clone().answer(request, peer))
+            hyper::service::service_fn(move |request| {
+                shared.clone().answer(request, peer, reads.clone())
+            })
         };
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.options.header_timeout)
+            .max_buf_size(MAX_HEAD_BYTES)
             .serve_connection(stream, service)
             .with_upgrades();
         let mut connection = pin!(connection);
@@ -166,6 +176,7 @@ impl Shared {
         self: Arc<Self>,
         request: hyper::Request<Incoming>,
         peer: SocketAddr,
+        reads: ReadLimit,
     ) -> Result<Response, Infallible> {
         let address = client_of(peer.ip(), request.headers(), &self.trusted);
         let place = if self.is_trusted(peer.ip()) {
@@ -180,21 +191,29 @@ impl Shared {
             stall_timeout,
             min_body_rate,
             body_timeout,
+            max_body_bytes_per_address,
             ..
         } = self.options;
+        let is_upload = is_upload(request.method(), request.headers());
         let pace = Pace::new(
             stall_timeout,
             min_body_rate,
-            body_timeout,
-            request.headers(),
+            (!is_upload).then_some(body_timeout),
         );
-        let mut request: Request = request.map(|body| Body::new(Paced::new(body, pace)));
+        // What handlers keep of an upload they bound themselves.
+        let account = (!is_upload)
+            .then(|| Account::new(self.bodies.none(address), max_body_bytes_per_address));
+        let mut request: Request = {
+            let account = account.clone();
+            request.map(|body| Body::new(Paced::new(body, pace, account)))
+        };
         request
             .extensions_mut()
             .insert(ConnectInfo(SocketAddr::new(address, peer.port())));
-        let client = Client::new(address, place.clone());
+        let client = Client::new(address, place.clone(), reads);
         request.extensions_mut().insert(client);
         let response = self.app.clone().oneshot(request).await?;
+        drop(account);
         Ok(match place {
             Some(place) => response.map(|body| {
                 Body::new(Holding {

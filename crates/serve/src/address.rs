@@ -4,6 +4,7 @@
 //! `X-Forwarded-For` header, read from the right: entries that trusted proxies added are skipped, the first other one
 //! counts. What stands further left is the client's own word and is not read.
 
+use crate::stall::ReadLimit;
 use axum::http::HeaderMap;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -19,14 +20,22 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 pub struct Client {
     address: IpAddr,
     _place: Option<Arc<Place>>,
+    reads: ReadLimit,
 }
 
 impl Client {
-    pub(crate) fn new(address: IpAddr, place: Option<Arc<Place>>) -> Self {
+    pub(crate) fn new(address: IpAddr, place: Option<Arc<Place>>, reads: ReadLimit) -> Self {
         Self {
             address: canonical(address),
             _place: place,
+            reads,
         }
+    }
+
+    /// Fails the connection once it has brought so many more bytes: for an upgrade whose client is not known yet. `None`
+    /// lifts the limit.
+    pub fn limit_reads(&self, bytes: Option<usize>) {
+        self.reads.set(bytes);
     }
 
     /// What limits count by: an IPv4 address, or the /64 that an IPv6 address is in.
@@ -91,8 +100,18 @@ impl Places {
         *count += 1;
         Some(Place {
             address,
+            size: 1,
             held: self.held.clone(),
         })
+    }
+
+    /// A place of no size yet.
+    pub fn none(&self, address: IpAddr) -> Place {
+        Place {
+            address: network(address),
+            size: 0,
+            held: self.held.clone(),
+        }
     }
 }
 
@@ -100,14 +119,29 @@ impl Places {
 #[derive(Debug)]
 pub(crate) struct Place {
     address: IpAddr,
+    size: usize,
     held: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
+
+impl Place {
+    /// Makes it larger; false when its address would hold more than `limit`.
+    pub fn grow(&mut self, by: usize, limit: usize) -> bool {
+        let mut held = lock(&self.held);
+        let count = held.get(&self.address).copied().unwrap_or(0) + by;
+        if by == 0 || count > limit {
+            return by == 0;
+        }
+        held.insert(self.address, count);
+        self.size += by;
+        true
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut held = lock(&self.held);
         if let Some(count) = held.get_mut(&self.address) {
-            *count -= 1;
+            *count -= self.size;
             if *count == 0 {
                 held.remove(&self.address);
             }

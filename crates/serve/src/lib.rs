@@ -1,7 +1,8 @@
 //! How the servers take HTTP connections.
 //!
 //! Every connection has time limits: for its headers (an idle connection counts as waiting for headers), for a body that
-//! arrives too slowly, and for a peer that reads nothing. There are limits on connections in total and per address; the
+//! arrives too slowly, and for a peer that reads nothing. There are limits on what one connection's head and one
+//! address's unanswered bodies take up, and on connections in total and per address; the
 //! total also fits into the process's descriptor limit, and no address gets more than half of it. Accepting goes on
 //! after errors such as running out of descriptors. A panic ends its own request or task.
 //!

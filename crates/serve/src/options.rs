@@ -34,6 +34,9 @@ pub struct Options {
     /// Seconds that a request's body may take in all, tus uploads excepted.
     #[arg(long, default_value = "300", env = "HTTP_BODY_TIMEOUT", value_parser = seconds)]
     pub body_timeout: Duration,
+    /// Bytes of bodies of one address that are held until their requests are answered, tus uploads excepted.
+    #[arg(long, default_value_t = 64 << 20, env = "HTTP_MAX_BODY_BYTES_PER_ADDRESS")]
+    pub max_body_bytes_per_address: usize,
 }
 
 impl Default for Options {
@@ -46,6 +49,7 @@ impl Default for Options {
             stall_timeout: Duration::from_secs(60),
             min_body_rate: 1024,
             body_timeout: Duration::from_secs(300),
+            max_body_bytes_per_address: 64 << 20,
         }
     }
 }

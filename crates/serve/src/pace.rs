@@ -5,17 +5,28 @@
 //! often a byte comes. Ordinary requests also have a limit on all their waiting together. Uploads have none: a long one
 //! over a slow line is no attack. Time in which the server itself does not read is nobody's waiting.
 
+use crate::address::Place;
 use axum::body::HttpBody;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 use hyper::body::{Buf, Frame, SizeHint};
 use std::error::Error;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// What tus uploads send (tus 1.0, PATCH), whatever method stands in for theirs.
+/// What tus uploads send (tus 1.0, PATCH).
 const UPLOAD: &str = "application/offset+octet-stream";
+
+/// Whether a request uploads by tus, also where another method stands in for PATCH. The content type alone is anybody's to
+/// claim, for a body that is kept whole.
+pub(crate) fn is_upload(method: &Method, headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE);
+    let stands_in = headers.get("x-http-method-override");
+    content_type.is_some_and(|value| value == UPLOAD)
+        && (method == Method::PATCH || stands_in.is_some_and(|value| value == "PATCH"))
+}
 
 /// How long the client may be waited for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,19 +40,12 @@ pub(crate) struct Pace {
 
 impl Pace {
     /// `total` is for ordinary requests.
-    pub fn new(
-        window: Duration,
-        bytes_per_second: u32,
-        total: Duration,
-        headers: &HeaderMap,
-    ) -> Self {
-        let content_type = headers.get(header::CONTENT_TYPE);
-        let is_upload = content_type.is_some_and(|value| value.as_bytes() == UPLOAD.as_bytes());
+    pub fn new(window: Duration, bytes_per_second: u32, total: Option<Duration>) -> Self {
         Self {
             window,
             bytes_per_second: bytes_per_second.max(1),
             credit: window,
-            total: (!is_upload).then_some(total),
+            total,
         }
     }
 
@@ -62,6 +66,37 @@ impl Pace {
     }
 }
 
+/// What an address holds in bodies, of which this is one; given back when the last copy is dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct Account {
+    place: Arc<Mutex<Place>>,
+    limit: usize,
+}
+
+impl Account {
+    pub fn new(place: Place, limit: usize) -> Self {
+        let place = Arc::new(Mutex::new(place));
+        Self { place, limit }
+    }
+
+    fn book(&self, bytes: usize) -> bool {
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        place.grow(bytes, self.limit)
+    }
+}
+
+/// Why a body was given up.
+#[derive(Debug)]
+pub(crate) struct TooMuch;
+
+impl std::fmt::Display for TooMuch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the address has too many bodies under way")
+    }
+}
+
+impl Error for TooMuch {}
+
 /// Why a body was given up.
 #[derive(Debug)]
 pub(crate) struct TooSlow;
@@ -78,15 +113,17 @@ impl Error for TooSlow {}
 pub(crate) struct Paced<B> {
     body: B,
     pace: Pace,
+    account: Option<Account>,
     /// While the client is waited for: since when, and until when at most.
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
 impl<B> Paced<B> {
-    pub fn new(body: B, pace: Pace) -> Self {
+    pub fn new(body: B, pace: Pace, account: Option<Account>) -> Self {
         Self {
             body,
             pace,
+            account,
             waiting: None,
         }
     }
@@ -111,7 +148,11 @@ where
             }
             let data = frame.as_ref().and_then(|frame| frame.as_ref().ok());
             if let Some(data) = data.and_then(Frame::data_ref) {
-                this.pace.got(data.remaining());
+                let size = data.remaining();
+                this.pace.got(size);
+                if this.account.as_ref().is_some_and(|it| !it.book(size)) {
+                    return Poll::Ready(Some(Err(TooMuch.into())));
+                }
             }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
@@ -153,7 +194,8 @@ mod tests {
             body_timeout,
             ..
         } = options;
-        Pace::new(stall_timeout, min_body_rate, body_timeout, &headers)
+        let total = (!is_upload(&Method::PATCH, &headers)).then_some(body_timeout);
+        Pace::new(stall_timeout, min_body_rate, total)
     }
 
     /// After how many rounds of waiting so long and getting so many bytes the body is given up.

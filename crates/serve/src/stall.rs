@@ -5,25 +5,56 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
+/// How much a stream may still bring; shared with whoever sets it.
+#[derive(Debug, Clone)]
+pub struct ReadLimit(Arc<AtomicUsize>);
+
+const NO_LIMIT: usize = usize::MAX;
+
+impl Default for ReadLimit {
+    fn default() -> Self {
+        Self(Arc::new(AtomicUsize::new(NO_LIMIT)))
+    }
+}
+
+impl ReadLimit {
+    pub fn set(&self, bytes: Option<usize>) {
+        self.0.store(bytes.unwrap_or(NO_LIMIT), Relaxed);
+    }
+
+    /// False when it is more than there is left.
+    fn spend(&self, bytes: usize) -> bool {
+        let spend = |left| match left {
+            NO_LIMIT => Some(NO_LIMIT),
+            left => left.checked_sub(bytes),
+        };
+        self.0.fetch_update(Relaxed, Relaxed, spend).is_ok()
+    }
+}
+
 /// A stream with a limit on writes that make no progress. Carries `held` along, through upgrades too.
 pub struct Stall<S, H> {
     stream: S,
     limit: Duration,
+    reads: ReadLimit,
     /// Running while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
     _held: H,
 }
 
 impl<S, H> Stall<S, H> {
-    pub fn new(stream: S, limit: Duration, held: H) -> Self {
+    pub fn new(stream: S, limit: Duration, reads: ReadLimit, held: H) -> Self {
         Self {
             stream,
             limit,
+            reads,
             waiting: None,
             _held: held,
         }
@@ -56,7 +87,12 @@ impl<S: AsyncRead + Unpin, H: Unpin> AsyncRead for Stall<S, H> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let outcome = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if !self.reads.spend(buffer.filled().len() - before) {
+            return Poll::Ready(Err(io::Error::other("the peer sends more than it may")));
+        }
+        outcome
     }
 }
 
@@ -101,7 +137,7 @@ mod tests {
     #[tokio::test]
     async fn a_peer_that_reads_nothing_is_given_up() {
         let (near, _far) = tokio::io::duplex(4);
-        let mut stalled = Stall::new(near, Duration::from_millis(20), ());
+        let mut stalled = Stall::new(near, Duration::from_millis(20), ReadLimit::default(), ());
         let error = stalled.write_all(&[7; 20]).await.err();
         assert_eq!(
             error.map(|error| error.kind()),
@@ -112,7 +148,7 @@ mod tests {
     #[tokio::test]
     async fn a_peer_that_reads_slowly_has_the_whole_time_for_each_piece() {
         let (near, mut far) = tokio::io::duplex(4);
-        let mut stalled = Stall::new(near, Duration::from_secs(3600), ());
+        let mut stalled = Stall::new(near, Duration::from_secs(3600), ReadLimit::default(), ());
         assert!(stalled.write_all(&[7; 4]).await.is_ok());
         let write = |stalled: &mut Stall<_, ()>, context: &mut Context<'_>| {
             Poll::Ready(Pin::new(stalled).poll_write(context, &[7]).is_ready())

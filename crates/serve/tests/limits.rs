@@ -169,10 +169,15 @@ async fn a_body_that_stops_is_given_up() {
     assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
 }
 
+/// As a client sends it that cannot send PATCH.
 fn post_of(length: usize, content_type: &str) -> String {
+    post_as(length, content_type, "x-http-method-override: PATCH\r\n")
+}
+
+fn post_as(length: usize, content_type: &str, headers: &str) -> String {
     format!(
         "POST /length HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: {content_type}\r\n\
-         content-length: {length}\r\n\r\n"
+         content-length: {length}\r\n{headers}\r\n"
     )
 }
 
@@ -214,6 +219,46 @@ async fn a_body_in_drips_is_given_up_although_a_byte_comes_often() {
     for content_type in ["application/json", UPLOAD] {
         drip(&server, content_type, b"x", SOON / 10).await;
     }
+}
+
+#[tokio::test]
+async fn a_head_without_end_is_not_kept() {
+    let server = Server::start(patient()).await;
+    let mut stream = server.send(1, "GET / HTTP/1.1\r\nhost: a\r\nx: ").await;
+    // Less than what the HTTP library takes by itself. The server may close in the middle.
+    let _ = stream.write_all(&[b'x'; 200_000]).await;
+    let ended = tokio::time::timeout(Duration::from_secs(60), rest(stream)).await;
+    assert!(ended.is_ok(), "waits for more");
+    assert!(server.is_served(1).await);
+}
+
+#[tokio::test]
+async fn the_bodies_of_one_address_have_one_bound_and_others_are_served() {
+    const BOUND: usize = 10_000;
+    let server = Server::start(Options {
+        body_timeout: NEVER,
+        max_body_bytes_per_address: BOUND,
+        ..patient()
+    })
+    .await;
+    let is_taken = async |host: u8, length: usize, content_type: &str| {
+        let mut stream = server.send(host, &post_as(length, content_type, "")).await;
+        let _ = stream.write_all(&vec![b'x'; length]).await;
+        rest(stream).await.contains(" 200 ")
+    };
+    // What it claims to be makes no difference.
+    for content_type in ["application/json", UPLOAD] {
+        assert!(is_taken(1, BOUND, content_type).await);
+        assert!(!is_taken(1, BOUND + 1, content_type).await);
+    }
+    let slow = post_as(BOUND, "application/json", "") + &"x".repeat(BOUND / 2);
+    let slow = server.send(1, &slow).await;
+    // From when on it counts, only the server knows.
+    while is_taken(1, BOUND / 2 + 1, "application/json").await {}
+    assert!(is_taken(1, BOUND / 2, "application/json").await);
+    assert!(is_taken(2, BOUND, "application/json").await);
+    drop(slow);
+    while !is_taken(1, BOUND, "application/json").await {}
 }
 
 #[tokio::test]

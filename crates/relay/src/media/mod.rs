@@ -8,6 +8,7 @@
 //! | module | what |
 //! |---|---|
 //! | `peer` | how a peer connection is set up |
+//! | `description` | what is read of a browser's description, and how much |
 //! | `publish`, `subscribe` | one participant's two connections |
 //! | `room` | one visit: forwarding, key frames, adaptation |
 //! | `share`, `evidence` | how a slow line is shared out, and whether it is one |
@@ -17,6 +18,7 @@
 //! | `tap` | test builds only: forwarded payloads to a file |
 
 mod clock;
+mod description;
 mod evidence;
 mod keyframe;
 mod peer;

@@ -1,4 +1,4 @@
-//! One peer connection: str0m set up for opaque payloads, and what the relay wants of a description.
+//! One peer connection: str0m set up for opaque payloads.
 
 use sealed_visit_protocol::wire::MediaKind;
 use std::net::SocketAddr;
@@ -119,55 +119,9 @@ pub fn advance(rtc: &mut Rtc, now: Instant) {
     }
 }
 
-/// A description by a browser, with what the relay does not want taken out.
-///
-/// Candidates: the relay's own address is known to everybody, so a client's checks reach it; what addresses the
-/// client has is nothing the relay needs to know, nor should anybody be able to send its checks elsewhere.
-pub fn without_candidates(sdp: &str) -> String {
-    sdp.lines()
-        .filter(|line| {
-            !line.starts_with("a=candidate:") && !line.starts_with("a=end-of-candidates")
-        })
-        .flat_map(|line| [line.trim_end(), "\r\n"])
-        .collect()
-}
-
-/// What distinguishes a browser's peer connections: the session id of the `o=` line (RFC 8829 section 5.2.1).
-pub fn session_id(sdp: &str) -> Option<&str> {
-    let origin = sdp.lines().find_map(|line| line.strip_prefix("o="))?;
-    origin.split(' ').nth(1)
-}
-
-/// The number of media sections.
-pub fn section_count(sdp: &str) -> usize {
-    sdp.lines().filter(|line| line.starts_with("m=")).count()
-}
-
-pub fn has_simulcast(sdp: &str) -> bool {
-    sdp.lines().any(|line| line.starts_with("a=simulcast:"))
-}
-
 pub fn kind_of(kind: MediaKind) -> str0m::media::MediaKind {
     match kind {
         MediaKind::Audio => str0m::media::MediaKind::Audio,
         MediaKind::Video => str0m::media::MediaKind::Video,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SDP: &str = "v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n\
-        m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n\
-        a=candidate:1 1 udp 2113937151 abc.local 50000 typ host\r\na=end-of-candidates\r\na=sendonly\r\n";
-
-    #[test]
-    fn takes_candidates_out_and_leaves_the_rest() {
-        let cleaned = without_candidates(SDP);
-        assert!(!cleaned.contains("candidate"));
-        assert!(cleaned.ends_with("a=mid:0\r\na=sendonly\r\n"));
-        assert_eq!(session_id(&cleaned), Some("4611731400430051336"));
-        assert_eq!(section_count(&cleaned), 1);
     }
 }

@@ -1,6 +1,7 @@
 //! What one participant sends to the relay.
 
 use super::clock::SenderClock;
+use super::description::{self, Description};
 use super::peer::{self, PeerFactory};
 use crate::limits;
 use sealed_visit_protocol::wire::{MediaKind, PublishedTrack};
@@ -40,6 +41,8 @@ pub struct Publication {
     clock: SenderClock,
     /// Which stream is which; looked up in str0m once for each.
     mids: HashMap<Ssrc, Mid>,
+    /// All that it ever announced or sent: str0m keeps each for as long as the connection lives.
+    streams: BTreeSet<u32>,
     sent_limit: Option<(u64, Instant)>,
 }
 
@@ -70,11 +73,11 @@ impl Publication {
     pub fn negotiate(
         current: Option<Self>,
         factory: &PeerFactory,
-        sdp: &str,
+        Description { text, streams }: &Description,
         tracks: &[PublishedTrack],
         now: Instant,
     ) -> Result<(Self, String), Unserved> {
-        let session = peer::session_id(sdp).unwrap_or_default().to_owned();
+        let session = session_of(text).to_owned();
         let mut publication = match current {
             Some(current) if current.session == session && current.rtc.is_alive() => current,
             _ => Self {
@@ -83,10 +86,11 @@ impl Publication {
                 tracks: Vec::new(),
                 clock: SenderClock::default(),
                 mids: HashMap::new(),
+                streams: BTreeSet::new(),
                 sent_limit: None,
             },
         };
-        let offer = SdpOffer::from_sdp_string(&peer::without_candidates(sdp))
+        let offer = SdpOffer::from_sdp_string(text)
             .map_err(|error| unserved("the offer cannot be read", &error))?;
         let answer = publication
             .rtc
@@ -94,7 +98,16 @@ impl Publication {
             .accept_offer(offer)
             .map_err(|error| unserved("the offer cannot be served", &error))?;
         publication.take_tracks(tracks)?;
+        publication.streams.extend(streams);
         Ok((publication, answer.to_sdp_string()))
+    }
+
+    /// Whether it would have more streams with these than one connection may have.
+    pub fn is_crowded_by(&self, offered: &Description) -> bool {
+        let known = (self.session == session_of(&offered.text)).then_some(&self.streams);
+        let more = |it: &&u32| known.is_none_or(|known| !known.contains(it));
+        let known_count = known.map_or(0, BTreeSet::len);
+        known_count + offered.streams.iter().filter(more).count() > limits::MAX_STREAMS
     }
 
     pub fn tracks(&self) -> &[Published] {
@@ -112,6 +125,12 @@ impl Publication {
             Some(mid) => *mid,
             None => {
                 let mid = self.rtc.direct_api().stream_rx(&ssrc)?.mid();
+                self.streams.insert(*ssrc);
+                if self.streams.len() > limits::MAX_STREAMS {
+                    tracing::info!("a publisher sends too many streams");
+                    self.rtc.disconnect();
+                    return None;
+                }
                 self.mids.insert(ssrc, mid);
                 mid
             }
@@ -246,16 +265,21 @@ impl Publication {
     }
 }
 
-/// What can be said of an offer before it is read.
-pub(super) fn check(sdp: &str, tracks: &[PublishedTrack]) -> Result<(), Unserved> {
+fn session_of(sdp: &str) -> &str {
+    description::session_id(sdp).unwrap_or_default()
+}
+
+/// What can be said of an offer before the WebRTC library reads it.
+pub(super) fn check(sdp: &str, tracks: &[PublishedTrack]) -> Result<Description, Unserved> {
     let refuse = |text: &str| Err(Unserved(text.to_owned()));
     if tracks.len() > limits::MAX_TRACKS {
         return refuse("too many tracks");
     }
-    if sdp.len() > limits::MAX_SDP_BYTES || peer::section_count(sdp) > 4 * limits::MAX_TRACKS {
+    if sdp.len() > limits::MAX_SDP_BYTES || description::section_count(sdp) > 4 * limits::MAX_TRACKS
+    {
         return refuse("too large a description");
     }
-    if peer::has_simulcast(sdp) {
+    if description::has_simulcast(sdp) {
         return refuse("simulcast is not served: send one encoding");
     }
     let is_well_named = |name: &str| !name.is_empty() && name.len() <= limits::MAX_TRACK_NAME_BYTES;
@@ -267,5 +291,5 @@ pub(super) fn check(sdp: &str, tracks: &[PublishedTrack]) -> Result<(), Unserved
     if names.len() != tracks.len() || mids.len() != tracks.len() {
         return refuse("two tracks have the same name or mid");
     }
-    Ok(())
+    Description::read(sdp, limits::MAX_OFFER_LINES)
 }

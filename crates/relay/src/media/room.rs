@@ -3,6 +3,7 @@
 //! Sans-IO like str0m itself: datagrams and times come in, [`Effects`] go out. After every change to a connection
 //! its `due_at` is pulled forward; [`Room::run`] then moves it on and drains it.
 
+use super::description::Description;
 use super::peer::{self, PeerFactory};
 use super::publish::{self, Publication, Unserved};
 use super::share::{FLOOR_VIDEO_BPS, Share};
@@ -94,18 +95,23 @@ impl Room {
         effects: &mut Effects,
         now: Instant,
     ) {
-        if let ClientMessage::PublishOffer { sdp, tracks } = &message
-            && let Err(unserved) = self.check(from, sdp, tracks)
-        {
-            // What is published already goes on.
-            return self.refuse(from, unserved, effects);
+        let mut offered = None;
+        if let ClientMessage::PublishOffer { sdp, tracks } = &message {
+            match self.check(from, sdp, tracks) {
+                Ok(description) => offered = Some(description),
+                // What is published already goes on.
+                Err(unserved) => return self.refuse(from, unserved, effects),
+            }
         }
         let factory = &self.factory;
         let party = self.parties.entry(from).or_default();
         let outcome = match message {
-            ClientMessage::PublishOffer { sdp, tracks } => {
+            ClientMessage::PublishOffer { tracks, .. } => {
+                let Some(offered) = offered else {
+                    return;
+                };
                 let current = party.publication.take().map(|driven| driven.inner);
-                let outcome = Publication::negotiate(current, factory, &sdp, &tracks, now);
+                let outcome = Publication::negotiate(current, factory, &offered, &tracks, now);
                 let outcome = outcome.map(|(publication, sdp)| {
                     party.publication = Some(Driven::new(publication, now));
                     effects.reply(self.visit, from, RelayMessage::PublishAnswer { sdp });
@@ -164,8 +170,17 @@ impl Room {
         from: ParticipantId,
         sdp: &str,
         tracks: &[PublishedTrack],
-    ) -> Result<(), Unserved> {
-        publish::check(sdp, tracks)?;
+    ) -> Result<Description, Unserved> {
+        let offered = publish::check(sdp, tracks)?;
+        let party = self.parties.get(&from);
+        let current = party.and_then(|party| party.publication.as_ref());
+        let is_crowded = match current {
+            Some(current) => current.inner.is_crowded_by(&offered),
+            None => offered.streams.len() > limits::MAX_STREAMS,
+        };
+        if is_crowded {
+            return Err(Unserved("too many streams in one connection".into()));
+        }
         let others = self.parties.iter().filter(|(other, _)| **other != from);
         let publications = others.filter_map(|(_, party)| party.publication.as_ref());
         let of_others: usize = publications.map(|it| it.inner.tracks().len()).sum();
@@ -174,7 +189,7 @@ impl Room {
         {
             return Err(Unserved("the visit has too many tracks".into()));
         }
-        Ok(())
+        Ok(offered)
     }
 
     /// Its WebSocket went away; media goes on for a while.

@@ -1,5 +1,6 @@
 //! What one participant receives from the relay: a line for each track of the others.
 
+use super::description::Description;
 use super::evidence::Evidence;
 use super::keyframe::begins_key_frame;
 use super::peer::{self, INITIAL_ESTIMATE_BPS, PeerFactory};
@@ -219,7 +220,9 @@ impl Subscription {
         let Some(pending) = self.pending.take_if(|it| it.generation == generation) else {
             return Ok(false);
         };
-        let answer = SdpAnswer::from_sdp_string(&peer::without_candidates(sdp))
+        let max_lines = limits::MAX_ANSWER_LINES_OF_SECTION * (self.lines.len() + 1);
+        let answer = Description::read(sdp, max_lines)?;
+        let answer = SdpAnswer::from_sdp_string(&answer.text)
             .map_err(|error| unserved("the answer cannot be read", &error))?;
         self.rtc
             .sdp_api()

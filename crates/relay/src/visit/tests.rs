@@ -15,7 +15,7 @@ impl Dice {
     }
 }
 
-fn people(count: u8) -> Vec<Admitted> {
+pub(crate) fn people(count: u8) -> Vec<Admitted> {
     let (root, authority) = (
         SigningKey::from_seed(&[1; 32]),
         SigningKey::from_seed(&[2; 32]),
@@ -591,6 +591,14 @@ impl Intrusion {
         assert_eq!(refused.unwrap_err().code, RelayErrorCode::NotAllowed);
         assert!(!self.visit.is_over());
     }
+}
+
+#[test]
+fn a_late_commit_that_names_more_than_can_be_there_is_refused() {
+    let mut it = Intrusion::new();
+    let host = it.host.clone();
+    let late = it.commit(&host, 0, 0, &[], &[7; 200]);
+    assert_eq!(late.unwrap_err().code, RelayErrorCode::TooMuch);
 }
 
 #[test]

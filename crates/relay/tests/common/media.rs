@@ -11,7 +11,7 @@ use str0m::change::{SdpAnswer, SdpOffer};
 use str0m::format::{Codec, FormatParams};
 use str0m::media::{Direction, Frequency, Mid};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::{RtpPacket, RtpWrite};
+use str0m::rtp::{RtpPacket, RtpWrite, Ssrc};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 use tokio::net::UdpSocket;
 
@@ -228,6 +228,31 @@ impl Peer {
                 .nackable(is_video),
             );
         self.due_at = Instant::now();
+    }
+
+    /// Makes so many streams in one section.
+    pub fn rtc_streams(&mut self, mid: Mid, count: u32) -> Vec<Ssrc> {
+        let mut api = self.rtc.direct_api();
+        (0..count)
+            .map(|index| {
+                api.declare_stream_tx((1_000_000 + index).into(), None, mid, None)
+                    .ssrc()
+            })
+            .collect()
+    }
+
+    pub fn write_stream(&mut self, ssrc: Ssrc, payload_type: u8, seq: u64) {
+        let mut api = self.rtc.direct_api();
+        let stream = api.stream_tx(&ssrc).unwrap();
+        let now = Instant::now();
+        stream.write_rtp(RtpWrite::new(
+            payload_type.into(),
+            seq.into(),
+            0,
+            now,
+            *b"payload",
+        ));
+        self.due_at = now;
     }
 
     /// Packets received so far, taken out.
