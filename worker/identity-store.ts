@@ -30,6 +30,7 @@ interface StoredIdentity {
   readonly memories?: Readonly<Record<string, VisitMemory>>;
 }
 
+const SEED_BYTES = 32;
 const DATABASE = "sealed-visit";
 const STORE = "identities";
 /** An identity that nobody deleted, as after a crash, goes after so long. */
@@ -43,14 +44,16 @@ export async function loadIdentity(storageKey: string): Promise<Identity | null>
     return null;
   }
   const { key, iv, sealed, memories = {} } = stored;
-  const bytes = await crypto.subtle.decrypt({ name: "AES-GCM", iv, additionalData: label(storageKey) }, key, sealed);
-  const { seed, ...rest } = JSON.parse(new TextDecoder().decode(bytes)) as {
-    seed: number[];
+  const additionalData = label(storageKey);
+  const bytes = new Uint8Array(await crypto.subtle.decrypt({ name: "AES-GCM", iv, additionalData }, key, sealed));
+  const seed = bytes.slice(0, SEED_BYTES);
+  bytes.fill(0, 0, SEED_BYTES);
+  const rest = JSON.parse(new TextDecoder().decode(bytes.subarray(SEED_BYTES))) as {
     pass: string | null;
     name_salt: string;
     correction_ms: number;
   };
-  return { ...rest, seed: Uint8Array.from(seed), memories: Object.values(memories) };
+  return { ...rest, seed, memories: Object.values(memories) };
 }
 
 /** Stores an identity with its pass; the memory stored with the same key stays. */
@@ -63,7 +66,11 @@ export async function saveIdentity(
   const { seed, name_salt } = identity;
   const key = await crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]);
   const iv = crypto.getRandomValues(new Uint8Array(12));
-  const bytes = new TextEncoder().encode(JSON.stringify({ seed: [...seed], pass, name_salt, correction_ms }));
+  // The seed stands before the text, not in it: a text cannot be wiped.
+  const text = new TextEncoder().encode(JSON.stringify({ pass, name_salt, correction_ms }));
+  const bytes = new Uint8Array(SEED_BYTES + text.length);
+  bytes.set(seed);
+  bytes.set(text, SEED_BYTES);
   const additionalData = label(storageKey);
   const sealed = await crypto.subtle.encrypt({ name: "AES-GCM", iv, additionalData }, key, bytes);
   bytes.fill(0);
@@ -144,7 +151,7 @@ async function changeRecord(
 }
 
 function label(storageKey: string): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(`sealed-visit identity v1\0${storageKey}`);
+  return new TextEncoder().encode(`sealed-visit identity v2\0${storageKey}`);
 }
 
 async function inStore<T>(mode: IDBTransactionMode, act: (store: IDBObjectStore) => IDBRequest): Promise<T> {

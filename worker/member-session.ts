@@ -253,9 +253,11 @@ function identify(
   const correction_ms = kept && claims ? keptCorrection(claims, kept.correction_ms, Date.now()) : null;
   const known = claims?.cnf?.jwk;
   if (kept && known && correction_ms !== null) return { jwk: known, identity: { ...kept, correction_ms } };
-  const { seed, jwk } = visit.VisitCore.generateIdentity();
+  const { seed: made, jwk } = visit.VisitCore.generateIdentity();
+  const seed = Uint8Array.from(made);
+  made.fill(0);
   const name_salt = request.name_salt ?? toBase64url(crypto.getRandomValues(new Uint8Array(16)));
-  return { jwk, identity: { seed: Uint8Array.from(seed), pass: null, name_salt, correction_ms: 0, memories: [] } };
+  return { jwk, identity: { seed, pass: null, name_salt, correction_ms: 0, memories: [] } };
 }
 
 interface PassClaims extends SignedTimes {

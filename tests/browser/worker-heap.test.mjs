@@ -82,6 +82,40 @@ test("no key of a visit's epochs is on the heap of its members' workers while fr
   for (const person of [host, patient]) assert.deepEqual(await person.run("problems"), []);
 });
 
+test("the pass key's seed is stored as bytes and in no text, and is off the worker's heap once it has joined", async () => {
+  const host = await calls.member(calls.newVisit(), { role: "clinician", source: 0, stored: true });
+  const worker = await attachToWorker(host.page, "visit-worker.js");
+  await until("the seed is off the heap", async () => {
+    const heap = await worker.heap();
+    const { seed, text } = await host.page.evaluate(storedIdentity);
+    assert.deepEqual(Object.keys(JSON.parse(text)).sort(), ["correction_ms", "name_salt", "pass"]);
+    return found([{ name: "the seed", bytes: Buffer.from(seed) }], heap).length === 0;
+  });
+
+  const { seed } = await host.page.evaluate(storedIdentity);
+  const disguised = JSON.stringify(seed.map((byte) => byte ^ 0x55));
+  await worker.evaluate(`self.planted = { seed: Uint8Array.from(${disguised}, (byte) => byte ^ 0x55) }; 0`);
+  const planted = found([{ name: "the seed", bytes: Buffer.from(seed) }], await worker.heap());
+  assert.deepEqual(planted, ["the seed: in a buffer"], "the control: a seed on the heap is found");
+  await worker.detach();
+});
+
+/** Runs in the page: the seed and the rest of the one identity that is stored (worker/identity-store.ts). */
+async function storedIdentity() {
+  const resultOf = (request) =>
+    new Promise((resolve, reject) => {
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error);
+    });
+  const database = await resultOf(indexedDB.open("sealed-visit"));
+  const store = database.transaction("identities").objectStore("identities");
+  const [[name], [{ key, iv, sealed }]] = await Promise.all([resultOf(store.getAllKeys()), resultOf(store.getAll())]);
+  database.close();
+  const additionalData = new TextEncoder().encode(`sealed-visit identity v2\0${name}`);
+  const bytes = new Uint8Array(await crypto.subtle.decrypt({ name: "AES-GCM", iv, additionalData }, key, sealed));
+  return { seed: [...bytes.slice(0, 32)], text: new TextDecoder().decode(bytes.slice(32)) };
+}
+
 async function seesPicture(person) {
   let index = -1;
   await until("a video track arrives", async () => {

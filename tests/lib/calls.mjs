@@ -11,7 +11,7 @@
  *     await calls.stop();
  *
  * `log: true` has a page keep what its encoders put out, and a member its keys. `testModule: true` has a member load the
- * module that logs keys, and leave the log alone. `initScript` runs in a member's page before anything of its own.
+ * module that logs keys, and leave the log alone; `stored: true` has it keep its pass key over a reload. `initScript` runs in a member's page before anything of its own.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -60,7 +60,7 @@ export async function startCalls({ tap = false, browserArgs = [] } = {}) {
 }
 
 /** @typedef {{ participant: string, epoch?: number, run: (name: string, ...given: unknown[]) => Promise<any> }} Person */
-/** @typedef {{ role: string, source: number, log?: boolean, testModule?: boolean, query?: Record<string, string>, initScript?: () => void }} Who */
+/** @typedef {{ role: string, source: number, log?: boolean, testModule?: boolean, stored?: boolean, query?: Record<string, string>, initScript?: () => void }} Who */
 
 class Calls {
   /** @type {string} */ directory;
@@ -105,7 +105,7 @@ class Calls {
    * @param {string} visit
    * @param {Who} who
    */
-  async memberPage(visit, { role, source, log = false, testModule = log, query = {}, initScript }) {
+  async memberPage(visit, { role, source, log = false, testModule = log, stored = false, query = {}, initScript }) {
     const participant = randomId();
     const page = await this.#open("sealed", source, { ...query, ...(log ? { log: participant } : {}) }, initScript);
     await page.exposeFunction("issuePass", (holder) => this.clinic.pass({ visit, role, participant, ...holder }).pass);
@@ -116,6 +116,7 @@ class Calls {
       clinicDocument: this.clinicDocument,
       ...(log ? { workerUrl: `./logging-worker.js?log=${participant}` } : {}),
       ...(testModule ? { wasmUrl: "/wasm-test/" } : {}),
+      ...(stored ? { storageKey: participant } : {}),
     };
     return { page, participant, source, given, run: runner(page, "call") };
   }

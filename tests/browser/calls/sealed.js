@@ -21,7 +21,7 @@ if (lateMs > 0) attachLate(lateMs);
 if (asked.has("codec")) allowOnly(asked.get("codec"));
 
 window.call = {
-  async join({ relayUrl, rootKey, clinicDocument, workerUrl, wasmUrl }) {
+  async join({ relayUrl, rootKey, clinicDocument, workerUrl, wasmUrl, storageKey }) {
     const visit = await joinVisit({
       relayUrl,
       rootKey,
@@ -29,6 +29,7 @@ window.call = {
       displayName: "Someone",
       ...(workerUrl ? { workerUrl: new URL(workerUrl, location.href) } : {}),
       ...(wasmUrl ? { wasmUrl: new URL(wasmUrl, location.href) } : {}),
+      ...(storageKey ? { storageKey } : {}),
       getPass: ({ jwk, nameCommitment }) => window.issuePass({ holder: jwk, nameCommitment }),
     });
     visit.on("problem", (error) => state.problems.push(`${error.code}: ${error.message} ${error.cause ?? ""}`));
