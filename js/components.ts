@@ -5,6 +5,7 @@
  */
 export { defineVisitElements } from "./components/define.js";
 export { DeviceCheckElement, type SupportReport } from "./components/device-check.js";
+export type { LineUses } from "./components/line-check.js";
 export { openDevice } from "./components/device-probe.js";
 export { formatDay, formatDays, formatList, formatText, formatTime } from "./components/format.js";
 export { type IconName, icon } from "./components/icons.js";

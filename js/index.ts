@@ -15,6 +15,7 @@ export type { CaptureOptions } from "./capture.js";
 export { type CoreErrorCode, type ErrorCode, errorCodes, type OwnErrorCode, SealedVisitError } from "./errors.js";
 export { TypedEventTarget } from "./events.js";
 export type { HealthReport, HealthStatus, PoorCause } from "./health.js";
+export type { MediaFlow } from "./media-flow.js";
 export {
   type LocalTrack,
   type MediaConnectionState,
