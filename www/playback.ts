@@ -11,7 +11,7 @@ import { reasonOf, showPage } from "./lib/frame.js";
 import { openedView, type OpenedPartMedia, type RecordingReport, when } from "./lib/opened-view.js";
 import { megabytes } from "./lib/progress-panel.js";
 import { type ListedPage, type ListedRecording, VaultReader } from "./lib/vault.js";
-import { words } from "./strings/index.js";
+import { playbackWords } from "./strings/playback.js";
 
 const results = h("div", { class: "stack" });
 const progress = h("p", { role: "status", "data-testid": "playback-progress" });
@@ -36,7 +36,7 @@ let config: Config | undefined;
 token.value = fragment.get("token") ?? "";
 
 showPage((page) => {
-  const text = words().playback;
+  const text = playbackWords();
   fill(
     page,
     h("h1", {}, text.title),
@@ -106,7 +106,7 @@ function olderAfter(reader: VaultReader, { next }: ListedPage): (() => Promise<v
 }
 
 function showChoices(): void {
-  const text = words().playback;
+  const text = playbackWords();
   choices.hidden = listed.length === 0 && chosen === "";
   fill(
     choices,
@@ -145,11 +145,11 @@ function older(): HTMLElement | string {
   const step = showOlder;
   if (!step) return "";
   const onclick = (event: Event) => run(event, step);
-  return h("button", { type: "button", onclick, "data-testid": "older-recordings" }, words().playback.older);
+  return h("button", { type: "button", onclick, "data-testid": "older-recordings" }, playbackWords().older);
 }
 
 async function open(): Promise<void> {
-  const text = words().playback;
+  const text = playbackWords();
   const [file] = keyFile.files ?? [];
   if (!chosen) throw new Error(text.choose);
   if (!file) throw new Error(text.key);
@@ -210,7 +210,7 @@ async function readTrack(
       pieces.push(value.bytes);
       bytes += value.bytes.length;
       media_end_us = value.mediaEndUs;
-      progress.textContent = words().playback.opening.replace("{done}", megabytes(bytes));
+      progress.textContent = playbackWords().opening.replace("{done}", megabytes(bytes));
     }
   } catch (error) {
     failure = reasonOf(error);
@@ -219,7 +219,7 @@ async function readTrack(
 }
 
 function explain(error: unknown): string {
-  const text = words().playback;
+  const text = playbackWords();
   if (error instanceof SealedVisitError && error.code === "wrong-passphrase") return text.wrong_passphrase;
   const { code } = error as { code?: unknown };
   if (code === "recording_deleted") return text.deleted;

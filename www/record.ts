@@ -5,19 +5,20 @@ import { button, type Child, fill, h } from "./lib/dom.js";
 import { showPage } from "./lib/frame.js";
 import { laterLink } from "./lib/later.js";
 import { type LoggedRound, storedLog, type VisitLog } from "./lib/visit-log.js";
-import { language, words } from "./strings/index.js";
+import { language } from "./strings/index.js";
 import { laterWords } from "./strings/later.js";
+import { afterWords } from "./strings/after.js";
 
 const log = storedLog();
 
 showPage((main) => {
-  const text = words().after;
+  const text = afterWords();
   fill(main, h("h1", {}, text.record), ...(log ? show(log) : [h("p", { class: "notice" }, text.none)]));
   return text.record;
 });
 
 function show(log: VisitLog): Child[] {
-  const text = words().after;
+  const text = afterWords();
   return [
     h("p", { class: "no-print" }, text.lead),
     h(
@@ -74,7 +75,7 @@ function later(log: VisitLog): HTMLElement {
 }
 
 function facts(log: VisitLog): [string, Child][] {
-  const text = words().after;
+  const text = afterWords();
   const strings = stringsFor(language());
   const recorded = log.recorder_present.length > 0;
   const granted = log.rounds.findLast(({ answer }) => answer === "grant");
@@ -107,7 +108,7 @@ function facts(log: VisitLog): [string, Child][] {
 }
 
 function roundCard(round: LoggedRound): HTMLElement {
-  const text = words().after;
+  const text = afterWords();
   const strings = stringsFor(language());
   const said =
     round.answer === "grant" ? text.said_grant : round.answer === "refusal" ? text.said_refusal : text.said_none;
@@ -155,8 +156,8 @@ function time(at_ms: number): string {
 
 function span(from_ms: number, to_ms: number | undefined): string {
   const format = new Intl.DateTimeFormat(language(), { dateStyle: "medium", timeStyle: "medium" });
-  return words()
-    .after.from_to.replace("{from}", format.format(from_ms))
+  return afterWords()
+    .from_to.replace("{from}", format.format(from_ms))
     .replace("{to}", to_ms ? format.format(to_ms) : "…");
 }
 

@@ -10,6 +10,7 @@ import { recoveryNotice } from "./lib/recovery.js";
 import { ProgressPanel } from "./lib/progress-panel.js";
 import type { CallRecorder } from "./lib/call.js";
 import { words } from "./strings/index.js";
+import { recorderWords } from "./strings/recorder.js";
 
 let recorder: CallRecorder | undefined;
 let panel: ProgressPanel | undefined;
@@ -71,12 +72,12 @@ function show(what: Show): void {
   showPage((page) => {
     redraw = () => draw(page, what);
     redraw();
-    return words().recorder.title;
+    return recorderWords().recorder.title;
   });
 }
 
 function draw(page: HTMLElement, what: Show): void {
-  const text = words().recorder;
+  const text = recorderWords().recorder;
   fill(
     page,
     h("h1", {}, text.title),
@@ -108,7 +109,7 @@ function elsewhere(why: CannotRecord): HTMLElement {
 }
 
 function joinForm({ join, clinic }: Extract<Show, { ready: true }>): HTMLElement {
-  const text = words().recorder;
+  const text = recorderWords().recorder;
   const name = h("input", { value: `${text.title}, ${clinic}`, maxlength: 80, "data-testid": "join-name" });
   const problem = h("p", { class: "error", role: "alert" });
   const button = h("button", { type: "submit", class: "primary", "data-testid": "join-button" }, text.button);
@@ -133,7 +134,7 @@ function joinForm({ join, clinic }: Extract<Show, { ready: true }>): HTMLElement
 }
 
 function phaseText({ state }: CallRecorder): string {
-  const text = words().recorder;
+  const text = recorderWords().recorder;
   switch (state.phase) {
     case "waiting":
       return text.waiting;
@@ -145,6 +146,6 @@ function phaseText({ state }: CallRecorder): string {
     case "ended":
       return text.ended;
     case "failed":
-      return words().progress.state_failed.replace("{why}", reasonOf(state.error));
+      return recorderWords().progress.state_failed.replace("{why}", reasonOf(state.error));
   }
 }

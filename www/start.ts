@@ -5,6 +5,7 @@ import { fill, h } from "./lib/dom.js";
 import { reasonOf, showPage } from "./lib/frame.js";
 import { AuthorityError, answerOf, linkFor } from "./lib/link.js";
 import { words } from "./strings/index.js";
+import { startWords } from "./strings/start.js";
 
 interface MadeVisit {
   visit: string;
@@ -25,7 +26,7 @@ let made: MadeVisit | undefined;
 let failure: unknown;
 
 showPage((main) => {
-  const text = words().start;
+  const text = startWords();
   const links = h("section", {
     class: "card stack",
     "aria-live": "polite",
@@ -80,7 +81,7 @@ showPage((main) => {
 });
 
 function explain(error: unknown): string {
-  if (error instanceof AuthorityError && error.code === "not_the_scheduler") return words().start.no_start;
+  if (error instanceof AuthorityError && error.code === "not_the_scheduler") return startWords().no_start;
   return words().page.failed.replace("{why}", reasonOf(error));
 }
 
@@ -113,7 +114,7 @@ async function makeVisit(minutes: number, roles: readonly string[]): Promise<Mad
 }
 
 function showLinks(section: HTMLElement, { visit, links }: MadeVisit): void {
-  const text = words().start;
+  const text = startWords();
   section.hidden = false;
   fill(
     section,
@@ -137,8 +138,8 @@ function showLinks(section: HTMLElement, { visit, links }: MadeVisit): void {
             testid: `copy-${role}`,
             what: title,
             text: url,
-            label: text.copy,
-            done: text.copied,
+            label: words().page.copy,
+            done: words().page.copied,
             shown: address,
           }),
           h(

@@ -5,7 +5,6 @@
 import "./lib/fragment.js";
 import { support, type Visit, type VisitState } from "sealed-visit";
 import { defineVisitElements } from "sealed-visit/components";
-import { showAfter } from "./lib/after.js";
 import { recoveryNotice } from "./lib/recovery.js";
 import { clinicInfo, type Config, loadConfig, signersHere } from "./lib/config.js";
 import { fill, h } from "./lib/dom.js";
@@ -87,6 +86,7 @@ async function main(): Promise<void> {
   const isOver = visit.state.end_is_final && visit.state.end_reason !== "left";
   if (isOver) await forget(link);
   const comeBack = visit.state.end_reason === "left" ? await takeAway(link) : undefined;
+  const { showAfter } = await import("./lib/after.js");
   showAfter(visit.state, comeBack);
 }
 

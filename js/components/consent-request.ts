@@ -8,8 +8,8 @@
 import { type ClinicRecipient, consentLanguages, consentTexts } from "../consent-texts/index.js";
 import { consentCss } from "./consent-sheet.js";
 import { h, replaceChildren } from "./dom.js";
-import { VisitElement } from "./element.js";
 import { formatDays, formatText } from "./format.js";
+import { HostElement } from "./host-element.js";
 import { recipientName } from "./strings/index.js";
 import {
   CHECKLIST,
@@ -37,7 +37,7 @@ export interface PurposeRule {
 
 const DAY_MS = 86_400_000;
 
-export class ConsentRequestElement extends VisitElement {
+export class ConsentRequestElement extends HostElement {
   recipients: readonly ClinicRecipient[] = [];
   rules: readonly PurposeRule[] = [];
   languages: readonly string[] = consentLanguages;
@@ -77,11 +77,11 @@ export class ConsentRequestElement extends VisitElement {
 
   protected override render(): void {
     const { clinic } = this.#view ?? {};
-    this.drawIfChanged([clinic, this.rules, this.recipients, this.strings.request], () => this.#draw());
+    this.drawIfChanged([clinic, this.rules, this.recipients, this.hostStrings.request], () => this.#draw());
   }
 
   #draw(): void {
-    const words = this.strings.request;
+    const words = this.hostStrings.request;
     this.#error.textContent = "";
     replaceChildren(
       this.root,
@@ -138,7 +138,7 @@ export class ConsentRequestElement extends VisitElement {
   }
 
   #checklist(): HTMLElement {
-    const words = this.strings.request;
+    const words = this.hostStrings.request;
     return h(
       "fieldset",
       { class: "question" },
@@ -163,7 +163,7 @@ export class ConsentRequestElement extends VisitElement {
   }
 
   #emergencyField(): HTMLElement {
-    const words = this.strings.request;
+    const words = this.hostStrings.request;
     const input = h("input", {
       type: "tel",
       maxlength: 60,
@@ -184,7 +184,8 @@ export class ConsentRequestElement extends VisitElement {
   }
 
   #purposes(): HTMLElement {
-    const { request, purpose_title, purpose_hint } = this.strings;
+    const { purpose_title } = this.strings;
+    const { request, purpose_hint } = this.hostStrings;
     return h(
       "fieldset",
       { class: "question" },
@@ -218,7 +219,7 @@ export class ConsentRequestElement extends VisitElement {
 
   #drawDetails(): void {
     const rule = this.#rule;
-    const words = this.strings.request;
+    const words = this.hostStrings.request;
     if (!rule) {
       replaceChildren(this.#details);
       return;
@@ -264,7 +265,7 @@ export class ConsentRequestElement extends VisitElement {
 
   #send(event: Event): void {
     event.preventDefault();
-    const words = this.strings.request;
+    const words = this.hostStrings.request;
     const [rule, view] = [this.#rule, this.#view];
     const fault =
       this.#ticked.size < CHECKLIST.length

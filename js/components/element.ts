@@ -48,6 +48,11 @@ export abstract class VisitElement extends Base {
     this.refresh();
   }
 
+  /** What replaces the words as shipped. */
+  protected get patch(): StringsPatch {
+    return this.#patch;
+  }
+
   /** Redraws now, and again once its language is loaded. */
   protected refresh(): void {
     if (!this.isConnected) return;

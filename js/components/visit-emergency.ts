@@ -6,8 +6,8 @@
  * known; what was known stays when the consent round is over.
  */
 import { h, replaceChildren } from "./dom.js";
-import { VisitElement } from "./element.js";
 import { formatText } from "./format.js";
+import { HostElement } from "./host-element.js";
 import { icon } from "./icons.js";
 import { nameOf } from "./names.js";
 import { placeName } from "./places.js";
@@ -27,7 +27,7 @@ type EmergencyView = Pick<VisitView, "me" | "roster" | "consent">;
 /** What a telephone can be asked to dial. */
 const DIALABLE = /^\+?[\d\s()./-]{5,}$/;
 
-export class VisitEmergencyElement extends VisitElement {
+export class VisitEmergencyElement extends HostElement {
   #view: EmergencyView | undefined;
   #number = "";
   readonly #places = new Map<string, ParticipantAnswer>();
@@ -55,8 +55,8 @@ export class VisitEmergencyElement extends VisitElement {
     }
     const places = [...this.#places.values()];
     const open = view.consent?.by_participant.map(({ participant }) => participant) ?? [];
-    this.drawIfChanged([this.#number, places, open, view.roster, view.me.host, this.strings.emergency], () => {
-      const words = this.strings.emergency;
+    this.drawIfChanged([this.#number, places, open, view.roster, view.me.host, this.hostStrings.emergency], () => {
+      const words = this.hostStrings.emergency;
       replaceChildren(
         this.root,
         h(
@@ -79,12 +79,12 @@ export class VisitEmergencyElement extends VisitElement {
     const number = this.#number;
     const shown = h("bdi", {}, number);
     const link = DIALABLE.test(number) ? h("a", { href: `tel:${number.replace(/[^+\d]/g, "")}` }, shown) : shown;
-    const [before = "", after = ""] = this.strings.emergency.call.split("{number}");
+    const [before = "", after = ""] = this.hostStrings.emergency.call.split("{number}");
     return [before, link, after];
   }
 
   #place({ participant, place = "", place_confirmed }: ParticipantAnswer, view: EmergencyView, isOpen: boolean) {
-    const words = this.strings.emergency;
+    const words = this.hostStrings.emergency;
     const values = { who: nameOf(participant, view, this.strings), place: placeName(place, this.language) };
     return h(
       "li",

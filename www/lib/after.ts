@@ -1,13 +1,13 @@
 /** The page that a person is left with. */
 import type { VisitState } from "sealed-visit";
-import { words } from "../strings/index.js";
 import { button, fill, h } from "./dom.js";
 import { showPage } from "./frame.js";
+import { afterWords } from "../strings/after.js";
 
 /** After the visit: why it is over, the way to the visit record, and a way back for a person who left. */
 export function showAfter({ end_reason }: Pick<VisitState, "end_reason">, comeBack?: () => void): void {
   showPage((page) => {
-    const text = words().after;
+    const text = afterWords();
     fill(
       page,
       h(

@@ -20,7 +20,7 @@ export function whyNot({ code, reason }: CannotRecord): string {
 export function recorderLink(url: string): HTMLElement {
   const text = words().elsewhere;
   const shown = h("input", { readonly: true, value: url, "aria-label": text.link, "data-testid": "recorder-url" });
-  const { copy: label, copied: done } = words().start;
+  const { copy: label, copied: done } = words().page;
   return h(
     "div",
     { class: "stack" },

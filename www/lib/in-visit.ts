@@ -24,6 +24,9 @@ import {
 import { LocalMedia } from "./local-media.js";
 import { ProgressPanel } from "./progress-panel.js";
 import type { VisitLogger } from "./visit-log.js";
+import { afterWords } from "../strings/after.js";
+// What is shown at the end must be here when the line is gone.
+import "./after.js";
 
 interface Here {
   config: Config;
@@ -107,8 +110,8 @@ async function keepUntilSafe(view: CallView): Promise<void> {
   if (!recorder) return;
   const panel = new ProgressPanel(recorder);
   showPage((page) => {
-    fill(page, h("h1", {}, words().after.title), panel.element);
-    return words().after.title;
+    fill(page, h("h1", {}, afterWords().title), panel.element);
+    return afterWords().title;
   });
   await recorder.close();
 }

@@ -136,7 +136,7 @@ export class Invitations {
   #linkOf(who: string, url: string): HTMLElement {
     const text = invitationWords();
     const shown = h("input", { readonly: true, value: url, "aria-label": text.link, "data-testid": "new-link-url" });
-    const { copy: label, copied: done } = words().start;
+    const { copy: label, copied: done } = words().page;
     return h(
       "div",
       { class: "stack" },

@@ -1,10 +1,11 @@
 /** An opened recording: its media, what the check found, who agreed to it. */
 import type { OpenedRecording } from "sealed-visit";
 import { icon, stringsFor } from "sealed-visit/components";
-import { language, words } from "../strings/index.js";
+import { language } from "../strings/index.js";
 import { claimsOf } from "./config.js";
 import { button, h } from "./dom.js";
 import { clock } from "./progress-panel.js";
+import { playbackWords } from "../strings/playback.js";
 
 /** The parts of the package's report that are shown. */
 export interface RecordingReport {
@@ -52,7 +53,7 @@ export function openedView(
         h(
           "figure",
           { class: "card stack opened-part" },
-          media.length > 1 && h("figcaption", {}, words().playback.part.replace("{number}", String(index + 1))),
+          media.length > 1 && h("figcaption", {}, playbackWords().part.replace("{number}", String(index + 1))),
           player(part, `player-${part.part}`),
           saveButton(part),
         ),
@@ -63,7 +64,7 @@ export function openedView(
 }
 
 function verdict(report: RecordingReport, media: readonly OpenedPartMedia[]): HTMLElement {
-  const text = words().playback;
+  const text = playbackWords();
   const failure = media.find((part) => part.failure !== null);
   const length = clock(report.media_us / 1_000_000);
   const broken = !report.ok || failure !== undefined;
@@ -92,7 +93,7 @@ function gapBefore(report: RecordingReport, part: number): HTMLElement | null {
   return h(
     "p",
     { class: "muted" },
-    words().playback.gap.replace("{length}", clock((pause.to_ms - pause.from_ms) / 1000)),
+    playbackWords().gap.replace("{length}", clock((pause.to_ms - pause.from_ms) / 1000)),
   );
 }
 
@@ -119,7 +120,7 @@ function player({ blob, media_end_us }: OpenedPartMedia, testid: string): HTMLVi
 }
 
 function saveButton({ blob, part }: OpenedPartMedia): HTMLElement {
-  const text = words().playback;
+  const text = playbackWords();
   return h(
     "div",
     { class: "row" },
@@ -137,7 +138,7 @@ function saveButton({ blob, part }: OpenedPartMedia): HTMLElement {
 
 /** The grants stand in the open statement, which was verified when the recording was loaded. */
 function grantsCard({ parts }: OpenedRecording, report: RecordingReport): HTMLElement {
-  const text = words().playback;
+  const text = playbackWords();
   const strings = stringsFor(language());
   const open = parts[0] ? (claimsOf(parts[0].open) as { grants?: string[] }) : {};
   const grants = (open.grants ?? []).map((jws): Grant => {

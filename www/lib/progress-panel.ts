@@ -1,10 +1,11 @@
 /** How safe a recording is: sealed here, sent to the clinic, confirmed; and what the recorder receives from each person. */
 import { icon } from "sealed-visit/components";
 import type { HealthReport, RecordingGap, SpoolStatus, SpoolWarning, VisitState } from "sealed-visit";
-import { language, words } from "../strings/index.js";
+import { language } from "../strings/index.js";
 import type { CallRecorder } from "./call.js";
 import { fill, h } from "./dom.js";
 import { reasonOf } from "./frame.js";
+import { recorderWords } from "../strings/recorder.js";
 
 /** The recorder's own health, by the key of reports. */
 const CAPTURE = "null/null/capture";
@@ -33,7 +34,7 @@ export class ProgressPanel {
     this.#recorder = recorder;
     fill(
       this.element,
-      h("h2", { id: "progress-title" }, words().progress.title),
+      h("h2", { id: "progress-title" }, recorderWords().progress.title),
       this.#status,
       this.#warnings,
       this.#missing,
@@ -68,7 +69,7 @@ export class ProgressPanel {
   }
 
   #draw(): void {
-    const text = words().progress;
+    const text = recorderWords().progress;
     const status = this.#sentence();
     if (this.#status.textContent !== status) this.#status.textContent = status;
     this.element.dataset.safety = this.#safety();
@@ -83,7 +84,7 @@ export class ProgressPanel {
 
   /** What is not in the recording: now, and what was missed before. */
   #drawMissing(): void {
-    const text = words().progress;
+    const text = recorderWords().progress;
     const isStalled = this.#recorder.state.phase === "recording" && this.#health.get(CAPTURE)?.status === "stalled";
     const lines = this.#gaps.slice(-GAPS_SHOWN).map(gapText);
     const more = this.#gaps.length - lines.length;
@@ -106,7 +107,7 @@ export class ProgressPanel {
   }
 
   #sentence(): string {
-    const text = words().progress;
+    const text = recorderWords().progress;
     const { state } = this.#recorder;
     switch (this.#safety()) {
       case "recording":
@@ -126,7 +127,7 @@ export class ProgressPanel {
 
   /** One line per person: the worst report about their sound or video. */
   #healthRows(): HTMLElement[] {
-    const text = words().progress;
+    const text = recorderWords().progress;
     if (this.#recorder.state.phase !== "recording") return [];
     const people = (this.#visitState?.roster ?? []).filter(({ role }) => role !== "recorder" && role !== "server");
     return people.map(({ participant, name }) => {
@@ -148,21 +149,21 @@ export class ProgressPanel {
 }
 
 function healthText({ status, kind, cause }: HealthReport): string {
-  const text = words().progress;
+  const text = recorderWords().progress;
   if (status === "frozen") return text.health_frozen;
   if (status === "poor") return cause === "line" ? text.health_poor_line : text.health_poor_device;
   return kind === "audio" ? text.health_no_sound : text.health_no_picture;
 }
 
 function gapText({ reason, from_us, to_us }: RecordingGap): string {
-  const text = words().progress;
+  const text = recorderWords().progress;
   const said = reason === "no_sound" ? text.gap_no_sound : text.gap_nothing;
   const seconds = new Intl.NumberFormat(language(), { style: "unit", unit: "second", maximumFractionDigits: 1 });
   return said.replace("{at}", clock(from_us / 1_000_000)).replace("{length}", seconds.format((to_us - from_us) / 1e6));
 }
 
 function bar(spool: SpoolStatus): HTMLElement {
-  const text = words().progress;
+  const text = recorderWords().progress;
   const { sealed_bytes, uploaded_bytes, sealed_media_us, state, waiting } = spool;
   const label =
     state === "safe" ? text.safe : state === "uploaded" ? text.uploaded : `${text.sealed} → ${text.uploaded}`;
@@ -187,7 +188,7 @@ function bar(spool: SpoolStatus): HTMLElement {
 }
 
 function warningText(warning: SpoolWarning): string {
-  const text = words().progress;
+  const text = recorderWords().progress;
   switch (warning.kind) {
     case "in_memory":
       return text.warn_in_memory;

@@ -3,11 +3,13 @@
  * ones, or the compiler names the missing one.
  */
 import { en } from "./en.js";
+import type { HostStrings } from "./host.js";
 
 type Widen<T> = { [K in keyof T]: T[K] extends string ? string : Widen<T[K]> };
 
 export type Strings = Widen<typeof en>;
-export type StringsPatch = { [K in keyof Strings]?: Strings[K] extends string ? string : Partial<Strings[K]> };
+type All = Strings & HostStrings;
+export type StringsPatch = { [K in keyof All]?: All[K] extends string ? string : Partial<All[K]> };
 
 export { en };
 
