@@ -160,9 +160,11 @@ async function reachMedia({ addresses, ufrag, pwd }: MediaAccess, signal: AbortS
   await reached;
 }
 
-/** Nothing is at this path, and the vault says so in its own way: whatever stands before it does not. */
+/** No recording has this id; where uploads go, the vault says of any what it can do (tus 1.0, "OPTIONS"), and nobody else does. */
+const ANY_UPLOAD = `v1/recordings/${"A".repeat(22)}/parts/0/uploads`;
+
 async function askVault(url: string | URL, signal: AbortSignal): Promise<void> {
   const base = new URL(url, document.baseURI).href.replace(/\/?$/, "/");
-  const response = await fetch(`${base}v1/`, { signal, cache: "no-store" });
-  if (!response.headers.has("error-code")) throw new DOMException("no vault answered", "NetworkError");
+  const response = await fetch(`${base}${ANY_UPLOAD}`, { method: "OPTIONS", signal, cache: "no-store" });
+  if (!response.headers.has("tus-version")) throw new DOMException("no vault answered", "NetworkError");
 }
