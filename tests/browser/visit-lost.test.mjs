@@ -116,9 +116,11 @@ test("a camera that is turned off while the connection is lost is off on the nex
     await page.media.replaceTrack(id, null);
     globalThis.sent = async (kind) => {
       const reports = [...((await page.media.rtcStats()).publish?.values() ?? [])];
-      return reports.find((report) => report.type === "outbound-rtp" && report.kind === kind)?.packetsSent ?? 0;
+      return reports.find((report) => report.type === "outbound-rtp" && report.kind === kind) ?? {};
     };
   });
-  await clinician.until(async () => (await globalThis.sent("audio")) > 50);
-  assert.equal(await clinician.do(() => globalThis.sent("video")), 0);
+  await clinician.until(async () => (await globalThis.sent("audio")).packetsSent > 50);
+  // Packets may come that hold nothing: the browser tries with them how much the line carries.
+  const { framesEncoded = 0, framesSent = 0, bytesSent = 0 } = await clinician.do(() => globalThis.sent("video"));
+  assert.deepEqual([framesEncoded, framesSent, bytesSent], [0, 0, 0]);
 });
