@@ -86,10 +86,10 @@ export class Capture {
     this.#hooks = hooks;
     this.#health = new HealthWatch(hooks.onHealth);
     this.#mixer = new Mixer({
-      onSoundGap: (missingMs) => {
+      onResumed: (missingMs) => {
         if (this.#watch) hooks.onSoundGap(this.#soundHole(missingMs));
       },
-      onSoundLost: (missingMs) => this.#onHole(this.#soundHole(missingMs)),
+      onLost: (missingMs) => this.#onHole(this.#soundHole(missingMs)),
     });
   }
 

@@ -1,7 +1,7 @@
 /** Everyone's sound in one track, through WebAudio, with a meter for each. Works in hidden tabs. */
 import { SealedVisitError } from "./errors.js";
 import { makeLimiter } from "./limiter.js";
-import { SoundWatch } from "./sound-watch.js";
+import { type SoundHooks, SoundWatch } from "./sound-watch.js";
 
 /** Below this (full scale 1) a sample counts as digital silence; a microphone's own noise is above. */
 const SILENCE = 1e-4;
@@ -22,23 +22,16 @@ export interface Level {
   readonly isSilent: boolean;
 }
 
-interface MixerHooks {
-  /** The sound stood still for so long, and goes on. */
-  readonly onSoundGap: (missingMs: number) => void;
-  /** The sound has stood still for so long, and this mixer cannot make it go on. */
-  readonly onSoundLost: (missingMs: number) => void;
-}
-
 /** @internal */
 export class Mixer {
   readonly #context = new AudioContext({ sampleRate: 48_000, latencyHint: "interactive" });
   readonly #destination = this.#context.createMediaStreamDestination();
   readonly #limiter = makeLimiter(this.#context);
   readonly #inputs = new Map<string, Input>();
-  readonly #hooks: MixerHooks;
+  readonly #hooks: SoundHooks;
   #watch: SoundWatch | null = null;
 
-  constructor(hooks: MixerHooks) {
+  constructor(hooks: SoundHooks) {
     this.#hooks = hooks;
   }
 
@@ -65,10 +58,7 @@ export class Mixer {
         detail: { what: "audio_suspended" },
       });
     }
-    this.#watch = new SoundWatch(this.#context, {
-      onLost: (missingMs) => this.#hooks.onSoundLost(missingMs),
-      onResumed: (missingMs) => this.#hooks.onSoundGap(missingMs),
-    });
+    this.#watch = new SoundWatch(this.#context, this.#hooks);
   }
 
   /** Whether nothing is mixed now. */

@@ -26,7 +26,7 @@ import type { HealthReport } from "./health.js";
 import { connectMember, type Member, type MemberOptions } from "./member.js";
 import { Protection } from "./protect.js";
 import { RunningPart } from "./running-part.js";
-import type { GapReason, Hole } from "./slice-watch.js";
+import { gapOf, type GapReason, type Hole } from "./slice-watch.js";
 import { assertCanRecord } from "./support.js";
 import { UnloadGuard } from "./unload-guard.js";
 import type { WorkerClient } from "./worker-client.js";
@@ -306,10 +306,8 @@ export class Recorder extends TypedEventTarget<RecorderEvents> implements AsyncD
     await running.untilUploaded();
   }
 
-  #tellGap({ fromMs, toMs, reason }: Hole): void {
-    if (this.#state.phase !== "recording") return;
-    const { part } = this.#state;
-    this.emit("gap", { part, from_us: Math.round(fromMs * 1_000), to_us: Math.round(toMs * 1_000), reason });
+  #tellGap(hole: Hole): void {
+    if (this.#state.phase === "recording") this.emit("gap", { part: this.#state.part, ...gapOf(hole) });
   }
 
   /** A recorder that cannot record must not stay where it could see. */

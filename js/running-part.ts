@@ -14,7 +14,7 @@ import type { HealthReport } from "./health.js";
 import { MediaSession, type RemoteTrack } from "./media-session.js";
 import type { Protection } from "./protect.js";
 import type { RecorderOptions } from "./recorder.js";
-import type { Hole } from "./slice-watch.js";
+import { gapOf, type Hole } from "./slice-watch.js";
 import type { WorkerClient } from "./worker-client.js";
 
 /**
@@ -156,9 +156,8 @@ export class RunningPart {
   }
 
   /** For the manifest. */
-  #sealGap({ fromMs, toMs, reason }: Hole): void {
-    const gap = { from_us: Math.round(fromMs * 1_000), to_us: Math.round(toMs * 1_000), reason };
-    this.#client.request<"gap">({ r: "gap", ...gap }).catch(() => undefined);
+  #sealGap(hole: Hole): void {
+    this.#client.request<"gap">({ r: "gap", ...gapOf(hole) }).catch(() => undefined);
   }
 
   /** When it is another one than was sealed last; names may come later than their owners. */

@@ -27,6 +27,11 @@ export interface Hole extends EmptySpan {
   readonly reason: GapReason;
 }
 
+/** As manifests and events state it: in whole microseconds. */
+export function gapOf({ fromMs, toMs, reason }: Hole) {
+  return { from_us: Math.round(fromMs * 1_000), to_us: Math.round(toMs * 1_000), reason };
+}
+
 /** A jump of the clock that the file may yet make up for. */
 interface Suspicion {
   readonly aheadBeforeMs: number;

@@ -13,7 +13,7 @@ export interface WatchedContext extends Pick<EventTarget, "addEventListener" | "
   resume(): Promise<void>;
 }
 
-interface SoundHooks {
+export interface SoundHooks {
   /** No sound for so long, and none to come. */
   readonly onLost: (missingMs: number) => void;
   /** It stood still for so long, and goes on. */

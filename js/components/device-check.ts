@@ -2,8 +2,8 @@
  * `<device-check>`: camera, microphone with a level, speaker, connection and browser, before joining.
  *
  * Properties: `support` (what the package's `support()` said), `ping` (how to reach the clinic; resolves
- * when it answered), `uses` (the relay, and the vault for who will record: both are tried, and UDP to the media server). After the check `stream` holds the camera and microphone that were opened, and
- * belongs to the page; `chosen` what a person picked; `speakerId` the speaker. Sends `sv-devices` when they change.
+ * when it answered), `uses` (the relay, and the vault for who will record: both are tried, and UDP to the media server).
+ * After the check `stream` holds the camera and microphone that were opened, and belongs to the page; `chosen` what a person picked; `speakerId` the speaker. Sends `sv-devices` when they change.
  *
  * A denied or missing device is no reason to keep anyone out: each line says what to do.
  */
